@@ -1,0 +1,58 @@
+# `make help` says what there is. Everything runs in .venv, which is made on first use.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
+# Three seeds give intervals over seeds; one is enough for a look.
+SEEDS ?= 0
+
+.PHONY: help demo test test-slow lint types format bench clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: .venv/core ## four methods x two depths x two datasets on two cores, then the report (about 10 minutes)
+	@status=0; $(BIN)/mimbench run -m experiment=demo method=untrained,mae,deepmim,localmim,mirl \
+		encoder.depth=4,8 data=photos,digits seed=$(SEEDS) || status=$$?; \
+	$(BIN)/mimbench report runs/demo; exit $$status
+
+test: .venv/dev ## the default test suite, offline (a few minutes)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: .venv/dev ## all tests
+	$(BIN)/python -m pytest
+
+lint: .venv/dev ## ruff and the import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+types: .venv/dev ## pyright
+	$(BIN)/pyright
+
+format: .venv/dev ## ruff, in place
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: .venv/core ## images per second of a training step per method
+	$(BIN)/python benchmarks/step.py
+
+clean: ## removes the environment, not your runs
+	rm -rf .venv
+
+.venv/bin/python:
+	@for python in python3 python3.13 python3.12 python3.11; do \
+		if $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then \
+			$$python -m venv .venv; exit 0; fi; done; \
+	echo "mimbench needs Python 3.11, 3.12 or 3.13 (with venv); none was found on PATH." >&2; exit 2
+
+.venv/core: .venv/bin/python pyproject.toml requirements.lock
+	@echo "Installing into .venv (PyTorch is large: some minutes and 6 GB the first time) ..."
+	@$(INSTALL) .
+	@touch $@
+
+.venv/dev: .venv/bin/python pyproject.toml requirements.lock
+	@echo "Installing into .venv with the tools of development ..."
+	@$(INSTALL) '.[dev]'
+	@touch $@ .venv/core

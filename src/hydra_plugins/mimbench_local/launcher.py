@@ -1,0 +1,31 @@
+"""Hydra's door to `mimbench.cli.sweep`: runs of a sweep as local processes."""
+
+from collections.abc import Sequence
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class LocalLauncher(Launcher):
+    """Runs every job in a process of its own, `slots` at a time.
+
+    Args:
+        slots: Jobs at a time; None is one per GPU, or one on a machine without.
+    """
+
+    def __init__(self, slots: int | None = None):
+        self.slots = slots
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context = hydra_context
+        self.config = config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        # Imported here, since Hydra imports all plugins at every start.
+        from mimbench.cli.sweep import launch
+
+        loader = self.hydra_context.config_loader
+        configs = [loader.load_sweep_config(self.config, list(overrides)) for overrides in job_overrides]
+        return launch(configs, [list(overrides) for overrides in job_overrides], self.slots)

@@ -1,0 +1,43 @@
+"""The command line: one file per command, imported when it is called."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from mimbench import __version__
+
+COMMANDS = {
+    "run": "pre-train one method on one dataset and evaluate it; with -m, a sweep",
+    "report": "tables and figures of a sweep",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command; 0 is success, 1 a failure, 2 a mistake in the call, 130 an interruption."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_usage())
+        return 0
+    if words[0] in ("-V", "--version"):
+        print(f"mimbench {__version__}")
+        return 0
+    if words[0] not in COMMANDS:
+        from mimbench.cli.mistakes import nearest
+
+        print(f"mimbench: no command '{words[0]}'.{nearest(words[0], COMMANDS)} See mimbench --help.", file=sys.stderr)
+        return 2
+    command = import_module(f"mimbench.cli.{words[0]}")
+    return command.main(words[1:])
+
+
+def _usage() -> str:
+    rows = "\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items())
+    return (
+        "usage: mimbench COMMAND ...\n\n"
+        "Compares masked-image-modelling methods under one recipe.\n\n"
+        f"commands:\n{rows}\n\n"
+        "mimbench COMMAND --help says more. First steps:\n"
+        "  mimbench run method=mae data=photos\n"
+        "  mimbench run -m experiment=demo method=mae,deepmim,localmim,mirl,untrained seed=0,1,2\n"
+        "  mimbench report runs/demo"
+    )

@@ -1,0 +1,89 @@
+"""One run: pre-train, export, evaluate, record."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from filelock import FileLock, Timeout
+from hydra.utils import instantiate
+from safetensors.torch import save_file
+
+from mimbench.cli.bookkeeping import Bookkeeping
+from mimbench.cli.build import Parts, build
+from mimbench.cli.mistakes import Mistake
+from mimbench.cli.signature import Signature
+from mimbench.evaluation import run_protocols
+from mimbench.methods import Method
+from mimbench.sweeps import PlannedRun
+from mimbench.sweeps.identity import flatten
+from mimbench.training import Pretraining, measure_cost, pretrain
+
+
+def execute(config: dict[str, Any], run: PlannedRun, directory: Path) -> None:
+    """Does what is left to do of a run; nothing if it has finished.
+
+    Raises:
+        Mistake: The configuration cannot work; nothing was written.
+    """
+    if Bookkeeping.finished(directory):
+        print(f"{run.name} has finished before; nothing to do.")
+        return
+    resume = None if config["resume"] is None else Path(config["resume"])
+    if resume is not None:
+        Signature(config).check(resume)
+    parts = build(config)
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(directory / ".lock", timeout=0), Bookkeeping(run, directory, config["sweep"]) as book:
+            _execute(config, run, directory, parts, resume, book)
+    except Timeout:
+        raise Mistake(f"Another process is working on {directory}; wait for it or stop it.") from None
+
+
+def _execute(
+    config: dict[str, Any], run: PlannedRun, directory: Path, parts: Parts, resume: Path | None, book: Bookkeeping
+) -> None:
+    (directory / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    if parts.method is not None:
+        book.costs(measure_cost(parts.method, parts.data.image_size), parts.method.depths)
+        book.pretrained(_pretrain(config, parts, parts.method, directory, run, resume))
+    weights = {name: value.contiguous() for name, value in parts.encoder.trunk.state_dict().items()}
+    save_file(weights, directory / "encoder.safetensors")
+    begin = time.perf_counter()
+    book.evaluated(_evaluate(config, parts), time.perf_counter() - begin)
+
+
+def _pretrain(config: Mapping[str, Any], parts: Parts, method: Method, directory: Path, run: PlannedRun, resume: Path | None) -> Pretraining:
+    callbacks = [instantiate(entry) for entry in config["callbacks"].values() if isinstance(entry, Mapping)]
+    options = {k: v for k, v in config["trainer"].items() if k not in ("compile", "grad_checkpointing")}
+    if config["trainer"]["compile"]:
+        method.encoder.compile()  # in place: no new names in checkpoints
+    return pretrain(
+        method,
+        parts.data,
+        directory,
+        **config["budget"],
+        trainer_options=options,
+        callbacks=[Signature(config), *callbacks],
+        loggers=[_logger(entry, config, run, directory) for entry in (config.get("logger") or {}).values()],
+        checkpoint_every_n_epochs=config["callbacks"]["checkpoint_every_n_epochs"],
+        ema=config["optim"]["ema"],
+        resume=resume,
+    )
+
+
+def _logger(entry: Mapping[str, Any], config: Mapping[str, Any], run: PlannedRun, directory: Path) -> Any:
+    """A logger that carries the run's identity, so that the parts of an interrupted run meet in one place."""
+    tags = [f"{axis}:{value}" for axis, value in run.axes.items()]
+    return instantiate(
+        entry, name=run.name, id=run.identity, group=config["sweep"], save_dir=directory, config=flatten(config), tags=tags
+    )
+
+
+def _evaluate(config: Mapping[str, Any], parts: Parts) -> dict[str, dict[str, Any]]:
+    device = torch.device("cuda" if torch.cuda.is_available() and config["trainer"]["accelerator"] != "cpu" else "cpu")
+    protocols = [instantiate(entry) for entry in config["protocol"].values()]
+    return run_protocols(protocols, parts.encoder.to(device), parts.data, device)

@@ -1,0 +1,72 @@
+"""`mimbench run`: one run, or with -m a sweep of runs."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from mimbench.cli.config import config_directory, describe, plain, run_directory
+from mimbench.cli.mistakes import CAUSED_BY_USERS, Mistake, explain
+from mimbench.sweeps.identity import flatten
+from mimbench.sweeps.pool import SweepFailed
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs Hydra with this command's words; see `mimbench.cli.main` for the exit status."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
+    sys.argv = ["mimbench run", *argv]
+    application = hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="run")(_run)
+    try:
+        application()
+    except Mistake as mistake:
+        return _say(str(mistake), 2)
+    except CAUSED_BY_USERS as error:
+        return _say(explain(error, _keys()), 2)
+    except SweepFailed as failure:
+        return _say(str(failure), 1)
+    except KeyboardInterrupt:
+        return _say("Interrupted; the same command goes on from here.", 130)
+    return 0
+
+
+def _run(config: DictConfig) -> None:
+    # Heavy imports wait until they are needed: --help and mistakes answer at once.
+    overrides = list(HydraConfig.get().overrides.task)
+    resolved = plain(config)
+    from mimbench.cli.build import inspect
+
+    depth, refused = inspect(resolved)
+    if refused:
+        raise Mistake(refused)
+    run = describe(resolved, overrides, depth)
+    from mimbench.cli.pipeline import execute
+    from mimbench.training import InterruptedRun, NonFiniteLossError
+
+    try:
+        execute(resolved, run, run_directory(resolved, run))
+    except InterruptedRun as interruption:
+        print(interruption, file=sys.stderr)
+        raise KeyboardInterrupt from None
+    except NonFiniteLossError as error:
+        raise SweepFailed(str(error)) from None
+
+
+def _keys() -> list[str]:
+    """All keys of the default configuration, and the names of its groups."""
+    directory = config_directory()
+    groups = [str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_dir()]
+    GlobalHydra.instance().clear()  # left behind by the composition that failed
+    with hydra.initialize_config_dir(str(directory), version_base="1.3"):
+        config = hydra.compose("run")
+    container = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(container, dict)
+    return [*groups, *flatten({str(key): value for key, value in container.items()})]
+
+
+def _say(message: str, status: int) -> int:
+    print(f"mimbench run: {message}", file=sys.stderr)
+    return status

@@ -1,0 +1,37 @@
+"""Which cells of an image grid the encoder may not see."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+Grid = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Hidden cells of a grid laid over the image.
+
+    Attributes:
+        hidden: True where the encoder is blind.
+        num_visible: Visible cells per image, the same for all; an int, so that no device sync is needed.
+        shared: Whether all images of the batch hide the same cells.
+    """
+
+    hidden: Bool[Tensor, "b h w"]
+    num_visible: int
+    shared: bool = False
+
+    @cached_property
+    def visible(self) -> Int[Tensor, "b v"]:
+        """Raster positions of the visible cells, ascending."""
+        return self.hidden.flatten(1).byte().argsort(dim=1, stable=True)[:, : self.num_visible]
+
+    def weights(self, grid: Grid) -> Float[Tensor, "b n"]:
+        """Hidden fraction of every cell of another grid over the same image.
+
+        A finer cell inherits from the cell it lies in, a coarser one takes the mean of those it covers.
+        """
+        return F.adaptive_avg_pool2d(self.hidden[:, None].float(), grid).flatten(1)

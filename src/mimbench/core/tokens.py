@@ -1,0 +1,59 @@
+"""Token sets that remember where in the image they came from."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mimbench.core.mask import Grid
+
+
+@dataclass(frozen=True)
+class Tap:
+    """What an encoder delivers at one depth.
+
+    Attributes:
+        width: Channels of a token.
+        grid: Patches of a full image, (rows, columns).
+        cell: Side of a patch in pixels.
+        prefix: Class and register tokens in front of the patches.
+    """
+
+    width: int
+    grid: Grid
+    cell: int
+    prefix: int = 0
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Visible tokens at one depth of an encoder.
+
+    Attributes:
+        patches: Tokens of the visible patches.
+        prefix: Class and register tokens; p may be 0.
+        index: Raster position of every patch token on `grid`.
+        grid: Rows and columns of the full patch grid at this depth.
+    """
+
+    patches: Float[Tensor, "b v d"]
+    prefix: Float[Tensor, "b p d"]
+    index: Int[Tensor, "b v"]
+    grid: Grid
+
+    @property
+    def sequence(self) -> Float[Tensor, "b s d"]:
+        """Prefix and patches as one sequence."""
+        return torch.cat([self.prefix, self.patches], dim=1)
+
+    def with_sequence(self, sequence: Float[Tensor, "b s e"]) -> "Tokens":
+        """The same places with other vectors, of any width."""
+        p = self.prefix.shape[1]
+        return Tokens(sequence[:, p:], sequence[:, :p], self.index, self.grid)
+
+    def fill(self, blank: Float[Tensor, "1 1 d"]) -> Float[Tensor, "b n d"]:
+        """Lays the patches out on the full grid, `blank` elsewhere."""
+        b, _, d = self.patches.shape
+        canvas = blank.to(self.patches.dtype).expand(b, self.grid[0] * self.grid[1], d)
+        return canvas.scatter(1, self.index[..., None].expand(-1, -1, d), self.patches)

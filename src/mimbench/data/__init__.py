@@ -1,0 +1,14 @@
+"""Sources of labelled pictures and the datamodule that feeds them to every method alike."""
+
+from mimbench.data.datamodule import ImageDataModule as ImageDataModule
+from mimbench.data.digits import Digits as Digits
+from mimbench.data.folder import Folder as Folder
+from mimbench.data.hub import Hub as Hub
+from mimbench.data.loader import Batch as Batch
+from mimbench.data.loader import TrainLoader as TrainLoader
+from mimbench.data.photos import Photos as Photos
+from mimbench.data.shapes import Shapes as Shapes
+from mimbench.data.source import MemorySplit as MemorySplit
+from mimbench.data.source import Source as Source
+from mimbench.data.source import Split as Split
+from mimbench.data.torchvision import TorchVision as TorchVision

@@ -1,0 +1,121 @@
+"""One datamodule over every source: what all methods are trained and evaluated on."""
+
+from typing import Any
+
+import torch
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader
+
+from mimbench.data.loader import Batch, PlainSet, TrainLoader, TrainSet
+from mimbench.data.sampler import EpochSampler
+from mimbench.data.source import Source, Split, SplitName
+from mimbench.data.transforms import EvalTransform, TrainTransform
+
+
+class ImageDataModule(LightningDataModule):
+    """Loads a source; augmentation and order depend on (seed, epoch, sample) alone, not on devices or workers.
+
+    Args:
+        image_size: Side of the pictures handed out, in pixels; the source's own if None.
+        batch_size: Effective batch: images per optimiser step over all devices and accumulated batches.
+        eval_batch_size: Images per batch of `val_dataloader` and `plain`.
+        seed: Decides order and augmentation; the splits belong to the source.
+        crop_scale: Range of the area of training crops; the source's own if None.
+        flip: Whether training mirrors pictures; the source's own if None.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        image_size: int | None = None,
+        batch_size: int = 256,
+        eval_batch_size: int = 256,
+        num_workers: int = 0,
+        seed: int = 0,
+        crop_scale: tuple[float, float] | list[float] | None = None,
+        flip: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.source = source
+        self.image_size = source.image_size if image_size is None else image_size
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.num_workers, self.seed = num_workers, seed
+        low, high = source.crop_scale if crop_scale is None else crop_scale
+        self.crop_scale, self.flip = (low, high), source.flip if flip is None else flip
+        self._splits: dict[SplitName, Split] = {}
+        if not 0 < low <= high <= 1:
+            raise ValueError(f"crop_scale is {low}, {high}; it must be a range of areas within (0, 1].")
+        for name in ("image_size", "batch_size", "eval_batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.source.classes
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def num_train(self) -> int:
+        return len(self.split("train"))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps per epoch; the last, smaller batch is dropped."""
+        return self.num_train // self.batch_size
+
+    def split(self, name: SplitName) -> Split:
+        """Raw 8-bit pictures and labels; read once and kept."""
+        if name not in self._splits:
+            self._splits[name] = self.source.split(name)
+        return self._splits[name]
+
+    def prepare_data(self) -> None:
+        self.source.prepare()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Raises ValueError, before any training, for data or a batch size that cannot work."""
+        if stage in (None, "fit"):
+            self._sampler(self._augmented())
+            self.split("val")
+
+    def _augmented(self) -> TrainSet:
+        return TrainSet(self.split("train"), TrainTransform(self.image_size, self.crop_scale, self.flip, self.seed))
+
+    def _sampler(self, dataset: TrainSet) -> EpochSampler:
+        if (trainer := self.trainer) is None:
+            return EpochSampler(dataset, self.batch_size, self.seed)
+        share = trainer.global_rank, trainer.world_size, trainer.accumulate_grad_batches
+        return EpochSampler(dataset, self.batch_size, self.seed, *share)
+
+    def train_dataloader(self) -> TrainLoader:
+        """This rank's micro-batches. It resumes in mid-epoch from its `state_dict`."""
+        dataset = self._augmented()
+        return TrainLoader(dataset, self._sampler(dataset), **self._options())
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """The validation split, complete on every rank: its loss does not depend on the number of devices."""
+        return self.plain("val")
+
+    def plain(self, split: SplitName) -> DataLoader[Batch]:
+        """A split under the evaluation transform, in order, nothing dropped."""
+        return DataLoader(
+            PlainSet(self.split(split), EvalTransform(self.image_size)),
+            batch_size=self.eval_batch_size,
+            collate_fn=_keep,
+            **self._options(),
+        )
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "num_workers": self.num_workers,
+            "persistent_workers": self.num_workers > 0,
+            "pin_memory": torch.cuda.is_available(),
+        }
+
+
+def _keep(batch: Any) -> Batch:
+    """PlainSet has collated it."""
+    return batch

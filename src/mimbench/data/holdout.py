@@ -1,0 +1,39 @@
+"""Stratified, deterministic hold-out of labelled samples."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from mimbench.data.draws import permutation
+
+
+class HoldOut(NamedTuple):
+    """Sorted indices of the samples kept and of those held out."""
+
+    kept: Int64[Tensor, " k"]
+    held: Int64[Tensor, " m"]
+
+
+def stratified_holdout(labels: Int64[Tensor, " n"], fraction: float, seed: int) -> HoldOut:
+    """Holds out the same fraction of every class (rounded, at least one sample).
+
+    Raises ValueError for a fraction outside (0, 1) and for a class that would be left with nothing.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"The hold-out fraction is {fraction}; it must lie strictly between 0 and 1.")
+    values = labels.numpy()
+    order = permutation(len(values), seed, "holdout")
+    order = order[np.argsort(values[order], kind="stable")]
+    _, starts, counts = np.unique(values[order], return_index=True, return_counts=True)
+    num_held = np.maximum(1, np.floor(counts * fraction + 0.5).astype(np.int64))
+    if (num_held >= counts).any():
+        short = values[order][starts[np.argmax(num_held >= counts)]]
+        raise ValueError(
+            f"Class {short} has too few samples to hold out {fraction:g} of them; add samples or lower the fraction."
+        )
+    rank = np.arange(len(values)) - np.repeat(starts, counts)
+    is_held = rank < np.repeat(num_held, counts)
+    return HoldOut(torch.from_numpy(np.sort(order[~is_held])), torch.from_numpy(np.sort(order[is_held])))

@@ -1,0 +1,84 @@
+"""Batches from a split: a training loader that resumes in mid-epoch, and a plain one."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from mimbench.data.sampler import Draw, EpochSampler
+from mimbench.data.source import Split
+from mimbench.data.transforms import EvalTransform, TrainTransform
+
+
+class Batch(NamedTuple):
+    """ImageNet-normalised pictures; `index` is their place in the split."""
+
+    images: Float32[Tensor, "b 3 h w"]
+    labels: Int64[Tensor, " b"]
+    index: Int64[Tensor, " b"]
+
+
+class TrainSet(Dataset[Batch]):
+    """A split under training augmentation, asked for whole batches."""
+
+    def __init__(self, split: Split, transform: TrainTransform) -> None:
+        self.split, self.transform = split, transform
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, draw: Draw) -> Batch:
+        pictures = self.split.take(draw.index.tolist())
+        images = self.transform(pictures, draw.index, draw.epoch)
+        return Batch(images, pictures.labels, torch.from_numpy(draw.index))
+
+
+class PlainSet(Dataset[Batch]):
+    """A split under the evaluation transform."""
+
+    def __init__(self, split: Split, transform: EvalTransform) -> None:
+        self.split, self.transform = split, transform
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, i: int) -> Batch:
+        return self.__getitems__([i])
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        """PyTorch asks for the whole batch through this name."""
+        pictures = self.split.take(indices)
+        return Batch(self.transform(pictures), pictures.labels, torch.from_numpy(np.array(indices, np.int64)))
+
+
+class TrainLoader(DataLoader[Batch]):
+    """Its state is (epoch, batch): every random draw follows from these, the seed and the sample's index.
+
+    Lightning writes `state_dict` into its checkpoints and restores it. A batch counts as done once it was handed out.
+    """
+
+    sampler: EpochSampler
+
+    def __init__(self, dataset: TrainSet, sampler: EpochSampler, num_workers: int = 0, **options: Any) -> None:
+        super().__init__(dataset, batch_size=None, sampler=sampler, num_workers=num_workers, **options)
+        self._position = (sampler.epoch, 0)
+
+    def __iter__(self) -> Iterator[Batch]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        # A generator: the order is read at the first batch, after Lightning has announced the epoch.
+        epoch, start = self.sampler.epoch, self.sampler.start
+        for done, batch in enumerate(super().__iter__(), start + 1):
+            self._position, self.sampler.start = (epoch, done), 0
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        epoch, batch = self._position
+        return {"epoch": epoch, "batch": batch}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self._position = state["epoch"], state["batch"]
+        self.sampler.set_epoch(state["epoch"])
+        self.sampler.start = state["batch"]

@@ -1,0 +1,72 @@
+"""What a data source delivers: three named, disjoint splits of labelled 8-bit pictures."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+from torch.utils.data import Dataset
+
+SplitName = Literal["train", "val", "test"]
+Image = UInt8[Tensor, "3 h w"]
+
+
+class Pictures(NamedTuple):
+    """Some pictures of a split: one tensor "b 3 h w" where all have one size, else a list of "3 h w"."""
+
+    images: UInt8[Tensor, "b 3 h w"] | list[Tensor]
+    labels: Int64[Tensor, " b"]
+
+
+class Split(Dataset[tuple[Tensor, int]], ABC):
+    """Labelled pictures in a fixed order; `split[i]` is a pure function of i."""
+
+    labels: Int64[Tensor, " n"]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abstractmethod
+    def __getitem__(self, i: int) -> tuple[UInt8[Tensor, "3 h w"], int]: ...
+
+    def take(self, indices: Sequence[int]) -> Pictures:
+        """Several pictures at once; splits that can do better than one by one override this."""
+        images, labels = zip(*(self[i] for i in indices), strict=True)
+        return Pictures(list(images), torch.tensor(labels))
+
+
+class MemorySplit(Split):
+    """A split small enough to live decoded in memory."""
+
+    def __init__(self, images: UInt8[Tensor, "n 3 h w"], labels: Int64[Tensor, " n"]) -> None:
+        self.images, self.labels = images, labels
+
+    def __getitem__(self, i: int) -> tuple[UInt8[Tensor, "3 h w"], int]:
+        return self.images[i], int(self.labels[i])
+
+    def take(self, indices: Sequence[int]) -> Pictures:
+        index = torch.as_tensor(indices)
+        return Pictures(self.images[index], self.labels[index])
+
+
+class Source(ABC):
+    """A dataset. Pre-train on "train", select on "val", read "test" once."""
+
+    image_size: int
+    # What training may do to a picture without changing what it shows; the papers' values unless a source overrides.
+    crop_scale: ClassVar[tuple[float, float]] = (0.2, 1.0)
+    flip: ClassVar[bool] = True
+
+    @property
+    @abstractmethod
+    def classes(self) -> tuple[str, ...]: ...
+
+    @abstractmethod
+    def split(self, name: SplitName) -> Split:
+        """One of the three splits. Raises ValueError when the data are missing or unusable."""
+
+    def prepare(self) -> None:
+        """Downloads what is missing. Called in one process per machine, before any split is read."""
+        return

@@ -1,0 +1,7 @@
+"""Decoders that predict targets from the tokens of an encoder."""
+
+from mimbench.decoders.blocks import CrossBlock, LayerNorm
+from mimbench.decoders.heads import ScaleHead
+from mimbench.decoders.token import TokenDecoder
+
+__all__ = ["CrossBlock", "LayerNorm", "ScaleHead", "TokenDecoder"]

@@ -1,0 +1,7 @@
+"""The encoder zoo: timm trunks with a masked forward."""
+
+from mimbench.encoders.base import Encoder
+from mimbench.encoders.swin import SwinEncoder, swin, timm_swin
+from mimbench.encoders.vit import ViTEncoder, timm_vit, vit
+
+__all__ = ["Encoder", "SwinEncoder", "ViTEncoder", "swin", "timm_swin", "timm_vit", "vit"]

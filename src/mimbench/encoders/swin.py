@@ -1,0 +1,210 @@
+"""Swin on visible tokens."""
+
+from collections.abc import Collection, Sequence
+from functools import partial
+
+import timm
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from timm.models.swin_transformer import PatchMerging, SwinTransformer, SwinTransformerBlock, WindowAttention
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from mimbench.core import Mask, Tap, Tokens, initialize
+from mimbench.encoders.base import Encoder
+from mimbench.encoders.windows import Packing, Stage, plan_stage, visible_places
+
+
+class SwinEncoder(Encoder):
+    """Runs a timm Swin on visible tokens; the mask must be shared by the batch.
+
+    A unit is a stage together with the patch merging that follows it, so depth t already has the resolution of
+    stage t + 1; only the last two depths agree. Tokens attend to what they would attend to in timm's dense Swin with
+    the hidden tokens masked out. Without a mask it is timm's Swin, module by module.
+
+    Args:
+        trunk: The timm model.
+        released_quirks: Whether to compute what LocalMIM's released pre-training does instead. From the second stage
+            on, tokens are ordered by mask cell while their coordinates are read in raster order, and merging
+            concatenates neighbours row first where Swin's is column first. Without a mask nothing changes, as in the
+            released fine-tuning. The third oddity of the release, 37 of 49 hidden cells, is what every masker
+            does at a ratio of 0.75.
+
+    Raises:
+        ValueError: The trunk is no Swin, accepts several image sizes, or merges a grid of odd size.
+    """
+
+    trunk: SwinTransformer
+
+    def __init__(self, trunk: SwinTransformer, released_quirks: bool = False):
+        super().__init__()
+        if not isinstance(trunk, SwinTransformer):
+            raise ValueError(f"SwinEncoder runs timm's SwinTransformer, got {type(trunk).__name__}.")
+        if trunk.dynamic_img_size:
+            raise ValueError("SwinEncoder works at one image size; build the trunk with strict_img_size=True.")
+        stem = trunk.patch_embed
+        _check_image(stem.img_size[0], stem.patch_size[0], len(trunk.layers))
+        self.trunk = trunk
+        self.released_quirks = released_quirks
+        self.grad_checkpointing = False
+        taps = [
+            Tap(stage.blocks[0].dim, stage.output_resolution, stem.patch_size[0] * 2**i)
+            for i, stage in enumerate(trunk.layers)
+        ]
+        self.taps = (*taps, taps[-1])
+
+    def forward(
+        self, images: Float[Tensor, "b c h w"], depths: Collection[int], mask: Mask | None = None
+    ) -> dict[int, Tokens]:
+        plan = [None] * (self.depth + 1) if mask is None else self._plan(mask, images.device)
+        x = self.trunk.patch_embed(images)
+        if plan[0] is not None:
+            x = x.flatten(1, 2).index_select(1, plan[0].index)
+        out = {0: self._tokens(x, 0, plan[0])} if 0 in depths else {}
+        for depth, stage in enumerate(self.trunk.layers, start=1):
+            if depth > max(depths):
+                break
+            for block in stage.blocks:
+                x = self._block(block, x, plan[depth - 1])
+            if depth < self.depth:
+                x = _merge(self.trunk.layers[depth].downsample, x, plan[depth])
+            if depth in depths:
+                out[depth] = self._tokens(self.trunk.norm(x) if depth == self.depth else x, depth, plan[depth])
+        return out
+
+    def _plan(self, mask: Mask, device: torch.device) -> list[Stage]:
+        """Where the tokens of every depth are; on the CPU, with one wait for the mask."""
+        if not mask.shared:
+            raise ValueError("SwinEncoder packs windows once per batch; use a masker with shared=True.")
+        if mask.hidden.shape[1:] != self.mask_grid:
+            raise ValueError(
+                f"Swin hides cells of its last stage, a {self.mask_grid} grid here, got a mask of "
+                f"{tuple(mask.hidden.shape[1:])}; draw it on encoder.mask_grid."
+            )
+        visible, stages = ~mask.hidden[0].cpu(), []
+        for i, layer in enumerate(self.trunk.layers):
+            grid = self.taps[i].grid
+            places, index = visible_places(visible, grid, by_cell=self.released_quirks and i > 0)
+            windows = [(block.window_size, block.shift_size) for block in layer.blocks]
+            finer = (stages[-1].index, self.taps[i - 1].grid) if stages else None
+            stages.append(plan_stage(places, index, grid, windows, finer, row_first=self.released_quirks))
+        return [stage.to(device) for stage in (*stages, stages[-1])]
+
+    def _block(self, block: SwinTransformerBlock, x: Tensor, stage: Stage | None) -> Tensor:
+        run = block
+        if stage is not None:
+            run = partial(_sparse_block, block, packing=stage.packings[block.window_size, block.shift_size])
+        if self.grad_checkpointing and self.training:
+            return checkpoint(run, x, use_reentrant=False)
+        return run(x)
+
+    def _tokens(self, x: Tensor, depth: int, stage: Stage | None) -> Tokens:
+        grid = self.taps[depth].grid
+        if stage is None:
+            x = x.flatten(1, 2)
+        index = torch.arange(grid[0] * grid[1], device=x.device) if stage is None else stage.index
+        return Tokens(x, x[:, :0], index.expand(len(x), -1), grid)
+
+
+def _sparse_block(block: SwinTransformerBlock, x: Float[Tensor, "b v d"], packing: Packing) -> Float[Tensor, "b v d"]:
+    x = x + block.drop_path1(_attention(block.attn, block.norm1(x), packing))
+    return x + block.drop_path2(block.mlp(block.norm2(x)))
+
+
+def _attention(attn: WindowAttention, x: Float[Tensor, "b v d"], packing: Packing) -> Float[Tensor, "b v d"]:
+    g, s = packing.gather.shape
+    x = F.pad(x, (0, 0, 0, 1)).index_select(1, packing.gather.flatten())
+    qkv = attn.qkv(x).unflatten(2, (3, attn.num_heads, -1)).unflatten(1, (g, s))
+    q, k, v = qkv.permute(3, 0, 1, 4, 2, 5).flatten(2, 3)
+    bias = attn.relative_position_bias_table[packing.pair].masked_fill(~packing.together[..., None], float("-inf"))
+    bias = bias.permute(0, 3, 1, 2).flatten(0, 1)[None].to(q.dtype)
+    drop = attn.attn_drop.p if attn.training else 0.0
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=drop, scale=attn.scale)
+    y = y.unflatten(1, (g, -1)).transpose(2, 3).flatten(3).flatten(1, 2)
+    return attn.proj_drop(attn.proj(y.index_select(1, packing.scatter)))
+
+
+def _merge(merging: PatchMerging, x: Tensor, stage: Stage | None) -> Tensor:
+    if stage is None:
+        return merging(x)
+    assert stage.children is not None
+    children = x.index_select(1, stage.children.flatten()).unflatten(1, stage.children.shape)
+    return merging.reduction(merging.norm(children.flatten(2)))
+
+
+def swin(
+    image_size: int,
+    width: int,
+    depths: Sequence[int],
+    num_heads: Sequence[int],
+    window: int = 7,
+    patch_size: int = 4,
+    mlp_ratio: float = 4.0,
+    in_channels: int = 3,
+    released_quirks: bool = False,
+) -> SwinEncoder:
+    """A Swin of any size as LocalMIM builds it: LayerNorm eps 1e-6, no drop path, windows no larger than their grid.
+
+    Linear weights are drawn as in the ViTs; relative-position biases from a normal of deviation 0.02, truncated, as
+    in timm. The eps is not part of a state dict: timm's own models, and LocalMIM's fine-tuning, use 1e-5.
+
+    Args:
+        width: Channels of the first stage; every merging doubles them.
+        depths: Blocks of every stage.
+        num_heads: Attention heads of every stage.
+        window: Side of a window in tokens.
+
+    Raises:
+        ValueError: A stage's grid or width does not come out even, or `depths` and `num_heads` differ in length.
+    """
+    if len(depths) != len(num_heads):
+        raise ValueError(f"Swin needs heads for every stage, got depths {list(depths)} and num_heads {list(num_heads)}.")
+    _check_image(image_size, patch_size, len(depths))
+    for stage, heads in enumerate(num_heads):
+        if width * 2**stage % heads:
+            raise ValueError(f"{heads} heads do not divide a width of {width * 2**stage}; change encoder.num_heads.")
+    trunk = SwinTransformer(
+        img_size=image_size,
+        patch_size=patch_size,
+        in_chans=in_channels,
+        embed_dim=width,
+        depths=tuple(depths),
+        num_heads=tuple(num_heads),
+        window_size=window,
+        mlp_ratio=mlp_ratio,
+        drop_path_rate=0.0,
+        norm_layer=partial(nn.LayerNorm, eps=1e-6),
+        num_classes=0,
+        weight_init="skip",
+    )
+    initialize(trunk)
+    return SwinEncoder(trunk, released_quirks)
+
+
+def timm_swin(name: str, image_size: int, window: int | None = None, pretrained: bool = False) -> SwinEncoder:
+    """Any SwinTransformer of timm by name, with its own initial weights and norms, without drop path.
+
+    Raises:
+        ValueError: A grid does not come out even, or the name is not a Swin of timm.
+    """
+    if not timm.is_model(name):
+        near = ", ".join(timm.list_models(f"{name[:10]}*")[:5]) or "see timm.list_models('swin_*')"
+        raise ValueError(f"timm has no model '{name}'. Near: {near}.")
+    extra = {} if window is None else {"window_size": window}
+    if not timm.get_arch_name(name).startswith("swin_"):
+        raise ValueError(f"'{name}' is not a Swin of the first version; choose from timm.list_models('swin_*').")
+    trunk = timm.create_model(
+        name, pretrained=pretrained, img_size=image_size, num_classes=0, drop_path_rate=0.0, **extra
+    )
+    return SwinEncoder(trunk)
+
+
+def _check_image(image_size: int, patch_size: int, num_stages: int) -> None:
+    cell = patch_size * 2 ** (num_stages - 1)
+    if image_size % cell:
+        nearest = max(1, round(image_size / cell)) * cell
+        raise ValueError(
+            f"A Swin of {num_stages} stages with patches of {patch_size} px halves an image of {image_size} px "
+            f"unevenly; use a multiple of {cell} px such as data.image_size={nearest}."
+        )

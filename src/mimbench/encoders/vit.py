@@ -1,0 +1,143 @@
+"""Plain ViT on visible patches."""
+
+from collections.abc import Collection
+
+import timm
+import torch
+from jaxtyping import Float, Int
+from timm.layers import PatchEmbed
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from mimbench.core import Mask, Tap, Tokens, initialize, sincos_2d
+from mimbench.encoders.base import Encoder
+
+
+class ViTEncoder(Encoder):
+    """Runs a timm ViT on the visible patches only.
+
+    Raises:
+        ValueError: The trunk embeds positions in a way of its own, or accepts several image sizes.
+    """
+
+    trunk: VisionTransformer
+
+    def __init__(self, trunk: VisionTransformer):
+        super().__init__()
+        kind = type(trunk).__name__
+        if not isinstance(trunk, VisionTransformer) or type(trunk)._pos_embed is not VisionTransformer._pos_embed:
+            raise ValueError(f"ViTEncoder runs timm's VisionTransformer; {kind} embeds positions in its own way.")
+        if trunk.dynamic_img_size:
+            raise ValueError("ViTEncoder works at one image size; build the trunk with dynamic_img_size=False.")
+        self.trunk = trunk
+        self.grad_checkpointing = False
+        stem = trunk.patch_embed
+        tap = Tap(trunk.embed_dim, stem.grid_size, stem.patch_size[0], trunk.num_prefix_tokens)
+        self.taps = (tap,) * (len(trunk.blocks) + 1)
+
+    def forward(
+        self, images: Float[Tensor, "b c h w"], depths: Collection[int], mask: Mask | None = None
+    ) -> dict[int, Tokens]:
+        x = self._embed(images, mask)
+        out = {0: x} if 0 in depths else {}
+        sequence = x.sequence
+        for depth, block in enumerate(self.trunk.blocks, start=1):
+            if depth > max(depths):
+                break
+            if self.grad_checkpointing and self.training:
+                sequence = checkpoint(block, sequence, use_reentrant=False)
+            else:
+                sequence = block(sequence)
+            if depth in depths:
+                out[depth] = x.with_sequence(self.trunk.norm(sequence) if depth == self.depth else sequence)
+        return out
+
+    def _embed(self, images: Tensor, mask: Mask | None) -> Tokens:
+        trunk, tap = self.trunk, self.taps[0]
+        patches, prefix = _with_positions(trunk, trunk.patch_embed(images), tap.prefix)
+        index = _all(patches) if mask is None else mask.visible
+        if mask is not None:
+            patches = patches.gather(1, index[..., None].expand(-1, -1, tap.width))
+        tokens = Tokens(patches, prefix.expand(len(images), -1, -1), index, tap.grid)
+        return tokens.with_sequence(trunk.norm_pre(trunk.pos_drop(tokens.sequence)))
+
+
+def _all(patches: Float[Tensor, "b n d"]) -> Int[Tensor, "b n"]:
+    return torch.arange(patches.shape[1], device=patches.device).expand(len(patches), -1)
+
+
+def _with_positions(trunk: VisionTransformer, patches: Tensor, num_prefix: int) -> tuple[Tensor, Tensor]:
+    """Patches and prefix tokens with timm's positions, which cover the prefix or leave it out."""
+    learned = [token for token in (trunk.cls_token, trunk.reg_token) if token is not None]
+    prefix = torch.cat(learned, dim=1) if learned else patches.new_zeros(1, 0, patches.shape[2])
+    if trunk.pos_embed is None:
+        return patches, prefix
+    covered = 0 if trunk.no_embed_class else num_prefix
+    if covered:
+        prefix = prefix + trunk.pos_embed[:, :covered]
+    return patches + trunk.pos_embed[:, covered:], prefix
+
+
+def vit(
+    image_size: int,
+    patch_size: int,
+    width: int,
+    depth: int,
+    num_heads: int,
+    mlp_ratio: float = 4.0,
+    num_registers: int = 0,
+    in_channels: int = 3,
+) -> ViTEncoder:
+    """A ViT of any size as the papers build it: class token, frozen sine-cosine positions, LayerNorm eps 1e-6.
+
+    Raises:
+        ValueError: The patch does not divide the image, or the heads do not divide the width.
+    """
+    _check_patch(image_size, patch_size)
+    if width % num_heads:
+        raise ValueError(f"{num_heads} heads do not divide a width of {width}; choose another encoder.num_heads.")
+    trunk = VisionTransformer(
+        img_size=image_size,
+        patch_size=patch_size,
+        in_chans=in_channels,
+        embed_dim=width,
+        depth=depth,
+        num_heads=num_heads,
+        mlp_ratio=mlp_ratio,
+        reg_tokens=num_registers,
+        num_classes=0,
+        weight_init="skip",
+    )
+    initialize(trunk)
+    assert trunk.pos_embed is not None
+    code = sincos_2d(width, trunk.patch_embed.grid_size, trunk.num_prefix_tokens)
+    trunk.pos_embed = nn.Parameter(code, requires_grad=False)
+    return ViTEncoder(trunk)
+
+
+def timm_vit(model_name: str, image_size: int, patch_size: int | None = None, pretrained: bool = False) -> ViTEncoder:
+    """Any VisionTransformer of timm by name, with its own initial weights, positions and norm.
+
+    Raises:
+        ValueError: The patch does not divide the image, or the name is not a plain ViT of timm.
+    """
+    if not timm.is_model(model_name):
+        near = ", ".join(timm.list_models(f"{model_name[:8]}*")[:5]) or "see timm.list_models('vit_*')"
+        raise ValueError(f"timm has no model '{model_name}'. Near: {near}.")
+    extra = {} if patch_size is None else {"patch_size": patch_size}
+    if not model_name.startswith(("vit_", "deit_")):
+        raise ValueError(f"'{model_name}' is not a plain ViT; encoder=timm takes timm's vit_* models.")
+    trunk = timm.create_model(model_name, pretrained=pretrained, img_size=image_size, num_classes=0, **extra)
+    if isinstance(stem := getattr(trunk, "patch_embed", None), PatchEmbed):
+        _check_patch(image_size, stem.patch_size[0])
+    return ViTEncoder(trunk)
+
+
+def _check_patch(image_size: int, patch_size: int) -> None:
+    if image_size % patch_size:
+        divisors = [p for p in range(2, image_size) if image_size % p == 0]
+        raise ValueError(
+            f"Patches of {patch_size} px do not divide an image of {image_size} px; "
+            f"set encoder.patch_size to one of {divisors}."
+        )

@@ -1,0 +1,8 @@
+"""Which part of an image is hidden."""
+
+from mimbench.maskers.base import Masker
+from mimbench.maskers.block import BlockMasker
+from mimbench.maskers.grid import GridMasker
+from mimbench.maskers.random import RandomMasker
+
+__all__ = ["BlockMasker", "GridMasker", "Masker", "RandomMasker"]

@@ -1,0 +1,10 @@
+"""The methods, each a recipe of depths, decoders and targets."""
+
+from mimbench.methods.base import Method, Output
+from mimbench.methods.branched import BranchedMethod
+from mimbench.methods.deepmim import DeepMIM
+from mimbench.methods.localmim import LocalMIM
+from mimbench.methods.mae import MAE
+from mimbench.methods.mirl import MIRL
+
+__all__ = ["MAE", "MIRL", "BranchedMethod", "DeepMIM", "LocalMIM", "Method", "Output"]

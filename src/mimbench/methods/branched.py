@@ -1,0 +1,49 @@
+"""Independent decoders on one or several depths."""
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mimbench.core import Mask, Tokens
+from mimbench.decoders import TokenDecoder
+from mimbench.encoders import Encoder
+from mimbench.maskers import Masker
+from mimbench.methods.base import Method, hidden_mean
+from mimbench.targets import PixelTarget, Target, target_values
+
+
+class BranchedMethod(Method):
+    """One decoder and one target per depth; the losses of all branches add up."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        masker: Masker,
+        depths: Sequence[int],
+        decoders: Sequence[TokenDecoder],
+        targets: Sequence[Target],
+    ):
+        super().__init__(encoder, masker)
+        self.depths = tuple(depths)
+        self.decoders = nn.ModuleList(decoders)
+        self.targets = nn.ModuleList(targets)
+
+    def predict(self, features: dict[int, Tokens]) -> list[Tensor]:
+        return [
+            decoder(decoder.embed(features[depth])) for depth, decoder in zip(self.depths, self.decoders, strict=True)
+        ]
+
+    def losses(
+        self, images: Float[Tensor, "b c h w"], predictions: list[Tensor], mask: Mask
+    ) -> dict[str, Float[Tensor, ""]]:
+        targets = [target for target in self.targets if isinstance(target, Target)]
+        values = target_values(targets, images)
+        return {
+            f"depth{depth}": hidden_mean(target, images, values[target], prediction, mask)
+            for depth, target, prediction in zip(self.depths, targets, predictions, strict=True)
+        }
+
+    def paint(self, images: Float[Tensor, "b c h w"], predictions: list[Tensor]) -> dict[str, Tensor]:
+        branches = zip(self.depths, self.targets, predictions, strict=True)
+        return {f"depth{d}": t.paint(p, images) for d, t, p in branches if isinstance(t, PixelTarget)}

@@ -1,0 +1,80 @@
+"""LocalMIM: finer targets for shallower layers (Wang et al., 2023, arXiv 2303.05251)."""
+
+from collections.abc import Sequence
+
+from mimbench.decoders import ScaleHead, TokenDecoder
+from mimbench.encoders import Encoder
+from mimbench.maskers import Masker
+from mimbench.methods.base import check_depths
+from mimbench.methods.branched import BranchedMethod
+from mimbench.targets import TargetAt
+
+
+class LocalMIM(BranchedMethod):
+    """Predicts cells of growing size from layers of growing depth.
+
+    Every tap has a norm of its own; the last one has the encoder's final norm.
+
+    Args:
+        depths: Where decoders sit; by default 2, 4, L - 2 and L, or four evenly spaced depths below L = 8.
+        cells: Side of each decoder's cells in pixels; by default 1/4, 1/2, 1 and 2 patches, at least 2 px, and the
+            encoder's own cells where these grow with depth (8, 16, 32, 32 of Swin).
+        dim: Width of the decoders, or one per depth; a single one is halved at a Swin's first depth.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        masker: Masker,
+        target: TargetAt,
+        depths: Sequence[int] | None = None,
+        cells: Sequence[int] | None = None,
+        dim: int | Sequence[int] = 256,
+        num_blocks: int = 1,
+        num_heads: int = 8,
+        mlp_ratio: float = 4.0,
+    ):
+        depths = check_depths(depths or localmim_depths(encoder.depth), encoder)
+        cells = cells or localmim_cells(depths, encoder)
+        dims = localmim_dims(dim, depths, encoder) if isinstance(dim, int) else tuple(dim)
+        if not len(cells) == len(dims) == len(depths):
+            raise ValueError(
+                f"LocalMIM needs a cell size and a width per depth, got depths {list(depths)}, "
+                f"cells {list(cells)} and dim {list(dims)}."
+            )
+        targets, decoders = [target(cell) for cell in cells], []
+        for depth, width, value in zip(depths, dims, targets, strict=True):
+            tap = encoder.taps[depth]
+            head = ScaleHead(tap, width, value.cell, value.dim)
+            raw = depth < encoder.depth
+            decoders.append(
+                TokenDecoder(tap, width, num_blocks, num_heads, head, norm_input=raw, mlp_ratio=mlp_ratio)
+            )
+        super().__init__(encoder, masker, depths, decoders, targets)
+
+
+def localmim_depths(depth: int) -> tuple[int, ...]:
+    """The paper's four depths, or evenly spaced ones in an encoder too shallow for them.
+
+    Raises:
+        ValueError: Fewer than four units.
+    """
+    if depth < 4:
+        raise ValueError(f"LocalMIM reads four depths, the encoder has {depth}; use encoder.depth=4 or more.")
+    return (2, 4, depth - 2, depth) if depth >= 8 else tuple(depth * i // 4 for i in (1, 2, 3, 4))
+
+
+def localmim_cells(depths: Sequence[int], encoder: Encoder) -> tuple[int, ...]:
+    """1/4, 1/2, 1 and 2 patches; never below 2 px, since a cell of one pixel has no variance and no gradient."""
+    if _pyramid(encoder):
+        return tuple(encoder.taps[depth].cell for depth in depths)
+    return tuple(max(2, int(encoder.taps[-1].cell * scale)) for scale in (1 / 4, 1 / 2, 1, 2))
+
+
+def localmim_dims(dim: int, depths: Sequence[int], encoder: Encoder) -> tuple[int, ...]:
+    """One width for all decoders, and half of it on the many tokens of a pyramid's first depth (released code)."""
+    return tuple(dim // 2 if depth == 1 and _pyramid(encoder) else dim for depth in depths)
+
+
+def _pyramid(encoder: Encoder) -> bool:
+    return encoder.taps[0].cell < encoder.taps[-1].cell

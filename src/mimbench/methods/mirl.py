@@ -1,0 +1,104 @@
+"""MIRL: deep segments learn the residual of shallow ones (Huang et al., 2023, arXiv 2309.14136)."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+from mimbench.core import Mask, Tokens, initialize
+from mimbench.decoders import LayerNorm, TokenDecoder
+from mimbench.encoders import Encoder
+from mimbench.maskers import Masker
+from mimbench.methods.base import Method, check_depths, hidden_mean
+from mimbench.targets import PixelTarget, TargetAt, target_values
+
+
+class MIRL(Method):
+    """Pairs segment i with segment -1-i; the sum of their predictions is the image.
+
+    The encoder is cut into segments of equal length with a decoder on each. A decoder also attends to the projected
+    visible tokens of all shallower segments. The loss is the mean over pairs; no gradient is stopped.
+
+    Args:
+        depths: Ends of the segments, an even number; by default 6, 4 or 2 equal segments.
+        unit_head: Whether the heads are weight-normalised with a magnitude frozen at 1, as in all released recipes.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        masker: Masker,
+        target: TargetAt,
+        depths: Sequence[int] | None = None,
+        dim: int = 512,
+        num_blocks: int = 2,
+        num_heads: int = 16,
+        unit_head: bool = True,
+        mlp_ratio: float = 4.0,
+    ):
+        super().__init__(encoder, masker)
+        self.segments = check_depths(depths or mirl_depths(encoder.depth), encoder)
+        if len(self.segments) % 2:
+            raise ValueError(f"MIRL pairs segments and needs an even number of depths, got {list(self.segments)}.")
+        self.depths = (0, *self.segments)
+        self.target = target(encoder.taps[-1].cell)
+        self.stem = nn.Sequential(LayerNorm(encoder.taps[0].width), nn.Linear(encoder.taps[0].width, dim))
+        initialize(self.stem)
+        self.decoders = nn.ModuleList()
+        for depth in self.segments:
+            head = nn.Linear(dim, self.target.dim)
+            tap, raw = encoder.taps[depth], depth < encoder.depth
+            head = unit_inputs(head) if unit_head else head
+            decoder = TokenDecoder(tap, dim, num_blocks, num_heads, head, True, norm_input=raw, mlp_ratio=mlp_ratio)
+            self.decoders.append(decoder)
+
+    def predict(self, features: dict[int, Tokens]) -> list[Tensor]:
+        memory = self.stem(features[0].sequence)
+        predictions = []
+        for depth, decoder in zip(self.segments, self.decoders, strict=True):
+            embedded = decoder.embed(features[depth])
+            predictions.append(decoder(embedded, memory))
+            memory = torch.cat([embedded.sequence, memory], dim=1)
+        return predictions
+
+    def losses(
+        self, images: Float[Tensor, "b c h w"], predictions: list[Tensor], mask: Mask
+    ) -> dict[str, Float[Tensor, ""]]:
+        value = target_values([self.target], images)[self.target]
+        sums = [predictions[i] + predictions[-1 - i] for i in range(len(predictions) // 2)]
+        return {f"pair{i}": hidden_mean(self.target, images, value, both, mask) for i, both in enumerate(sums)}
+
+    def paint(self, images: Float[Tensor, "b c h w"], predictions: list[Tensor]) -> dict[str, Tensor]:
+        if not isinstance(self.target, PixelTarget):
+            return {}
+        parts = {"shallow": predictions[0], "shallow_and_residual": predictions[0] + predictions[-1]}
+        return {name: self.target.paint(part, images) for name, part in parts.items()}
+
+    def combine(self, terms: Sequence[Float[Tensor, ""]]) -> Float[Tensor, ""]:
+        return torch.stack(list(terms)).mean()
+
+
+def mirl_depths(depth: int) -> tuple[int, ...]:
+    """Ends of 6 equal segments where 6 divides the depth, else of 4, else of 2.
+
+    Raises:
+        ValueError: The depth is odd.
+    """
+    for segments in (6, 4, 2):
+        if depth % segments == 0:
+            return tuple(range(depth // segments, depth + 1, depth // segments))
+    raise ValueError(f"MIRL needs an even depth, got {depth}; use encoder.depth={depth + 1} or give method.depths.")
+
+
+def unit_inputs(linear: nn.Linear) -> nn.Linear:
+    """Reparametrises a linear layer so that the weights of every input feature keep unit length.
+
+    Per input, since Paddle's default axis 0 of an [in, out] weight is axis 1 here.
+    """
+    linear = weight_norm(linear, dim=1)
+    magnitude = linear.parametrizations.weight.original0
+    magnitude.data.fill_(1)
+    magnitude.requires_grad_(False)
+    return linear

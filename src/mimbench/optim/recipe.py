@@ -1,0 +1,67 @@
+"""How the papers optimise."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from mimbench.optim.schedule import warmup_cosine
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """AdamW with warm-up and cosine, updated every step (MAE, Table 8; the other three papers follow it).
+
+    Attributes:
+        base_lr: Learning rate per 256 images of effective batch.
+        warmup_epochs: Epochs of linear warm-up, fractions allowed.
+        min_lr: Final learning rate, absolute.
+        weight_decay: Applied to matrices; never to vectors, biases and norms.
+        betas: AdamW's moments.
+        fused: Whether to use PyTorch's fused kernel.
+    """
+
+    base_lr: float = 1.5e-4
+    warmup_epochs: float = 40
+    min_lr: float = 0.0
+    weight_decay: float = 0.05
+    betas: tuple[float, float] = (0.9, 0.95)
+    fused: bool = True
+
+    def peak_lr(self, batch_size: int) -> float:
+        """The linear scaling rule for an effective batch."""
+        return self.base_lr * batch_size / 256
+
+    def optimizer(self, module: nn.Module, batch_size: int) -> torch.optim.AdamW:
+        """AdamW over the trainable parameters, in two groups."""
+        return torch.optim.AdamW(
+            parameter_groups(module, self.weight_decay),
+            lr=self.peak_lr(batch_size),
+            betas=self.betas,
+            fused=self.fused,
+        )
+
+    def scheduler(
+        self, optimizer: torch.optim.Optimizer, total_steps: int, steps_per_epoch: int
+    ) -> torch.optim.lr_scheduler.LambdaLR:
+        """The schedule that ends at `total_steps`; to be stepped once per optimiser step."""
+        warmup = min(round(self.warmup_epochs * steps_per_epoch), total_steps)
+        floor = self.min_lr / optimizer.defaults["lr"] if self.min_lr else 0.0
+        return torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: warmup_cosine(step, total_steps, warmup, floor)
+        )
+
+
+def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Decayed and undecayed trainable parameters.
+
+    Vectors and biases are not decayed; class and mask tokens are, since they have three axes (MAE, released code).
+    Relative-position biases are not (LocalMIM, released Swin code).
+    """
+    decayed, undecayed = [], []
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            plain = parameter.ndim <= 1 or name.endswith((".bias", "relative_position_bias_table"))
+            (undecayed if plain else decayed).append(parameter)
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": undecayed, "weight_decay": 0.0}]

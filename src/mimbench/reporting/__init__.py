@@ -1,0 +1,1 @@
+"""Records of runs, and the tables and figures made from them."""

@@ -1,0 +1,111 @@
+"""What is drawn inside one panel of a figure."""
+
+import math
+from collections.abc import Iterable
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+from mimbench.reporting import curves, numbers, statistics
+from mimbench.reporting.palette import Label, label_ends
+from mimbench.reporting.runs import UNTRAINED
+from mimbench.reporting.statistics import Estimate
+from mimbench.reporting.summary import Summary
+
+_MARKERS = "os^Dv*X"
+
+
+def markers(depths: Iterable[int]) -> dict[str, str]:
+    """A marker for each encoder depth, by the text that a legend shows."""
+    return {f"depth {depth}": _MARKERS[place % len(_MARKERS)] for place, depth in enumerate(sorted(set(depths)))}
+
+
+def layerwise(axes: Axes, table: pd.DataFrame, palette: dict[str, str]) -> None:
+    """Rows of one setting and protocol of `curves.layerwise`: means over seeds, bands of 95 %."""
+    ends = []
+    for label, of_method in table.groupby(curves.label(table)):
+        found = {tap: statistics.estimate(statistics.sample(rows)) for tap, rows in of_method.groupby("tap")}
+        points = {tap: estimate for tap, estimate in found.items() if estimate is not None}
+        if points:
+            _band(axes, points, palette[str(label)])
+            ends.append(Label(str(label), 100 * list(points.values())[-1].mean, palette[str(label)]))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True))
+    axes.set_xlabel("features at depth (0: patch embedding)")
+    label_ends(axes, ends)
+
+
+def depth(axes: Axes, summaries: list[Summary], protocol: str, palette: dict[str, str]) -> None:
+    """One line per method against encoder depth, with 95 % intervals."""
+    lines: dict[str, list[Summary]] = {}
+    for summary in summaries:
+        lines.setdefault(summary.condition.label, []).append(summary)
+    depths = sorted({summary.condition.depth for summary in summaries})
+    ends = []
+    for place, (label, line) in enumerate(lines.items()):
+        # Side by side, or the intervals of different methods hide each other.
+        shift = 0.05 * (place - (len(lines) - 1) / 2)
+        places = [depths.index(summary.condition.depth) + shift for summary in line]
+        _points(axes, places, [summary.estimates[protocol] for summary in line], palette[label], "o-")
+        ends.append(Label(label, 100 * line[-1].estimates[protocol].mean, palette[label]))
+    axes.set_xticks(range(len(depths)), [str(depth) for depth in depths])
+    axes.set_xlabel("encoder depth (blocks)")
+    label_ends(axes, ends)
+
+
+def flops(axes: Axes, summaries: list[Summary], protocol: str, palette: dict[str, str]) -> None:
+    """One point per condition with its 95 % interval; the untrained encoder has no FLOPs and is a line."""
+    marks = markers(summary.condition.depth for summary in summaries)
+    ends = []
+    for summary in summaries:
+        condition, estimate = summary.condition, summary.estimates[protocol]
+        colour = palette[condition.label]
+        if summary.training_flops > 0:
+            marker = marks[f"depth {condition.depth}"]
+            _points(axes, [summary.training_flops], [estimate], colour, marker)
+        elif condition.method == UNTRAINED:
+            axes.axhline(100 * estimate.mean, color=colour, linestyle="--", linewidth=1.2)
+            ends.append(Label(f"{condition.label}, depth {condition.depth}", 100 * estimate.mean, colour))
+    _log_scale(axes, [summary.training_flops for summary in summaries if summary.training_flops > 0])
+    axes.set_xlabel("training FLOPs")
+    label_ends(axes, ends)
+
+
+def loss(axes: Axes, table: pd.DataFrame, colour: str) -> None:
+    """Rows of one condition of `curves.losses`: thin lines for training, bold for validation."""
+    for (metric, _, status), curve in table.groupby(["metric", "seed", "status"]):
+        look = {"linewidth": 1.8} if metric == "val/loss" else {"linewidth": 0.8, "alpha": 0.6}
+        if status != "finished":
+            look |= {"linestyle": ":", "color": "#222222"}
+        axes.plot(curve["step"], curve["value"], **{"color": colour} | look)
+    if table.empty:
+        axes.text(0.5, 0.5, "no curve", transform=axes.transAxes, ha="center", color="#888888")
+        axes.set(xticks=[], yticks=[])
+    axes.set_xlabel("step")
+
+
+def _log_scale(axes: Axes, values: list[float]) -> None:
+    axes.set_xscale("log")
+    if values:
+        # Room enough for two ticks even where all points cost about the same.
+        axes.set_xlim(min(values) / 1.4, max(values) * 1.4)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if _decades(values) < 2 else (1,)))
+    axes.xaxis.set_major_formatter(lambda value, _: numbers.flops(value))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _decades(values: list[float]) -> float:
+    return math.log10(max(values) / min(values)) if values else 0.0
+
+
+def _band(axes: Axes, points: dict[int, Estimate], colour: str) -> None:
+    means, lows, highs = ([100 * getattr(point, name) for point in points.values()] for name in ("mean", "low", "high"))
+    axes.plot(list(points), means, "o-", color=colour)
+    axes.fill_between(list(points), lows, highs, color=colour, alpha=0.1, linewidth=0)
+
+
+def _points(axes: Axes, places: list[float], estimates: list[Estimate], colour: str, marker: str) -> None:
+    below = [100 * (estimate.mean - estimate.low) for estimate in estimates]
+    above = [100 * (estimate.high - estimate.mean) for estimate in estimates]
+    means = [100 * estimate.mean for estimate in estimates]
+    axes.errorbar(places, means, yerr=[below, above], fmt=marker, color=colour, elinewidth=1.1, capsize=2)

@@ -1,0 +1,66 @@
+"""What makes two runs the same run."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+# What cannot change the result. The effective batch stays in; how it is split over devices does not.
+_IRRELEVANT = (
+    "paths",
+    "logger",
+    "callbacks",
+    "sweep",
+    "resume",
+    "data.num_workers",
+    "optim.fused",
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.strategy",
+    "trainer.accumulate_grad_batches",
+    "trainer.compile",
+    "trainer.grad_checkpointing",
+)
+# An encoder that is never trained is the same under any recipe of training.
+_TRAINING = ("method", "masker", "target", "optim", "budget", "trainer", "data.batch_size", "data.crop_scale")
+
+
+def identity(config: Mapping[str, Any]) -> str:
+    """Twelve hexadecimal digits that tell runs apart by whatever can change their result.
+
+    Args:
+        config: The run's configuration with all interpolations resolved, as plain dicts and lists.
+    """
+    text = json.dumps(relevant(config), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def relevant(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration by dotted key, without what cannot change the result."""
+    flat = flatten(config)
+    skipped = _IRRELEVANT
+    if flat.get("method._target_") is None:
+        skipped += _TRAINING
+    kept = {key: value for key, value in flat.items() if not any(_below(key, name) for name in skipped)}
+    return kept | {"method.name": flat.get("method.name")}
+
+
+def is_relevant(key: str) -> bool:
+    """Whether a dotted key can change a run's result."""
+    return not any(_below(key, name) for name in _IRRELEVANT)
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, keyed by dotted paths."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _below(key: str, name: str) -> bool:
+    return key == name or key.startswith(f"{name}.")

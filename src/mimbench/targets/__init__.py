@@ -1,0 +1,17 @@
+"""What decoders predict."""
+
+from mimbench.targets.base import Target, TargetAt, target_values
+from mimbench.targets.hog import HOGTarget
+from mimbench.targets.pixel import PixelTarget
+from mimbench.targets.teacher import Teacher, TeacherTarget, TimmTeacher
+
+__all__ = [
+    "HOGTarget",
+    "PixelTarget",
+    "Target",
+    "TargetAt",
+    "Teacher",
+    "TeacherTarget",
+    "TimmTeacher",
+    "target_values",
+]

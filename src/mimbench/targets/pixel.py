@@ -1,0 +1,60 @@
+"""Raw or patch-standardised pixels."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mimbench.targets.base import Target
+
+
+class PixelTarget(Target):
+    """Pixels of a cell in the order row, column, colour; by default standardised within the cell (MAE, section 3).
+
+    Args:
+        cell: Side of a cell in pixels.
+        normalize: Whether to subtract the cell's mean and divide by its deviation.
+        eps: Added to the variance.
+        channels: Colours of an image.
+    """
+
+    def __init__(self, cell: int, normalize: bool = True, eps: float = 1e-6, channels: int = 3):
+        super().__init__()
+        self.cell = cell
+        self.dim = channels * cell * cell
+        self.normalize = normalize
+        self.eps = eps
+
+    def values(self, prepared: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n d"]:
+        patches = patchify(prepared, self.cell)
+        if not self.normalize:
+            return patches
+        mean, deviation = self._statistics(patches)
+        return (patches - mean) / deviation
+
+    def paint(
+        self, prediction: Float[Tensor, "b n d"], images: Float[Tensor, "b c h w"]
+    ) -> Float[Tensor, "b c h w"]:
+        """Turns predictions into an image, with every cell's own mean and deviation where they were taken out."""
+        if self.normalize:
+            mean, deviation = self._statistics(patchify(images, self.cell))
+            prediction = prediction * deviation + mean
+        return unpatchify(prediction, self.cell, self.grid(images))
+
+    def _statistics(self, patches: Tensor) -> tuple[Tensor, Tensor]:
+        # The unbiased variance, as in all four released codes; the papers do not say.
+        variance, mean = torch.var_mean(patches, dim=-1, keepdim=True)
+        return mean, (variance + self.eps).sqrt()
+
+
+def patchify(images: Float[Tensor, "b c h w"], cell: int) -> Float[Tensor, "b n d"]:
+    """Cuts images into square cells in raster order, each flattened as (row, column, colour)."""
+    b, c, h, w = images.shape
+    blocks = images.reshape(b, c, h // cell, cell, w // cell, cell)
+    return blocks.permute(0, 2, 4, 3, 5, 1).reshape(b, -1, c * cell * cell)
+
+
+def unpatchify(patches: Float[Tensor, "b n d"], cell: int, grid: tuple[int, int]) -> Float[Tensor, "b c h w"]:
+    """The inverse of `patchify`."""
+    rows, columns = grid
+    blocks = patches.reshape(len(patches), rows, columns, cell, cell, -1)
+    return blocks.permute(0, 5, 1, 3, 2, 4).reshape(len(patches), -1, rows * cell, columns * cell)

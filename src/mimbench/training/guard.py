@@ -1,0 +1,45 @@
+"""Stops a run whose loss is no longer a number."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+import torch
+
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss became NaN or infinite."""
+
+
+class StopOnNonFinite(L.Callback):
+    """Raises `NonFiniteLossError` with the step, the terms and the last good checkpoint.
+
+    Looks at every step on the CPU, where it is free, and every `every_n_steps` steps elsewhere, where it waits for
+    the device; always before a checkpoint is written, so that a saved one is good.
+    """
+
+    def __init__(self, every_n_steps: int = 50):
+        self.every_n_steps = every_n_steps
+        self._loss: torch.Tensor | None = None
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._loss = outputs["loss"] if isinstance(outputs, Mapping) else outputs
+        if pl_module.device.type == "cpu" or trainer.global_step % self.every_n_steps == 0:
+            self._check(trainer)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._check(trainer)
+
+    def _check(self, trainer: L.Trainer) -> None:
+        if self._loss is None or bool(torch.isfinite(self._loss)):
+            return
+        terms = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("train/loss")}
+        good = getattr(trainer.checkpoint_callback, "best_model_path", "") or "none was saved"
+        raise NonFiniteLossError(
+            f"The loss is {float(self._loss)} at step {trainer.global_step} (epoch {trainer.current_epoch}). "
+            f"Terms: {terms}. Last good checkpoint: {good}. "
+            "A lower optim.base_lr or trainer.precision=32-true may help."
+        )

@@ -1,0 +1,69 @@
+"""The weights of LocalMIM's released Swin code."""
+
+import torch
+from torch import Tensor
+
+from mimbench.weights.format import Format
+
+
+class LocalMIMSwinFormat(Format):
+    """Released Swin weights; a merging belongs to the stage before it there, and to the stage after it in timm.
+
+    Args:
+        swap: Whether to exchange the two middle channel blocks of every merging, which the released pre-training
+            concatenates row first and timm column first. An encoder with `released_quirks` takes them as they are.
+    """
+
+    def __init__(self, name: str, swap: bool):
+        stages = {
+            f"encoder.trunk.layers.{i + 1}.downsample.": f"encoder.layers.{i}.downsample." for i in range(3)
+        }
+        levels = {ours: theirs for k in range(4) for ours, theirs in _level(k).items()}
+        # The released list of four norms ends with the encoder's own.
+        super().__init__(name, {"encoder.trunk.": "encoder.", "encoder.trunk.norm.": "encoder.norm.3."} | stages | levels)
+        self.swap = swap
+
+    def rename(self, name: str) -> str | None:
+        # The masks of shifted windows, which timm keeps as buffers and the released code does not have.
+        return None if name.endswith(".attn_mask") else super().rename(name)
+
+    def read(self, name: str, tensor: Tensor) -> Tensor:
+        if name.endswith("head.layers.0.weight"):
+            return tensor[:, :, None, None]
+        return self._merging(name, tensor)
+
+    def write(self, name: str, tensor: Tensor) -> Tensor:
+        if name.endswith("head.layers.0.weight"):
+            return tensor[:, :, 0, 0]
+        return self._merging(name, tensor)
+
+    def _merging(self, name: str, tensor: Tensor) -> Tensor:
+        return swap_neighbours(tensor) if self.swap and ".downsample." in name else tensor
+
+
+def swap_neighbours(tensor: Tensor) -> Tensor:
+    """Exchanges the second and third of the four channel blocks of a merging, norm or reduction; its own inverse."""
+    blocks = tensor.chunk(4, dim=-1)
+    return torch.cat([blocks[i] for i in (0, 2, 1, 3)], dim=-1)
+
+
+def _level(k: int) -> dict[str, str | None]:
+    ours, theirs = f"decoders.{k}.", f"decoder.{k}."
+    return {
+        f"{ours}norm_input.": f"encoder.norm.{k}.",
+        f"{ours}mask_token": f"{theirs}mask_token",
+        f"{ours}positions": f"{theirs}pos_embed",
+        f"{ours}project.": f"{theirs}embed.",
+        f"{ours}blocks.": f"{theirs}blocks.",
+        f"{ours}norm.": f"{theirs}norm.",
+        f"{ours}head.layers.0.": f"{theirs}pred.",
+        f"targets.{k}.sobel": f"hog_enc.{k}.conv.weight",
+        f"targets.{k}.offset": f"hog_enc.{k}.conv.bias",
+    }
+
+
+LOCALMIM_SWIN_FORMAT = LocalMIMSwinFormat("LocalMIM Swin", swap=True)
+"""Encoder, four decoders and the frozen HOG convolutions of a pre-training checkpoint, for an encoder that is right."""
+
+LOCALMIM_SWIN_QUIRKS_FORMAT = LocalMIMSwinFormat("LocalMIM Swin with released quirks", swap=False)
+"""The same checkpoint for an encoder with `released_quirks`."""

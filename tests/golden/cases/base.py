@@ -1,0 +1,156 @@
+"""A released model rebuilt from our parts, with the numbers its golden file records."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import formulas
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mimbench.core import Grid, Mask, Tokens
+from mimbench.encoders import ViTEncoder, vit
+from mimbench.maskers import Masker, RandomMasker
+from mimbench.methods import Method, Output
+from mimbench.weights import Format
+
+
+class StoredNoise(Masker):
+    """Random masking with the noise given."""
+
+    def __init__(self, ratio: float, noise: Tensor):
+        super().__init__(ratio)
+        self.noise = noise
+
+    def order(self, batch: int, grid: Grid, device: torch.device, generator: torch.Generator | None) -> Tensor:
+        return self.noise.argsort(dim=1).argsort(dim=1)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One forward and backward pass of our method with the released weights."""
+
+    method: Method
+    images: Tensor
+    features: dict[int, Tokens]
+    output: Output
+
+
+class Case(ABC):
+    """Rebuilds a released class from the constructor arguments or from the entries that a golden file lists.
+
+    Attributes:
+        source: Repository and file of the released code.
+        format: How its weights translate.
+        linear_in_out: Whether linear weights are listed as [in, out].
+    """
+
+    source: ClassVar[tuple[str, str]]
+    format: ClassVar[Format]
+    linear_in_out: ClassVar[bool] = False
+
+    def __init__(self, document: dict[str, Any]):
+        self.document = document
+        listed = document["state_dict"] if "state_dict" in document else document["entries"]
+        self.shapes = {name: tuple(shape) for name, shape, *_ in listed}
+        self.kinds = {name: kind for name, _, kind, *_ in listed}
+        self.config: dict[str, Any] = document["config"] if "config" in document else self.infer()
+
+    @abstractmethod
+    def infer(self) -> dict[str, Any]:
+        """Constructor arguments that lead to the listed shapes; heads, which shapes do not tell, are any that fit."""
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """Our counterpart with fresh weights."""
+
+    @abstractmethod
+    def observe(self, run: Run) -> dict[str, Tensor | list[Any]]:
+        """Everything a run of the file records besides loss, terms, mask and gradients, under the file's names."""
+
+    def fixed(self, name: str) -> np.ndarray:
+        """A table of the released code that no formula fills."""
+        shape = self.shapes[name]
+        return formulas.SOBEL if len(shape) == 4 else formulas.sincos(shape[1], shape[2])
+
+    @cached_property
+    def released(self) -> dict[str, np.ndarray]:
+        """The released state dict, in its own names, order and layout."""
+        return {
+            name: self.fixed(name) if formulas.is_fixed(name) else formulas.weight(name, shape, self.linear_in_out)
+            for name, shape in self.shapes.items()
+        }
+
+    @cached_property
+    def noise(self) -> Tensor:
+        return torch.tensor(self.document["inputs"]["noise"], dtype=torch.float64)
+
+    def masker(self) -> Masker:
+        """A masker that draws the recorded mask, where one is recorded."""
+        if "inputs" not in self.document:
+            return RandomMasker()
+        return StoredNoise(self.document["inputs"]["mask_ratio"], self.noise)
+
+    def order(self) -> list[Any]:
+        """Rank of every patch in the noise (`ids_restore`)."""
+        return self.noise.argsort(dim=1).argsort(dim=1).tolist()
+
+    def mask_values(self, mask: Mask) -> list[Any]:
+        """The mask as the file writes it: 1 is hidden."""
+        return mask.hidden.flatten(1).int().tolist()
+
+    def run(self, precision: str) -> Run:
+        """Loads the released weights and takes one step in `float32` or `float64`."""
+        dtype = getattr(torch, precision)
+        method = self.build()
+        self.format.load({name: torch.from_numpy(value) for name, value in self.released.items()}, method)
+        method.to(dtype).train()
+        images = torch.from_numpy(formulas.image(self.config["img_size"])).to(dtype)
+        mask = method.masker(len(images), method.encoder.mask_grid)
+        output = method(images, mask)
+        output.loss.backward()
+        with torch.no_grad():
+            features = method.encoder(images, range(method.encoder.depth + 1), mask)
+        return Run(method, images, features, output)
+
+    def gradients(self, method: Method) -> dict[str, np.ndarray | None]:
+        """The gradient of every trainable parameter, in the released names and layout."""
+        names = self.format.names(method)
+        return {
+            names[name]: None if p.grad is None else self.format.write(name, p.grad).double().numpy()
+            for name, p in method.named_parameters()
+            if p.requires_grad
+        }
+
+    def shuffled(self, tokens: Tokens) -> Tensor:
+        """Prefix and patches in the order of the released code, which keeps visible patches by rising noise."""
+        keep = self.noise.argsort(dim=1)[:, : tokens.index.shape[1]]
+        place = keep.argsort(dim=1).argsort(dim=1)[..., None].expand(-1, -1, tokens.patches.shape[2])
+        return torch.cat([tokens.prefix, tokens.patches.gather(1, place)], dim=1)
+
+    def vit(self) -> ViTEncoder:
+        """The encoder that the four released ViT classes share."""
+        c = self.config
+        return vit(c["img_size"], c["patch_size"], c["embed_dim"], c["depth"], c["num_heads"], c["mlp_ratio"])
+
+    def vit_sizes(self) -> dict[str, Any]:
+        """Sizes of a ViT encoder, from the shapes."""
+        width, _, patch, _ = self.shapes["patch_embed.proj.weight"]
+        hidden = max(self.shapes["blocks.0.mlp.fc1.weight"])
+        side = round((self.shapes["pos_embed"][1] - 1) ** 0.5)
+        return {
+            "img_size": side * patch,
+            "patch_size": patch,
+            "in_chans": self.shapes["patch_embed.proj.weight"][1],
+            "embed_dim": width,
+            "depth": count(self.shapes, "blocks."),
+            "num_heads": width // 32,
+            "mlp_ratio": hidden / width,
+        }
+
+
+def count(names: dict[str, Any], prefix: str) -> int:
+    """Length of the list of modules whose entries start with `prefix`."""
+    return len({name.removeprefix(prefix).split(".")[0] for name in names if name.startswith(prefix)})

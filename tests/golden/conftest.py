@@ -1,0 +1,98 @@
+"""Every golden file of a folder becomes tests; which ones depends on its content, never on its name.
+
+The folder is tests/golden/data or that of `pytest tests/golden --golden-dir DIR`.
+"""
+
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # the modules beside the tests: formulas, documents, cases
+
+import documents  # noqa: E402
+from cases import rebuild  # noqa: E402
+from cases.base import Case, Run  # noqa: E402
+
+
+def _documents(config: pytest.Config) -> dict[str, dict[str, Any]]:
+    given = config.getoption("golden_dir")
+    folder = config.invocation_params.dir / given if given else HERE / "data"
+    try:
+        return documents.read(folder)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves out test_<kind>.py when the folder has no file of that kind."""
+    subject = collection_path.stem.removeprefix("test_")
+    kinds = {documents.kind(document) for document in _documents(config).values()}
+    return True if subject in {"case", "hog", "names", "counts"} - kinds else None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Parametrises over files of a kind (`case`, `hog`, `names`, `counts`), over `stem`, and over precisions."""
+    found = _documents(metafunc.config)
+    if "stem" in metafunc.fixturenames:
+        metafunc.parametrize("stem", found)
+    for kind in ("case", "hog", "names", "counts"):
+        if kind in metafunc.fixturenames:
+            stems = [stem for stem, document in found.items() if documents.kind(document) == kind]
+            metafunc.parametrize(kind, stems, indirect=True)
+    if "precision" in metafunc.fixturenames:
+        metafunc.parametrize("precision", ["float64", "float32"])
+
+
+@pytest.fixture
+def document(stem: str, pytestconfig: pytest.Config) -> Any:
+    return _documents(pytestconfig)[stem]
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest) -> Case:
+    return _rebuilt(request.param, request.config)
+
+
+@pytest.fixture
+def names(request: pytest.FixtureRequest) -> Case:
+    return _rebuilt(request.param, request.config)
+
+
+@pytest.fixture
+def hog(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return _documents(request.config)[request.param]
+
+
+@pytest.fixture
+def counts(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
+    return _documents(request.config)[request.param]["counts"]
+
+
+@pytest.fixture
+def run(case: Case, precision: str) -> Run:
+    return _run(case, precision)
+
+
+@pytest.fixture
+def recorded(case: Case, precision: str) -> dict[str, Any]:
+    return case.document[precision]
+
+
+@pytest.fixture
+def tolerance(precision: str) -> float:
+    """As the golden README suggests; float32 runs of two PyTorch versions differ by up to 2.5e-6."""
+    return {"float64": 1e-10, "float32": 1e-5}[precision]
+
+
+@lru_cache
+def _rebuilt(stem: str, config: pytest.Config) -> Case:
+    return rebuild(_documents(config)[stem])
+
+
+@lru_cache
+def _run(case: Case, precision: str) -> Run:
+    return case.run(precision)
