@@ -35,9 +35,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrises over files of a kind (`case`, `hog`, `names`, `counts`), over `stem`, and over precisions."""
+    """Parametrises over the files of a kind (`case`, `hog`, `names`, `counts`) or all (`document`), and precisions."""
     found = _documents(metafunc.config)
-    if "stem" in metafunc.fixturenames:
+    if "document" in metafunc.fixturenames:
         metafunc.parametrize("stem", found)
     for kind in ("case", "hog", "names", "counts"):
         if kind in metafunc.fixturenames:
@@ -68,13 +68,18 @@ def hog(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 @pytest.fixture
-def counts(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
-    return _documents(request.config)[request.param]["counts"]
+def counts(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return _documents(request.config)[request.param]
 
 
 @pytest.fixture
 def run(case: Case, precision: str) -> Run:
     return _run(case, precision)
+
+
+@pytest.fixture
+def exact_run(case: Case) -> Run:
+    return _run(case, "float64")
 
 
 @pytest.fixture

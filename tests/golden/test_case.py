@@ -61,17 +61,13 @@ def test_gradients(case: Case, recorded: dict[str, Any], run: Run, tolerance: fl
     assert deviation(recorded["grads"]["total_l2"], np.linalg.norm(norms)) < tolerance
 
 
-def test_gradient_norm_of_every_parameter(case: Case, run: Run, precision: str):
-    recorded = case.document[precision]["grads"]
-    gradients = case.gradients(run.method)
+def test_gradient_norm_of_every_parameter(case: Case, exact_run: Run):
+    recorded, gradients = case.document["float64"]["grads"], case.gradients(exact_run.method)
     assert sorted(name for name, g in gradients.items() if g is None) == sorted(recorded["params_without_grad"])
     norms = {name: np.linalg.norm(g) for name, g in gradients.items() if g is not None}
-    wanted = recorded.get("all_l2") or case.document["float64"]["grads"]["all_l2"]
-    assert norms.keys() == wanted.keys()
-    tolerance = {"float64": 1e-8, "float32": 1e-5}[precision]
-    for name, l2 in wanted.items():
-        # Biases in front of a normalisation have no gradient but rounding noise.
-        assert abs(norms[name] - l2) < tolerance * max(l2, 1e-9 * recorded["total_l2"]), name
+    assert norms.keys() == recorded["all_l2"].keys()
+    for name, l2 in recorded["all_l2"].items():
+        assert abs(norms[name] - l2) < 1e-8 * l2, name
 
 
 def array(value: Any) -> np.ndarray:

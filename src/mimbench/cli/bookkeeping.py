@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
 
@@ -43,7 +43,7 @@ class Bookkeeping:
         path = directory / records.FILE
         return path.exists() and records.read(path).status == "finished"
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Bookkeeping":
         self._update()
         return self
 

@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import lightning as L
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from mimbench.cli.mistakes import Mistake
 from mimbench.core import mix
@@ -42,8 +44,14 @@ def build(config: Mapping[str, Any]) -> Parts:
         data = instantiate(_arguments(config, "data"))
         data.prepare_data()
         data.setup("fit" if config["method"]["_target_"] else None)
+        L.Trainer(**trainer_options(config), logger=False, enable_checkpointing=False)  # refuses what it cannot do
         encoder, method = build_model(config)
         return Parts(data, encoder, method)
+
+
+def trainer_options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What Lightning's Trainer is told."""
+    return {k: v for k, v in config["trainer"].items() if k not in ("compile", "grad_checkpointing")}
 
 
 def build_model(config: Mapping[str, Any]) -> tuple[Encoder, Method | None]:
@@ -108,11 +116,9 @@ def _mistakes() -> Iterator[None]:
         if isinstance(cause, (ValueError, TypeError, ImportError, OSError)):
             raise Mistake(_sentence(cause)) from error
         raise
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, MisconfigurationException) as error:
         raise Mistake(_sentence(error)) from error
 
 
 def _sentence(error: BaseException) -> str:
     return str(error).replace("\n", " ").strip() or type(error).__name__
-
-

@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 import mimbench
+from mimbench.cli.mistakes import Mistake, nearest
 from mimbench.sweeps import PlannedRun, identity
 from mimbench.sweeps.identity import flatten, is_relevant
 
@@ -21,7 +22,14 @@ def config_directory() -> Path:
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """The configuration as dicts and lists, interpolations resolved, without Hydra's own part."""
+    """The configuration as dicts and lists, interpolations resolved, without Hydra's own part.
+
+    Raises:
+        Mistake: A top-level key that nothing reads.
+    """
+    known = {"seed", "sweep", "resume", "hydra", *(p.name for p in config_directory().iterdir() if p.is_dir())}
+    if unknown := sorted(str(key) for key in config if key not in known):
+        raise Mistake(f"Nothing reads the key '{unknown[0]}'.{nearest(unknown[0], known)}")
     visible = OmegaConf.create({key: value for key, value in config.items_ex(resolve=False) if key != "hydra"})
     resolved = OmegaConf.to_container(visible, resolve=True)
     assert isinstance(resolved, dict)

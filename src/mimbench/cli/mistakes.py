@@ -35,6 +35,8 @@ def explain(error: BaseException, keys: Iterable[str]) -> str:
     if isinstance(error, ConfigCompositionException) and unknown:
         key = unknown[1].split("@")[0]
         return f"There is no key '{key}'.{_near_keys(key, keys)} A new key is added with +{key}=..."
+    if text.startswith("Ambiguous value"):
+        return f"{text}: add -m to sweep over the values, or write [a,b] for a list."
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         return str(error.__cause__)
     return text

@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 from safetensors.torch import save_file
 
 from mimbench.cli.bookkeeping import Bookkeeping
-from mimbench.cli.build import Parts, build
+from mimbench.cli.build import Parts, build, trainer_options
 from mimbench.cli.mistakes import Mistake
 from mimbench.cli.signature import Signature
 from mimbench.evaluation import run_protocols
@@ -56,9 +56,10 @@ def _execute(
     book.evaluated(_evaluate(config, parts), time.perf_counter() - begin)
 
 
-def _pretrain(config: Mapping[str, Any], parts: Parts, method: Method, directory: Path, run: PlannedRun, resume: Path | None) -> Pretraining:
+def _pretrain(
+    config: Mapping[str, Any], parts: Parts, method: Method, directory: Path, run: PlannedRun, resume: Path | None
+) -> Pretraining:
     callbacks = [instantiate(entry) for entry in config["callbacks"].values() if isinstance(entry, Mapping)]
-    options = {k: v for k, v in config["trainer"].items() if k not in ("compile", "grad_checkpointing")}
     if config["trainer"]["compile"]:
         method.encoder.compile()  # in place: no new names in checkpoints
     return pretrain(
@@ -66,7 +67,7 @@ def _pretrain(config: Mapping[str, Any], parts: Parts, method: Method, directory
         parts.data,
         directory,
         **config["budget"],
-        trainer_options=options,
+        trainer_options=trainer_options(config),
         callbacks=[Signature(config), *callbacks],
         loggers=[_logger(entry, config, run, directory) for entry in (config.get("logger") or {}).values()],
         checkpoint_every_n_epochs=config["callbacks"]["checkpoint_every_n_epochs"],
@@ -79,7 +80,13 @@ def _logger(entry: Mapping[str, Any], config: Mapping[str, Any], run: PlannedRun
     """A logger that carries the run's identity, so that the parts of an interrupted run meet in one place."""
     tags = [f"{axis}:{value}" for axis, value in run.axes.items()]
     return instantiate(
-        entry, name=run.name, id=run.identity, group=config["sweep"], save_dir=directory, config=flatten(config), tags=tags
+        entry,
+        name=run.name,
+        id=run.identity,
+        group=config["sweep"],
+        save_dir=directory,
+        config=flatten(config),
+        tags=tags,
     )
 
 

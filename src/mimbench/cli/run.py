@@ -1,7 +1,9 @@
 """`mimbench run`: one run, or with -m a sweep of runs."""
 
+import logging
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 
 import hydra
@@ -19,9 +21,21 @@ def main(argv: Sequence[str]) -> int:
     """Runs Hydra with this command's words; see `mimbench.cli.main` for the exit status."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
     sys.argv = ["mimbench run", *argv]
-    application = hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="run")(_run)
+    raised: list[BaseException] = []  # what a run raises, kept from Hydra, which would print it
+
+    def task(config: DictConfig) -> None:
+        try:
+            _run(config)
+        except (Mistake, SweepFailed, KeyboardInterrupt) as error:
+            raised.append(error)
+
+    application = hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="run")(task)
     try:
-        application()
+        with tempfile.TemporaryDirectory() as scratch:  # where Hydra may write; a run writes its own directory
+            os.environ["MIMBENCH_SCRATCH"] = scratch
+            application()
+        if raised:
+            raise raised[0]
     except Mistake as mistake:
         return _say(str(mistake), 2)
     except CAUSED_BY_USERS as error:
@@ -34,9 +48,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(config: DictConfig) -> None:
-    # Heavy imports wait until they are needed: --help and mistakes answer at once.
     overrides = list(HydraConfig.get().overrides.task)
     resolved = plain(config)
+    # Heavy imports wait until they are needed: --help and mistakes answer at once.
     from mimbench.cli.build import inspect
 
     depth, refused = inspect(resolved)
@@ -46,6 +60,7 @@ def _run(config: DictConfig) -> None:
     from mimbench.cli.pipeline import execute
     from mimbench.training import InterruptedRun, NonFiniteLossError
 
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     try:
         execute(resolved, run, run_directory(resolved, run))
     except InterruptedRun as interruption:

@@ -20,9 +20,7 @@ class Signature(L.Callback):
     def __init__(self, config: Mapping[str, Any]):
         self.config = relevant(config)
 
-    def on_save_checkpoint(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint[_KEY] = json.dumps(self.config, sort_keys=True)
 
     def check(self, path: Path) -> None:

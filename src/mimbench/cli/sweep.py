@@ -21,6 +21,7 @@ def launch(configs: Sequence[DictConfig], overrides: Sequence[list[str]], slots:
 
     Raises:
         Mistake: No job can exist.
+        SweepFailed: Some jobs failed; all others have ended.
     """
     resolved = [plain(config) for config in configs]
     runs = [describe(config, words, *inspect(config)) for config, words in zip(resolved, overrides, strict=True)]
@@ -36,7 +37,11 @@ def launch(configs: Sequence[DictConfig], overrides: Sequence[list[str]], slots:
     unique = list({job.name: job for job in jobs}.values())
     environments = _environments(slots)
     results = run_jobs(unique, len(environments), environments.__getitem__, _Report())
-    return [_returned(run, results) for run in runs]
+    failed = [result for result in results if not result.ok]
+    if failed:
+        sweep = failed[0].job.log.parents[1]
+        raise SweepFailed(f"{len(failed)} of {len(results)} runs failed; `mimbench report {sweep}` shows them.")
+    return [JobReturn(overrides=words, status=JobStatus.COMPLETED) for words in overrides]
 
 
 def _job(config: dict[str, Any], run: PlannedRun) -> Job:
@@ -83,15 +88,3 @@ class _Report:
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
     return lines[-1] if lines else "starting"
-
-
-def _returned(run: PlannedRun, results: Sequence[JobResult]) -> JobReturn:
-    returned = JobReturn(overrides=list(run.overrides), status=JobStatus.COMPLETED)
-    result = next((r for r in results if r.job.name == run.name), None)
-    if result is not None and not result.ok:
-        returned.status = JobStatus.FAILED
-        failed = sum(not r.ok for r in results)
-        returned.return_value = SweepFailed(
-            f"{failed} of {len(results)} runs failed; `mimbench report {result.job.log.parents[1]}` shows them."
-        )
-    return returned

@@ -12,12 +12,13 @@ def initialize(module: nn.Module, generator: torch.Generator | None = None) -> N
 
     Linear: Xavier uniform, bias 0. The patch projection as the Linear it is, [out, in * p * p]; its bias keeps
     PyTorch's default. Class, register and mask tokens: N(0, 0.02). LayerNorm: 1 and 0. Convolutions of the heads
-    keep PyTorch's default, and so do weight-normalised heads: MIRL's released code writes its Xavier draw into
-    the derived weight, where it is lost.
+    keep PyTorch's default. Of weight-normalised heads the direction is Xavier uniform too: MIRL's released code loses
+    its draw in the derived weight, but Paddle's default for a linear layer is the same.
     """
     for name, child in module.named_modules():
-        if isinstance(child, nn.Linear) and not hasattr(child, "parametrizations"):
-            nn.init.xavier_uniform_(child.weight, generator=generator)
+        if isinstance(child, nn.Linear):
+            unit = getattr(child, "parametrizations", None)
+            nn.init.xavier_uniform_(unit.weight.original1 if unit else child.weight, generator=generator)
             if child.bias is not None:
                 nn.init.zeros_(child.bias)
         elif isinstance(child, nn.LayerNorm) and child.elementwise_affine:

@@ -2,16 +2,23 @@
 
 from collections.abc import Collection, Sequence
 from functools import partial
+from typing import Any, cast
 
 import timm
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
-from timm.models.swin_transformer import PatchMerging, SwinTransformer, SwinTransformerBlock, WindowAttention
+from jaxtyping import Bool, Float
+from timm.models.swin_transformer import (
+    PatchMerging,
+    SwinTransformer,
+    SwinTransformerBlock,
+    SwinTransformerStage,
+    WindowAttention,
+)
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from mimbench.core import Mask, Tap, Tokens, initialize
+from mimbench.core import Grid, Mask, Tap, Tokens, initialize
 from mimbench.encoders.base import Encoder
 from mimbench.encoders.windows import Packing, Stage, plan_stage, visible_places
 
@@ -37,22 +44,29 @@ class SwinEncoder(Encoder):
 
     trunk: SwinTransformer
 
-    def __init__(self, trunk: SwinTransformer, released_quirks: bool = False):
+    def __init__(self, trunk: nn.Module, released_quirks: bool = False):
         super().__init__()
         if not isinstance(trunk, SwinTransformer):
             raise ValueError(f"SwinEncoder runs timm's SwinTransformer, got {type(trunk).__name__}.")
         if trunk.dynamic_img_size:
             raise ValueError("SwinEncoder works at one image size; build the trunk with strict_img_size=True.")
         stem = trunk.patch_embed
-        _check_image(stem.img_size[0], stem.patch_size[0], len(trunk.layers))
+        patch = cast("Grid", stem.patch_size)[0]
+        for side in cast("Grid", stem.img_size):
+            _check_image(side, patch, len(trunk.layers))
         self.trunk = trunk
         self.released_quirks = released_quirks
         self.grad_checkpointing = False
         taps = [
-            Tap(stage.blocks[0].dim, stage.output_resolution, stem.patch_size[0] * 2**i)
-            for i, stage in enumerate(trunk.layers)
+            Tap(_blocks(stage)[0].dim, cast("Grid", stage.output_resolution), patch * 2**i)
+            for i, stage in enumerate(self.stages)
         ]
         self.taps = (*taps, taps[-1])
+
+    @property
+    def stages(self) -> list[SwinTransformerStage]:
+        """The trunk's stages; a stage begins with the merging of the one before it."""
+        return cast("list[SwinTransformerStage]", list(self.trunk.layers))
 
     def forward(
         self, images: Float[Tensor, "b c h w"], depths: Collection[int], mask: Mask | None = None
@@ -62,13 +76,13 @@ class SwinEncoder(Encoder):
         if plan[0] is not None:
             x = x.flatten(1, 2).index_select(1, plan[0].index)
         out = {0: self._tokens(x, 0, plan[0])} if 0 in depths else {}
-        for depth, stage in enumerate(self.trunk.layers, start=1):
+        for depth, stage in enumerate(self.stages, start=1):
             if depth > max(depths):
                 break
-            for block in stage.blocks:
+            for block in _blocks(stage):
                 x = self._block(block, x, plan[depth - 1])
             if depth < self.depth:
-                x = _merge(self.trunk.layers[depth].downsample, x, plan[depth])
+                x = _merge(self.stages[depth].downsample, x, plan[depth])
             if depth in depths:
                 out[depth] = self._tokens(self.trunk.norm(x) if depth == self.depth else x, depth, plan[depth])
         return out
@@ -82,13 +96,15 @@ class SwinEncoder(Encoder):
                 f"Swin hides cells of its last stage, a {self.mask_grid} grid here, got a mask of "
                 f"{tuple(mask.hidden.shape[1:])}; draw it on encoder.mask_grid."
             )
-        visible, stages = ~mask.hidden[0].cpu(), []
-        for i, layer in enumerate(self.trunk.layers):
-            grid = self.taps[i].grid
-            places, index = visible_places(visible, grid, by_cell=self.released_quirks and i > 0)
-            windows = [(block.window_size, block.shift_size) for block in layer.blocks]
-            finer = (stages[-1].index, self.taps[i - 1].grid) if stages else None
-            stages.append(plan_stage(places, index, grid, windows, finer, row_first=self.released_quirks))
+        stages: list[Stage] = []
+        with torch.device("cpu"):
+            visible = _visible(mask)
+            for i, layer in enumerate(self.stages):
+                grid = self.taps[i].grid
+                places, index = visible_places(visible, grid, by_cell=self.released_quirks and i > 0)
+                windows = [(block.window_size, block.shift_size) for block in _blocks(layer)]
+                finer = (stages[-1].index, self.taps[i - 1].grid) if stages else None
+                stages.append(plan_stage(places, index, grid, windows, finer, row_first=self.released_quirks))
         return [stage.to(device) for stage in (*stages, stages[-1])]
 
     def _block(self, block: SwinTransformerBlock, x: Tensor, stage: Stage | None) -> Tensor:
@@ -105,6 +121,18 @@ class SwinEncoder(Encoder):
             x = x.flatten(1, 2)
         index = torch.arange(grid[0] * grid[1], device=x.device) if stage is None else stage.index
         return Tokens(x, x[:, :0], index.expand(len(x), -1), grid)
+
+
+def _visible(mask: Mask) -> Bool[Tensor, "h w"]:
+    if mask.hidden.is_meta:
+        # No values on this device; for shapes and costs any mask of the size will do, here an even one.
+        cells = mask.hidden[0].numel()
+        return (torch.arange(cells + 1) * mask.num_visible // cells).diff().bool().reshape(mask.hidden.shape[1:])
+    return ~mask.hidden[0].cpu()
+
+
+def _blocks(stage: SwinTransformerStage) -> list[SwinTransformerBlock]:
+    return cast("list[SwinTransformerBlock]", list(stage.blocks))
 
 
 def _sparse_block(block: SwinTransformerBlock, x: Float[Tensor, "b v d"], packing: Packing) -> Float[Tensor, "b v d"]:
@@ -125,10 +153,11 @@ def _attention(attn: WindowAttention, x: Float[Tensor, "b v d"], packing: Packin
     return attn.proj_drop(attn.proj(y.index_select(1, packing.scatter)))
 
 
-def _merge(merging: PatchMerging, x: Tensor, stage: Stage | None) -> Tensor:
+def _merge(merging: nn.Module, x: Tensor, stage: Stage | None) -> Tensor:
     if stage is None:
         return merging(x)
     assert stage.children is not None
+    assert isinstance(merging, PatchMerging)
     children = x.index_select(1, stage.children.flatten()).unflatten(1, stage.children.shape)
     return merging.reduction(merging.norm(children.flatten(2)))
 
@@ -159,11 +188,14 @@ def swin(
         ValueError: A stage's grid or width does not come out even, or `depths` and `num_heads` differ in length.
     """
     if len(depths) != len(num_heads):
-        raise ValueError(f"Swin needs heads for every stage, got depths {list(depths)} and num_heads {list(num_heads)}.")
+        raise ValueError(
+            f"Swin needs heads for every stage, got depths {list(depths)} and num_heads {list(num_heads)}."
+        )
     _check_image(image_size, patch_size, len(depths))
     for stage, heads in enumerate(num_heads):
         if width * 2**stage % heads:
             raise ValueError(f"{heads} heads do not divide a width of {width * 2**stage}; change encoder.num_heads.")
+    norm: Any = partial(nn.LayerNorm, eps=1e-6)
     trunk = SwinTransformer(
         img_size=image_size,
         patch_size=patch_size,
@@ -174,7 +206,7 @@ def swin(
         window_size=window,
         mlp_ratio=mlp_ratio,
         drop_path_rate=0.0,
-        norm_layer=partial(nn.LayerNorm, eps=1e-6),
+        norm_layer=norm,
         num_classes=0,
         weight_init="skip",
     )
@@ -182,20 +214,17 @@ def swin(
     return SwinEncoder(trunk, released_quirks)
 
 
-def timm_swin(name: str, image_size: int, window: int | None = None, pretrained: bool = False) -> SwinEncoder:
+def timm_swin(model_name: str, image_size: int, window: int | None = None, pretrained: bool = False) -> SwinEncoder:
     """Any SwinTransformer of timm by name, with its own initial weights and norms, without drop path.
 
     Raises:
         ValueError: A grid does not come out even, or the name is not a Swin of timm.
     """
-    if not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"{name[:10]}*")[:5]) or "see timm.list_models('swin_*')"
-        raise ValueError(f"timm has no model '{name}'. Near: {near}.")
-    extra = {} if window is None else {"window_size": window}
-    if not timm.get_arch_name(name).startswith("swin_"):
-        raise ValueError(f"'{name}' is not a Swin of the first version; choose from timm.list_models('swin_*').")
+    if not timm.is_model(model_name) or not model_name.startswith("swin_"):
+        raise ValueError(f"'{model_name}' is no Swin of timm's; choose from {', '.join(timm.list_models('swin_*'))}.")
+    extra: dict[str, Any] = {} if window is None else {"window_size": window}
     trunk = timm.create_model(
-        name, pretrained=pretrained, img_size=image_size, num_classes=0, drop_path_rate=0.0, **extra
+        model_name, pretrained=pretrained, img_size=image_size, num_classes=0, drop_path_rate=0.0, **extra
     )
     return SwinEncoder(trunk)
 

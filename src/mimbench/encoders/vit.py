@@ -32,6 +32,10 @@ class ViTEncoder(Encoder):
             raise ValueError("ViTEncoder works at one image size; build the trunk with dynamic_img_size=False.")
         self.trunk = trunk
         self.grad_checkpointing = False
+        for behind in (trunk.attn_pool, trunk.fc_norm, trunk.head):
+            # Pooling and head are not part of the features; without a gradient they would stop distributed training.
+            if behind is not None:
+                behind.requires_grad_(False)
         stem = trunk.patch_embed
         tap = Tap(trunk.embed_dim, stem.grid_size, stem.patch_size[0], trunk.num_prefix_tokens)
         self.taps = (tap,) * (len(trunk.blocks) + 1)

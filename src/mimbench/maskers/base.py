@@ -53,7 +53,5 @@ class Masker(ABC):
         return Mask(hidden, visible, self.shared)
 
     @abstractmethod
-    def order(
-        self, batch: int, grid: Grid, device: torch.device, generator: torch.Generator | None
-    ) -> torch.Tensor:
+    def order(self, batch: int, grid: Grid, device: torch.device, generator: torch.Generator | None) -> torch.Tensor:
         """Rank of every cell, "b n"; the cells of the lowest ranks stay visible."""

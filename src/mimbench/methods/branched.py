@@ -38,7 +38,7 @@ class BranchedMethod(Method):
         self, images: Float[Tensor, "b c h w"], predictions: list[Tensor], mask: Mask
     ) -> dict[str, Float[Tensor, ""]]:
         targets = [target for target in self.targets if isinstance(target, Target)]
-        values = target_values(targets, images)
+        values = target_values(targets, images, mask)
         return {
             f"depth{depth}": hidden_mean(target, images, values[target], prediction, mask)
             for depth, target, prediction in zip(self.depths, targets, predictions, strict=True)

@@ -13,7 +13,7 @@ from mimbench.targets import TargetAt
 
 
 class DeepMIM(BranchedMethod):
-    """Supervises intermediate layers with decoders of their own and one common target.
+    """Supervises intermediate layers with decoders of their own and one common target, or one that grows with depth.
 
     Intermediate tokens enter their decoders without a norm, as in the released code.
 
@@ -40,7 +40,7 @@ class DeepMIM(BranchedMethod):
             )
             for d in depths
         ]
-        super().__init__(encoder, masker, depths, decoders, [value] * len(depths))
+        super().__init__(encoder, masker, depths, decoders, value.spread(len(depths)))
 
 
 def deepmim_depths(depth: int) -> tuple[int, ...]:

@@ -42,14 +42,12 @@ class LocalMIM(BranchedMethod):
                 f"LocalMIM needs a cell size and a width per depth, got depths {list(depths)}, "
                 f"cells {list(cells)} and dim {list(dims)}."
             )
-        targets, decoders = [target(cell) for cell in cells], []
+        targets, decoders = [target(cell) for cell in cells], list[TokenDecoder]()
         for depth, width, value in zip(depths, dims, targets, strict=True):
             tap = encoder.taps[depth]
             head = ScaleHead(tap, width, value.cell, value.dim)
             raw = depth < encoder.depth
-            decoders.append(
-                TokenDecoder(tap, width, num_blocks, num_heads, head, norm_input=raw, mlp_ratio=mlp_ratio)
-            )
+            decoders.append(TokenDecoder(tap, width, num_blocks, num_heads, head, norm_input=raw, mlp_ratio=mlp_ratio))
         super().__init__(encoder, masker, depths, decoders, targets)
 
 

@@ -42,6 +42,8 @@ class MIRL(Method):
         self.segments = check_depths(depths or mirl_depths(encoder.depth), encoder)
         if len(self.segments) % 2:
             raise ValueError(f"MIRL pairs segments and needs an even number of depths, got {list(self.segments)}.")
+        if len({encoder.taps[depth].grid for depth in self.segments}) > 1:
+            raise ValueError("MIRL adds predictions of several depths and needs one grid for all; choose a ViT.")
         self.depths = (0, *self.segments)
         self.target = target(encoder.taps[-1].cell)
         self.stem = nn.Sequential(LayerNorm(encoder.taps[0].width), nn.Linear(encoder.taps[0].width, dim))
@@ -66,7 +68,7 @@ class MIRL(Method):
     def losses(
         self, images: Float[Tensor, "b c h w"], predictions: list[Tensor], mask: Mask
     ) -> dict[str, Float[Tensor, ""]]:
-        value = target_values([self.target], images)[self.target]
+        value = target_values([self.target], images, mask)[self.target]
         sums = [predictions[i] + predictions[-1 - i] for i in range(len(predictions) // 2)]
         return {f"pair{i}": hidden_mean(self.target, images, value, both, mask) for i, both in enumerate(sums)}
 

@@ -1,5 +1,6 @@
 """How the papers optimise."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +24,10 @@ class Recipe:
     """
 
     base_lr: float = 1.5e-4
-    warmup_epochs: float = 40
+    warmup_epochs: int | float = 40
     min_lr: float = 0.0
     weight_decay: float = 0.05
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: Sequence[float] = (0.9, 0.95)
     fused: bool = True
 
     def peak_lr(self, batch_size: int) -> float:
@@ -38,7 +39,7 @@ class Recipe:
         return torch.optim.AdamW(
             parameter_groups(module, self.weight_decay),
             lr=self.peak_lr(batch_size),
-            betas=self.betas,
+            betas=(self.betas[0], self.betas[1]),
             fused=self.fused,
         )
 
@@ -46,8 +47,8 @@ class Recipe:
         self, optimizer: torch.optim.Optimizer, total_steps: int, steps_per_epoch: int
     ) -> torch.optim.lr_scheduler.LambdaLR:
         """The schedule that ends at `total_steps`; to be stepped once per optimiser step."""
-        warmup = min(round(self.warmup_epochs * steps_per_epoch), total_steps)
-        floor = self.min_lr / optimizer.defaults["lr"] if self.min_lr else 0.0
+        warmup = min(self.warmup_epochs * steps_per_epoch, total_steps)
+        floor = self.min_lr / peak if (peak := optimizer.defaults["lr"]) else 0.0
         return torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: warmup_cosine(step, total_steps, warmup, floor)
         )

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mimbench.reporting import curves, panels
-from mimbench.reporting.collect import Sweep
+from mimbench.reporting.collect import Sweep, groups
+from mimbench.reporting.curves import Curve
 from mimbench.reporting.palette import colours, legend, subplots
 from mimbench.reporting.runs import Setting
 from mimbench.reporting.summary import Summary, protocols, titles
@@ -28,13 +29,14 @@ def layerwise(table: pd.DataFrame) -> Figure | None:
     """Accuracy of the features at every depth: a row per setting, a column per protocol."""
     if table.empty:
         return None
-    names = titles(table["protocol"])
-    settings = list(table.groupby(list(Setting._fields)))
-    palette = colours(curves.label(table))
+    names = titles(table["protocol"].tolist())
+    settings = groups(table, Setting._fields)
+    palette = colours(table["label"].tolist())
     figure, grid = subplots(len(settings), len(names), width=4.6, height=2.8)
     for row, (setting, of_setting) in zip(grid, settings, strict=True):
+        of_protocol = {protocol: rows for (protocol,), rows in groups(of_setting, ["protocol"])}
         for axes, (protocol, name) in zip(row, names.items(), strict=True):
-            panels.layerwise(axes, of_setting[of_setting["protocol"] == protocol], palette)
+            panels.layerwise(axes, of_protocol.get(protocol, table.head(0)), palette)
             axes.set(title=str(Setting(*setting)), ylabel=f"{name} accuracy (%)")
     return figure
 
@@ -56,18 +58,19 @@ def accuracy_by_flops(summaries: list[Summary]) -> Figure | None:
     return figure
 
 
-def losses(table: pd.DataFrame) -> Figure | None:
+def losses(curves: list[Curve]) -> Figure | None:
     """Loss against step: a row per setting, a column per method, since each method's loss has a scale of its own."""
-    if table.empty:
+    if not curves:
         return None
-    labels = sorted(set(curves.label(table)))
+    labels = sorted({curve.condition.label for curve in curves})
+    settings = sorted({curve.condition.setting for curve in curves})
     palette = colours(labels)
-    settings = list(table.groupby(list(Setting._fields)))
     figure, grid = subplots(len(settings), len(labels), width=2.6, height=2.1)
-    for row, (setting, of_setting) in zip(grid, settings, strict=True):
+    for row, setting in zip(grid, settings, strict=True):
         for axes, label in zip(row, labels, strict=True):
-            panels.loss(axes, of_setting[curves.label(of_setting) == label], palette[label])
-            axes.set_title(f"{label}\n{Setting(*setting)}")
+            own = [curve for curve in curves if (curve.condition.setting, curve.condition.label) == (setting, label)]
+            panels.loss(axes, own, palette[label])
+            axes.set_title(f"{label}\n{setting}")
     figure.suptitle("Loss; thin: training, bold: validation, dotted: run not finished; one line per seed", fontsize=9)
     return figure
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mimbench.reporting import numbers, prose, tables
-from mimbench.reporting.collect import Sweep, frame
+from mimbench.reporting.collect import Sweep, frame, groups
 from mimbench.reporting.runs import Run
-from mimbench.reporting.summary import Summary, titles
+from mimbench.reporting.summary import Summary
 
 _CAPTIONS = {
     "layerwise": "Accuracy of the features at every depth of the encoder. Bands: 95 % intervals.",
@@ -81,16 +81,16 @@ def _log(run: Run, out: Path) -> str:
     """A link to the run's log, or to its directory where it has none."""
     if run.directory is None:
         return ""
-    path = min(run.directory.glob("*.log"), default=run.directory)
+    log = run.directory / "log.txt"
+    path = log if log.is_file() else run.directory
     return f"[{path.name}]({quote(Path(os.path.relpath(path, out)).as_posix())})"
 
 
 def _protocols(sweep: Sweep) -> list[str]:
-    table = frame(sweep.finished)
     lines = []
-    for protocol in titles(table["protocol"]):
-        images = sorted({int(count) for count in table[table["protocol"] == protocol]["num_test"].dropna()})
-        lines.append(f"- `{protocol}`: {' or '.join(map(str, images)) or 'unknown number of'} test images")
+    for (protocol,), rows in groups(frame(sweep.finished), ["protocol"]):
+        images = sorted({f"{count:.0f}" for count in rows["num_test"]}, key=len)
+        lines.append(f"- `{protocol}`: {' or '.join(images)} test images")
     return ["### Protocols", "\n".join(lines)] if lines else []
 
 
@@ -98,7 +98,7 @@ def _versions(sweep: Sweep) -> list[str]:
     found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for run in sweep.finished:
         for name, value in (run.record.environment if run.record else {}).items():
-            found[name][str(value)] += 1
+            found[name]["unknown" if value is None else str(value)] += 1
     lines = []
     for name, values in sorted(found.items()):
         # Counts only where runs differ, which is what a reader must notice.

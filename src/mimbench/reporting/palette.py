@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 # Okabe and Ito 2008: told apart with any common colour blindness. A method keeps its colour in every report.
 _METHODS = {"untrained": "#7f7f7f", "mae": "#0072B2", "deepmim": "#D55E00", "localmim": "#009E73", "mirl": "#CC79A7"}
 _FURTHER = ("#56B4E9", "#E69F00", "#000000", "#B3A800", "#5D3A9B", "#8B4513")
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.titlelocation": "left",

@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from mimbench.reporting import curves, numbers, statistics
+from mimbench.reporting import numbers, statistics
+from mimbench.reporting.collect import groups
+from mimbench.reporting.curves import Curve
 from mimbench.reporting.palette import Label, label_ends
 from mimbench.reporting.runs import UNTRAINED
 from mimbench.reporting.statistics import Estimate
@@ -24,12 +27,12 @@ def markers(depths: Iterable[int]) -> dict[str, str]:
 def layerwise(axes: Axes, table: pd.DataFrame, palette: dict[str, str]) -> None:
     """Rows of one setting and protocol of `curves.layerwise`: means over seeds, bands of 95 %."""
     ends = []
-    for label, of_method in table.groupby(curves.label(table)):
-        found = {tap: statistics.estimate(statistics.sample(rows)) for tap, rows in of_method.groupby("tap")}
+    for (label,), of_method in groups(table, ["label"]):
+        found = {tap: statistics.estimate(statistics.sample(rows)) for (tap,), rows in groups(of_method, ["tap"])}
         points = {tap: estimate for tap, estimate in found.items() if estimate is not None}
         if points:
-            _band(axes, points, palette[str(label)])
-            ends.append(Label(str(label), 100 * list(points.values())[-1].mean, palette[str(label)]))
+            _band(axes, points, palette[label])
+            ends.append(Label(label, 100 * list(points.values())[-1].mean, palette[label]))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True))
     axes.set_xlabel("features at depth (0: patch embedding)")
     label_ends(axes, ends)
@@ -71,14 +74,13 @@ def flops(axes: Axes, summaries: list[Summary], protocol: str, palette: dict[str
     label_ends(axes, ends)
 
 
-def loss(axes: Axes, table: pd.DataFrame, colour: str) -> None:
-    """Rows of one condition of `curves.losses`: thin lines for training, bold for validation."""
-    for (metric, _, status), curve in table.groupby(["metric", "seed", "status"]):
-        look = {"linewidth": 1.8} if metric == "val/loss" else {"linewidth": 0.8, "alpha": 0.6}
-        if status != "finished":
-            look |= {"linestyle": ":", "color": "#222222"}
-        axes.plot(curve["step"], curve["value"], **{"color": colour} | look)
-    if table.empty:
+def loss(axes: Axes, curves: list[Curve], colour: str) -> None:
+    """Curves of one condition: thin lines for training, bold for validation."""
+    for curve in curves:
+        look: dict[str, Any] = {"linewidth": 1.8} if curve.metric == "val/loss" else {"linewidth": 0.8, "alpha": 0.6}
+        look |= {"color": colour} if curve.finished else {"color": "#222222", "linestyle": ":"}
+        axes.plot(curve.steps, curve.values, **look)
+    if not curves:
         axes.text(0.5, 0.5, "no curve", transform=axes.transAxes, ha="center", color="#888888")
         axes.set(xticks=[], yticks=[])
     axes.set_xlabel("step")

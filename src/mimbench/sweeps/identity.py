@@ -11,6 +11,7 @@ _IRRELEVANT = (
     "logger",
     "callbacks",
     "sweep",
+    "finetune",
     "resume",
     "data.num_workers",
     "optim.fused",
@@ -23,7 +24,17 @@ _IRRELEVANT = (
     "trainer.grad_checkpointing",
 )
 # An encoder that is never trained is the same under any recipe of training.
-_TRAINING = ("method", "masker", "target", "optim", "budget", "trainer", "data.batch_size", "data.crop_scale")
+_TRAINING = (
+    "method",
+    "masker",
+    "target",
+    "optim",
+    "budget",
+    "trainer",
+    "data.batch_size",
+    "data.crop_scale",
+    "data.flip",
+)
 
 
 def identity(config: Mapping[str, Any]) -> str:
@@ -32,7 +43,7 @@ def identity(config: Mapping[str, Any]) -> str:
     Args:
         config: The run's configuration with all interpolations resolved, as plain dicts and lists.
     """
-    text = json.dumps(relevant(config), sort_keys=True, separators=(",", ":"))
+    text = json.dumps(_canonical(relevant(config)), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -60,6 +71,15 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
+
+
+def _canonical(value: Any) -> Any:
+    """Whole numbers as integers, so that 4 and 4.0 are one value."""
+    if isinstance(value, Mapping):
+        return {key: _canonical(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_canonical(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _below(key: str, name: str) -> bool:

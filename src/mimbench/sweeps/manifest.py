@@ -1,11 +1,12 @@
 """The list of runs a sweep consists of."""
 
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 
 @dataclass(frozen=True)
@@ -28,20 +29,24 @@ class PlannedRun:
 
 
 def merge_manifest(directory: Path, name: str, runs: Sequence[PlannedRun]) -> Path:
-    """Adds runs to a sweep's `sweep.json`, so that a later command extends a sweep and loses nothing."""
+    """Adds runs to a sweep's `sweep.json`, so that a later command, or one at the same time, loses nothing."""
+    directory.mkdir(parents=True, exist_ok=True)
     path = directory / "sweep.json"
-    known: dict[str, dict[str, Any]] = {}
-    if path.exists():
-        known = {run["identity"]: run for run in json.loads(path.read_text())["runs"]}
-    known |= {run.identity: asdict(run) for run in runs}
+    with FileLock(directory / ".sweep.lock"):
+        known = {run["identity"]: run for run in json.loads(path.read_text())["runs"]} if path.exists() else {}
+        known |= {run.identity: asdict(run) for run in runs}
+        manifest = {"name": name, "axes": _axes(known.values()), "runs": list(known.values())}
+        part = path.with_name(f".{path.name}.part")
+        part.write_text(json.dumps(manifest, indent=2))
+        part.replace(path)
+    return path
+
+
+def _axes(runs: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """All values of every axis, in order of appearance."""
     axes: dict[str, list[Any]] = {}
-    for run in known.values():
+    for run in runs:
         for axis, value in run["axes"].items():
             if value not in axes.setdefault(axis, []):
                 axes[axis].append(value)
-    directory.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"name": name, "axes": axes, "runs": list(known.values())}, indent=2)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text)
-    part.replace(path)
-    return path
+    return axes

@@ -4,17 +4,24 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-# A job must not take itself for a rank of somebody else's training.
-_FOREIGN = ("LOCAL_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "GROUP_RANK")
+# A job must not take itself for a rank of somebody else's training, or take over a seed.
+_FOREIGN = (
+    *("LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT"),
+    *("SLURM_NTASKS", "SLURM_NTASKS_PER_NODE", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID"),
+    "PL_GLOBAL_SEED",
+)
+_NOT_STARTED = 127  # as a shell says it
 
 
 class SweepFailed(Exception):
-    """Some runs did not finish; the message says which."""
+    """A run, or some runs of a sweep, did not finish; the message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,8 @@ def run_jobs(
 ) -> list[JobResult]:
     """Runs all jobs, `slots` at a time; what happens to one does not touch the others.
 
-    Ctrl-C is passed on to the running jobs, which save and stop; the rest is not started.
+    Ctrl-C is passed on to the running jobs, which save and stop; the rest is not started. So are SIGTERM and SIGHUP,
+    as an interrupt, or jobs would be left behind that nobody watches. A second Ctrl-C kills.
 
     Args:
         environment: Extra environment variables of a slot, by its number.
@@ -68,23 +76,53 @@ def run_jobs(
 
     Raises:
         KeyboardInterrupt: After all running jobs have ended.
+        ValueError: There is no slot.
     """
+    if slots < 1:
+        raise ValueError(f"Jobs need at least one slot, got {slots}.")
+    with _interruptible():
+        return _run_all(jobs, slots, environment, report, interval)
+
+
+def _run_all(
+    jobs: Sequence[Job], slots: int, environment: Callable[[int], dict[str, str]], report: Report, interval: float
+) -> list[JobResult]:
     waiting, running, results = list(jobs), list[_Running](), list[JobResult]()
-    last = 0.0
+    last, told = 0.0, 0
     try:
         while waiting or running:
             while waiting and len(running) < slots:
                 free = next(s for s in range(slots) if s not in {r.slot for r in running})
-                running.append(_start(waiting.pop(0), free, environment(free)))
-            ended = list(_reap(running, results))
-            if ended or time.monotonic() - last > interval:
+                job = waiting.pop(0)
+                try:
+                    running.append(_start(job, free, environment(free)))
+                except OSError as error:
+                    print(f"{job.name} could not be started: {error}", file=sys.stderr)
+                    results.append(JobResult(job, _NOT_STARTED, 0.0))
+            results += _ended(running)
+            if len(results) > told or time.monotonic() - last > interval:
+                told = len(results)
                 report(results, [r.job for r in running], len(jobs))
                 last = time.monotonic()
             time.sleep(0.1)
-    except KeyboardInterrupt:
+    except BaseException:
         _stop(running)
         raise
     return results
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Makes KeyboardInterrupt of the signals that would end this process and leave its jobs behind."""
+    taken = {}
+    if threading.current_thread() is threading.main_thread():
+        wanted = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+        taken = {number: signal.signal(number, signal.default_int_handler) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in taken.items():
+            signal.signal(number, handler)
 
 
 def _start(job: Job, slot: int, extra: dict[str, str]) -> _Running:
@@ -102,13 +140,13 @@ def _start(job: Job, slot: int, extra: dict[str, str]) -> _Running:
     return _Running(job, slot, process, time.monotonic())
 
 
-def _reap(running: list[_Running], results: list[JobResult]) -> Iterator[JobResult]:
+def _ended(running: list[_Running]) -> Iterator[JobResult]:
+    """Takes the jobs that have ended out of `running`."""
     for entry in list(running):
         code = entry.process.poll()
         if code is not None:
             running.remove(entry)
-            results.append(JobResult(entry.job, code, time.monotonic() - entry.started))
-            yield results[-1]
+            yield JobResult(entry.job, code, time.monotonic() - entry.started)
 
 
 def _stop(running: Sequence[_Running], patience: float = 60.0) -> None:
@@ -118,6 +156,8 @@ def _stop(running: Sequence[_Running], patience: float = 60.0) -> None:
     for entry in running:
         try:
             entry.process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            entry.process.kill()
-            print(f"{entry.job.name} did not stop within {patience:.0f} s and was killed.", file=sys.stderr)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            deadline = 0.0  # a second Ctrl-C is meant for all
+            os.killpg(entry.process.pid, signal.SIGKILL)
+            entry.process.wait()
+            print(f"{entry.job.name} did not stop in time and was killed.", file=sys.stderr)

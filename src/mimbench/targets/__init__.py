@@ -2,11 +2,13 @@
 
 from mimbench.targets.base import Target, TargetAt, target_values
 from mimbench.targets.hog import HOGTarget
+from mimbench.targets.hybrid import HybridTarget
 from mimbench.targets.pixel import PixelTarget
 from mimbench.targets.teacher import Teacher, TeacherTarget, TimmTeacher
 
 __all__ = [
     "HOGTarget",
+    "HybridTarget",
     "PixelTarget",
     "Target",
     "TargetAt",

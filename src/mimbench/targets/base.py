@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mimbench.core import Grid
+from mimbench.core import Grid, Mask
 
 
 class Target(nn.Module, ABC):
@@ -29,8 +29,12 @@ class Target(nn.Module, ABC):
         """Targets of equal `preparation` can use each other's `prepare`; by default none can."""
         return id(self)
 
-    def prepare(self, images: Float[Tensor, "b c h w"]) -> Tensor:
-        """The part that does not depend on the cell size; nothing by default."""
+    def prepare(self, images: Float[Tensor, "b c h w"], mask: Mask | None = None) -> Tensor:
+        """The part that does not depend on the cell size; nothing by default.
+
+        Args:
+            mask: What the encoder does not see; most targets do not depend on it.
+        """
         return images
 
     @abstractmethod
@@ -41,15 +45,18 @@ class Target(nn.Module, ABC):
         """Error per cell; the squared error averaged over channels unless overridden."""
         return (prediction.to(value.dtype) - value).square().mean(dim=-1)
 
+    def spread(self, count: int) -> "Sequence[Target]":
+        """A target for each of several decoders, from shallow to deep; the same for all unless overridden."""
+        return [self] * count
+
     def grid(self, images: Float[Tensor, "b c h w"]) -> Grid:
         """Cells of an image, (rows, columns)."""
         return images.shape[-2] // self.cell, images.shape[-1] // self.cell
 
     @torch.no_grad()
-    def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n d"]:
+    def forward(self, images: Float[Tensor, "b c h w"], mask: Mask | None = None) -> Float[Tensor, "b n d"]:
         """Target vectors of images in raster order, in the images' own precision."""
-        with torch.autocast(images.device.type, enabled=False):
-            return self.values(self.prepare(images))
+        return target_values([self], images, mask)[self]
 
 
 TargetAt = Callable[[int], Target]
@@ -57,13 +64,16 @@ TargetAt = Callable[[int], Target]
 
 
 @torch.no_grad()
-def target_values(targets: Sequence[Target], images: Float[Tensor, "b c h w"]) -> dict[Target, Tensor]:
+def target_values(
+    targets: Sequence[Target], images: Float[Tensor, "b c h w"], mask: Mask | None = None
+) -> dict[Target, Tensor]:
     """The values of several targets; what they share is computed once, and never under autocast."""
     prepared: dict[Hashable, Tensor] = {}
     values: dict[Target, Tensor] = {}
-    with torch.autocast(images.device.type, enabled=False):
+    device = "cpu" if images.is_meta else images.device.type
+    with torch.autocast(device, enabled=False):
         for target in dict.fromkeys(targets):
             if target.preparation not in prepared:
-                prepared[target.preparation] = target.prepare(images)
+                prepared[target.preparation] = target.prepare(images, mask)
             values[target] = target.values(prepared[target.preparation])
     return values

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from mimbench.core import Mask
 from mimbench.targets.base import Target
 
 
@@ -41,7 +42,7 @@ class HOGTarget(Target):
     def preparation(self) -> Hashable:
         return id(self) if self.offset is not None else ("hog", self.bins)
 
-    def prepare(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
+    def prepare(self, images: Float[Tensor, "b c h w"], mask: Mask | None = None) -> Float[Tensor, "b d h w"]:
         b, c, h, w = images.shape
         padded = F.pad(images.reshape(b * c, 1, h, w), (1, 1, 1, 1), mode="reflect")
         first, second = F.conv2d(padded, self.sobel, self.offset).unbind(1)

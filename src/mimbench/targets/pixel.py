@@ -31,9 +31,7 @@ class PixelTarget(Target):
         mean, deviation = self._statistics(patches)
         return (patches - mean) / deviation
 
-    def paint(
-        self, prediction: Float[Tensor, "b n d"], images: Float[Tensor, "b c h w"]
-    ) -> Float[Tensor, "b c h w"]:
+    def paint(self, prediction: Float[Tensor, "b n d"], images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Turns predictions into an image, with every cell's own mean and deviation where they were taken out."""
         if self.normalize:
             mean, deviation = self._statistics(patchify(images, self.cell))

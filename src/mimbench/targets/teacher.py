@@ -10,6 +10,7 @@ from jaxtyping import Float
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 
+from mimbench.core import Mask
 from mimbench.targets.base import Target
 
 
@@ -87,7 +88,7 @@ class TeacherTarget(Target):
     def preparation(self) -> Hashable:
         return id(self.teacher)
 
-    def prepare(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d rows columns"]:
+    def prepare(self, images: Float[Tensor, "b c h w"], mask: Mask | None = None) -> Float[Tensor, "b d rows columns"]:
         return self.teacher(images * self.scale + self.shift).permute(0, 3, 1, 2)
 
     def values(self, prepared: Float[Tensor, "b d rows columns"]) -> Float[Tensor, "b n d"]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from mimbench.core import generator
 from mimbench.methods import Method
 
 
@@ -42,7 +43,7 @@ def measure_cost(method: Method, image_size: int) -> Cost:
     """Counts matrix products, convolutions and attention by running one image through; works on the meta device."""
     device = next(method.parameters()).device
     images = torch.zeros(1, 3, image_size, image_size, device=device)
-    mask = method.masker(1, method.encoder.mask_grid, device)
+    mask = method.masker(1, method.encoder.mask_grid, device, generator(0, device=device))
     with FlopCounterMode(display=False) as encoder:
         features = method.encoder(images, method.depths, mask)
     with FlopCounterMode(display=False) as decoder:
@@ -52,6 +53,4 @@ def measure_cost(method: Method, image_size: int) -> Cost:
     trunk = sum(p.numel() for p in method.encoder.parameters())
     trained = {id(p) for p in method.encoder.parameters()}
     others = sum(p.numel() for p in method.parameters() if p.requires_grad and id(p) not in trained)
-    return Cost(
-        trunk, others, encoder.get_total_flops(), decoder.get_total_flops(), target.get_total_flops()
-    )
+    return Cost(trunk, others, encoder.get_total_flops(), decoder.get_total_flops(), target.get_total_flops())

@@ -1,25 +1,29 @@
 """Stops a run whose loss is no longer a number."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 
 
-
 class NonFiniteLossError(RuntimeError):
-    """The loss became NaN or infinite."""
+    """The loss or a weight became NaN or infinite."""
 
 
 class StopOnNonFinite(L.Callback):
     """Raises `NonFiniteLossError` with the step, the terms and the last good checkpoint.
 
     Looks at every step on the CPU, where it is free, and every `every_n_steps` steps elsewhere, where it waits for
-    the device; always before a checkpoint is written, so that a saved one is good.
+    the device; always before a checkpoint is written, then at the weights as well, so that a saved one is good.
+
+    Args:
+        checkpoint: Where checkpoints are saved.
     """
 
-    def __init__(self, every_n_steps: int = 50):
+    def __init__(self, checkpoint: Path, every_n_steps: int = 50):
+        self.checkpoint = checkpoint
         self.every_n_steps = every_n_steps
         self._loss: torch.Tensor | None = None
 
@@ -28,18 +32,26 @@ class StopOnNonFinite(L.Callback):
     ) -> None:
         self._loss = outputs["loss"] if isinstance(outputs, Mapping) else outputs
         if pl_module.device.type == "cpu" or trainer.global_step % self.every_n_steps == 0:
-            self._check(trainer)
+            self._check_loss(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._check(trainer)
+        self._check_loss(trainer)
 
-    def _check(self, trainer: L.Trainer) -> None:
-        if self._loss is None or bool(torch.isfinite(self._loss)):
-            return
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        self._check_loss(trainer)
+        for name, value in checkpoint["state_dict"].items():
+            if not bool(torch.isfinite(value).all()):
+                self._stop(trainer, f"{name} has values that are not finite")
+
+    def _check_loss(self, trainer: L.Trainer) -> None:
+        if self._loss is not None and not bool(torch.isfinite(self._loss)):
+            self._stop(trainer, f"The loss is {float(self._loss)}")
+
+    def _stop(self, trainer: L.Trainer, what: str) -> None:
         terms = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("train/loss")}
-        good = getattr(trainer.checkpoint_callback, "best_model_path", "") or "none was saved"
+        good = self.checkpoint if self.checkpoint.exists() else "none was saved"
         raise NonFiniteLossError(
-            f"The loss is {float(self._loss)} at step {trainer.global_step} (epoch {trainer.current_epoch}). "
+            f"{what} at step {trainer.global_step} (epoch {trainer.current_epoch}). "
             f"Terms: {terms}. Last good checkpoint: {good}. "
             "A lower optim.base_lr or trainer.precision=32-true may help."
         )

@@ -1,52 +1,35 @@
-"""Stops a run on a signal without losing a step."""
+"""Signals that ask a run to stop."""
 
+import os
 import signal
 import threading
-from pathlib import Path
 from types import FrameType
-from typing import Any
-
-import lightning as L
 
 
 class InterruptedRun(Exception):
     """A signal asked the run to stop; its state is saved."""
 
 
-class StopOnSignal(L.Callback):
-    """Turns SIGINT and SIGTERM into a flag, saves at the end of the batch and raises `InterruptedRun`.
+class StopSignals:
+    """Remembers SIGINT and SIGTERM instead of obeying at once; a second SIGINT raises KeyboardInterrupt.
 
-    Saving inside the handler would lose steps; here all ranks agree on the batch after which they stop. A second
-    SIGINT stops at once.
+    Attributes:
+        received: Whether there was one.
     """
 
-    def __init__(self, checkpoint: Path):
-        self.checkpoint = checkpoint
-        self._received: int | None = None
-        self._previous: dict[int, Any] = {}
+    def __init__(self) -> None:
+        self.received = False
+        self._process = os.getpid()
 
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+    def install(self) -> None:
+        """Takes over the handlers. Lightning puts the former ones back at the end of a fit, however it ends."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._receive)
+                signal.signal(number, self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self._received is not None:
+        # Loader processes inherit this handler. They outlive a first signal to the whole group, so that the run can
+        # finish its step; a second one ends them.
+        if self.received and (number == signal.SIGINT or os.getpid() != self._process):
             raise KeyboardInterrupt
-        self._received = number
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        stop = self._received is not None
-        if trainer.world_size > 1:
-            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
-        if stop:
-            trainer.save_checkpoint(self.checkpoint, weights_only=False)
-            step = trainer.global_step
-            raise InterruptedRun(f"Stopped by a signal at step {step}; the same command goes on from there.")
-
-    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        self._previous.clear()
+        self.received = True

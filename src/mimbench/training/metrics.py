@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers.logger import Logger, rank_zero_experiment
+from lightning.fabric.loggers.logger import rank_zero_experiment
+from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
+
+_HEADER = "step,metric,value"
 
 
 class MetricsFile(Logger):
@@ -40,18 +43,23 @@ class MetricsFile(Logger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         fresh = not self.path.exists()
         with self.path.open("a", newline="") as file:
-            writer = csv.writer(file)
+            writer = csv.writer(file, lineterminator="\n")
             if fresh:
-                writer.writerow(["step", "metric", "value"])
+                file.write(f"{_HEADER}\n")
             writer.writerows([step, name, repr(float(value))] for name, value in metrics.items() if name != "epoch")
+
+    def last(self) -> dict[str, float]:
+        """The last value of every metric; empty when nothing was logged."""
+        return {row["metric"]: float(row["value"]) for row in csv.DictReader(self._lines())}
 
     @rank_zero_only
     def trim(self, step: int) -> None:
-        """Drops the rows of `step` and later."""
-        if not self.path.exists():
-            return
-        header, *rows = self.path.read_text().splitlines()
-        kept = [row for row in rows if int(row.split(",", 1)[0]) < step]
+        """Drops the rows of `step` and later, and a half line that a killed run has left."""
+        kept = [line for line in self._lines()[1:] if int(line.split(",", 1)[0]) < step]
         part = self.path.with_suffix(".part")
-        part.write_text("\n".join([header, *kept]) + "\n")
+        part.write_text("".join(f"{line}\n" for line in (_HEADER, *kept)))
         part.replace(self.path)
+
+    def _lines(self) -> list[str]:
+        text = self.path.read_text() if self.path.exists() else ""
+        return text[: text.rfind("\n") + 1].splitlines()

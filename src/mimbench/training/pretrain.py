@@ -1,20 +1,20 @@
 """Fits a method and keeps what a run needs."""
 
-import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.loggers.logger import Logger
 
 from mimbench.data import ImageDataModule
 from mimbench.methods import Method
+from mimbench.training.checkpoints import AtomicCheckpointIO, Checkpoints
 from mimbench.training.guard import StopOnNonFinite
-from mimbench.training.interruption import StopOnSignal
 from mimbench.training.metrics import MetricsFile
 from mimbench.training.progress import Progress
 
@@ -24,7 +24,7 @@ class Pretraining:
     """What a finished pre-training tells.
 
     Attributes:
-        metrics: The last value of everything logged.
+        metrics: The last value of everything in `metrics.csv`.
         seconds: In training, over all parts of an interrupted run.
         images: Images seen, over all devices.
         images_per_second: Their quotient.
@@ -52,48 +52,52 @@ def pretrain(
     """Trains for a number of epochs or steps, from the newest checkpoint in `directory` if there is one.
 
     Args:
-        ema: Decay of an exponential moving average of the weights, which replaces them at the end.
-        resume: Another checkpoint to go on from.
+        ema: Decay of an exponential moving average of the weights, which is validated, and replaces them at the end.
+        resume: A checkpoint to start from as long as `directory` has none.
 
     Raises:
-        NonFiniteLossError: The loss became NaN or infinite.
+        NonFiniteLossError: The loss or a weight became NaN or infinite.
         InterruptedRun: A signal asked to stop; everything is saved.
+        KeyboardInterrupt: A second one, or one before training began; nothing was saved.
     """
     directory.mkdir(parents=True, exist_ok=True)
     progress, metrics = Progress(), MetricsFile(directory / "metrics.csv")
     newest = directory / "checkpoints" / "last.ckpt"
-    rhythm = {"every_n_epochs": checkpoint_every_n_epochs, "enable_version_counter": False}
-    own = [
-        StopOnNonFinite(),
-        progress,
-        _TrimMetrics(metrics),
-        StopOnSignal(newest),
-        ModelCheckpoint(newest.parent, newest.stem, **rhythm),
-    ]
+    own = [StopOnNonFinite(newest), progress, _TrimMetrics(metrics), _FinishWhole()]
+    # Indices in buffers are not to be averaged.
+    average = [EMAWeightAveraging(decay=ema, use_buffers=False)] if ema else []
     trainer = L.Trainer(
         default_root_dir=directory,
         max_epochs=epochs if epochs is not None else -1,
         max_steps=steps if steps is not None else -1,
-        callbacks=[*own, *callbacks, *([EMAWeightAveraging(decay=ema)] if ema else [])],
+        callbacks=[*own, *callbacks, *average, Checkpoints(newest, checkpoint_every_n_epochs)],
         logger=[metrics, *loggers],
+        plugins=[AtomicCheckpointIO()],
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        log_every_n_steps=10,
+        log_every_n_steps=min(10, data.steps_per_epoch),
         **(trainer_options or {}),
     )
-    start = resume or (newest if newest.exists() else None)
-    begin = time.perf_counter()
-    with warnings.catch_warnings():
-        # The default data loader is meant to run in the training process at these sizes.
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    with _quiet():
+        start = newest if newest.exists() else resume
         trainer.fit(method, datamodule=data, ckpt_path=start, weights_only=True)
-    trainer.save_checkpoint(newest, weights_only=False)
-    seconds = progress.seconds or time.perf_counter() - begin
-    final = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    return Pretraining(final, seconds, progress.images, progress.images / seconds)
+    rate = progress.images / max(progress.seconds, 1e-9)
+    return Pretraining(metrics.last(), progress.seconds, progress.images, rate)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without warnings about what is meant; Ctrl-C stays KeyboardInterrupt, of which Lightning makes an exit."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers")  # small data need none
+        warnings.filterwarnings("ignore", message=".*smaller than the logging interval")  # steps count over epochs
+        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training")  # frozen teachers
+        try:
+            yield
+        except SystemExit as end:
+            raise end.__context__ if isinstance(end.__context__, KeyboardInterrupt) else end from None
 
 
 class _TrimMetrics(L.Callback):
@@ -104,3 +108,13 @@ class _TrimMetrics(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.metrics.trim(trainer.global_step)
+
+
+class _FinishWhole(L.Callback):
+    """Logs and validates the last step, wherever in an epoch a budget of steps ends."""
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step >= trainer.estimated_stepping_batches:
+            trainer.should_stop = True  # then Lightning does both

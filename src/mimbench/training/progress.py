@@ -5,13 +5,14 @@ import time
 from typing import Any
 
 import lightning as L
+import torch
 
 
 class Progress(L.Callback):
     """Prints a line every few seconds; logs the learning rate, and images per second once an epoch.
 
     Attributes:
-        seconds: Time spent inside training steps and their data so far.
+        seconds: Time spent in training steps and their data so far, over all parts of an interrupted run.
         images: Images trained on so far, over all devices.
     """
 
@@ -19,11 +20,14 @@ class Progress(L.Callback):
         self.every_seconds = every_seconds
         self.seconds = 0.0
         self.images = 0
-        self._spoke = self._epoch_start = 0.0
-        self._epoch_images = 0
+        self._spoke = self._since = 0.0
+        self._epoch = (self.seconds, self.images)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._since, self._epoch = time.perf_counter(), (self.seconds, self.images)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._epoch_start, self._epoch_images = time.perf_counter(), 0
+        self._since, self._epoch = time.perf_counter(), (self.seconds, self.images)
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -33,17 +37,18 @@ class Progress(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._epoch_images += len(batch.images) * trainer.world_size
+        if pl_module.device.type == "cuda" and batch_idx + 1 == trainer.num_training_batches:
+            torch.cuda.synchronize()  # what is still queued belongs to this epoch's time
         now = time.perf_counter()
+        self.seconds += now - self._since
+        self.images += len(batch.images) * trainer.world_size
+        self._since = now
         if now - self._spoke > self.every_seconds and trainer.is_global_zero:
             self._spoke = now
-            self._speak(trainer, self._epoch_images / (now - self._epoch_start))
+            self._speak(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        elapsed = time.perf_counter() - self._epoch_start
-        self.seconds += elapsed
-        self.images += self._epoch_images
-        pl_module.log("throughput", self._epoch_images / elapsed, rank_zero_only=True)
+        pl_module.log("throughput", self._rate(), rank_zero_only=True)
 
     def state_dict(self) -> dict[str, Any]:
         return {"seconds": self.seconds, "images": self.images}
@@ -51,9 +56,13 @@ class Progress(L.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.seconds, self.images = state_dict["seconds"], state_dict["images"]
 
-    def _speak(self, trainer: L.Trainer, rate: float) -> None:
+    def _rate(self) -> float:
+        seconds, images = self._epoch
+        return (self.images - images) / max(self.seconds - seconds, 1e-9)
+
+    def _speak(self, trainer: L.Trainer) -> None:
         total = int(trainer.estimated_stepping_batches)  # known by now, so this loads nothing
         loss = trainer.callback_metrics.get("train/loss")
         share = "" if loss is None else f"  loss {float(loss):.4f}"
-        line = f"step {trainer.global_step}/{total} ({trainer.global_step / total:.0%}){share}  {rate:.0f} images/s"
-        print(line, file=sys.stdout, flush=True)
+        step, rate = trainer.global_step, self._rate()
+        print(f"step {step}/{total} ({step / total:.0%}){share}  {rate:.0f} images/s", file=sys.stdout, flush=True)

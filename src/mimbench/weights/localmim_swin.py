@@ -15,12 +15,12 @@ class LocalMIMSwinFormat(Format):
     """
 
     def __init__(self, name: str, swap: bool):
-        stages = {
-            f"encoder.trunk.layers.{i + 1}.downsample.": f"encoder.layers.{i}.downsample." for i in range(3)
-        }
+        stages = {f"encoder.trunk.layers.{i + 1}.downsample.": f"encoder.layers.{i}.downsample." for i in range(3)}
         levels = {ours: theirs for k in range(4) for ours, theirs in _level(k).items()}
         # The released list of four norms ends with the encoder's own.
-        super().__init__(name, {"encoder.trunk.": "encoder.", "encoder.trunk.norm.": "encoder.norm.3."} | stages | levels)
+        super().__init__(
+            name, {"encoder.trunk.": "encoder.", "encoder.trunk.norm.": "encoder.norm.3."} | stages | levels
+        )
         self.swap = swap
 
     def rename(self, name: str) -> str | None:

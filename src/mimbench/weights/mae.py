@@ -15,3 +15,6 @@ MAE_FORMAT = Format(
     },
 )
 """Encoder and decoder of a pre-training checkpoint; targets have no weights."""
+
+MAE_FINETUNE_FORMAT = Format("MAE fine-tuning", {"": ""})
+"""A fine-tuned classifier; timm's ViT with `global_pool` "avg" or "token" has the same names."""

@@ -56,7 +56,8 @@ class Case(ABC):
         listed = document["state_dict"] if "state_dict" in document else document["entries"]
         self.shapes = {name: tuple(shape) for name, shape, *_ in listed}
         self.kinds = {name: kind for name, _, kind, *_ in listed}
-        self.config: dict[str, Any] = document["config"] if "config" in document else self.infer()
+        self.config: dict[str, Any] = dict(document["config"] if "config" in document else self.infer())
+        self.config["mlp_ratio"] = float(self.config["mlp_ratio"])
 
     @abstractmethod
     def infer(self) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from functools import partial
 from typing import Any
 
 import formulas
+import numpy as np
 import torch
-from cases.base import Case, Run, count
 from torch import Tensor
 
+from cases.base import Case, Run, count
 from mimbench.methods import DeepMIM
 from mimbench.targets import Teacher, TeacherTarget
 from mimbench.weights import DEEPMIM_FORMAT
@@ -37,10 +38,10 @@ class DeepMIMCase(Case):
         decoder = {"decoder_embed_dim": dim, "decoder_depth": count(self.shapes, "decoder_blocks1.")}
         return self.vit_sizes() | decoder | {"decoder_num_heads": dim // 32}
 
-    def teacher_output(self):
+    def teacher_output(self) -> np.ndarray:
         """The recorded teacher's output, class token first."""
-        dim = self.shapes["decoder_pred1.weight"][0]
-        return formulas.teacher(self.shapes["pos_embed"][1], dim)
+        side = self.config["img_size"] // self.config["patch_size"]
+        return formulas.teacher(1 + side * side, dim=512)  # hard-wired, CLIP ViT-B/16
 
     def build(self) -> DeepMIM:
         c, side = self.config, self.config["img_size"] // self.config["patch_size"]

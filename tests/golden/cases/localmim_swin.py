@@ -1,14 +1,15 @@
 """LocalMIM's released pre-training model on Swin."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from cases.base import Case, Run
 from torch import Tensor
 
-from mimbench.core import Grid, Tokens
+from cases.base import Case, Run
+from mimbench.core import Grid, Mask, Tokens
 from mimbench.encoders import SwinEncoder, swin
 from mimbench.maskers import Masker
 from mimbench.methods import LocalMIM
@@ -19,15 +20,15 @@ from mimbench.weights.localmim_swin import LOCALMIM_SWIN_QUIRKS_FORMAT
 class StoredPermutation(Masker):
     """The released draw: cells whose place in a permutation is not above int(ratio * cells) are hidden."""
 
-    def __init__(self, ratio: float, permutation: Tensor):
+    def __init__(self, ratio: float, permutation: Sequence[int]):
         super().__init__(ratio, shared=True)
         self.permutation = permutation
 
     def num_visible(self, grid: Grid) -> int:
-        return int((self.permutation > int(self.ratio * grid[0] * grid[1])).sum())
+        return sum(place > int(self.ratio * grid[0] * grid[1]) for place in self.permutation)
 
     def order(self, batch: int, grid: Grid, device: torch.device, generator: torch.Generator | None) -> Tensor:
-        return (len(self.permutation) - 1 - self.permutation)[None]
+        return len(self.permutation) - 1 - torch.tensor([self.permutation], device=device)
 
 
 class LocalMIMSwinCase(Case):
@@ -40,7 +41,9 @@ class LocalMIMSwinCase(Case):
     def infer(self) -> dict[str, Any]:
         width, channels, patch, _ = self.shapes["encoder.patch_embed.proj.weight"]
         tables = [self.shapes[f"encoder.layers.{i}.blocks.0.attn.relative_position_bias_table"] for i in range(4)]
-        blocks = [name.split(".") for name in self.shapes if name.startswith("encoder.layers.") and "norm1.bias" in name]
+        blocks = [
+            name.split(".") for name in self.shapes if name.startswith("encoder.layers.") and "norm1.bias" in name
+        ]
         hog = "hog_enc.0.conv.weight" in self.shapes
         return {
             "img_size": round(self.shapes["decoder.0.pos_embed"][1] ** 0.5) * 2 * patch,
@@ -87,7 +90,7 @@ class LocalMIMSwinCase(Case):
             dim=c["decoder_embed_dim"],
             num_blocks=c["decoder_depth"],
             num_heads=c["decoder_num_heads"],
-            mlp_ratio=c["mlp_ratio"],
+            mlp_ratio=float(c["mlp_ratio"]),
         )
 
     def fixed(self, name: str) -> np.ndarray:
@@ -99,9 +102,12 @@ class LocalMIMSwinCase(Case):
         return down * (2 * side - 1) + right
 
     def masker(self) -> Masker:
-        inputs = self.document.get("inputs", {"mask_ratio": 0.75, "randperm49": range(49)})
+        inputs = self.document.get("inputs", {"mask_ratio": 0.75, "randperm49": list(range(49))})
         (permutation,) = (values for name, values in inputs.items() if name.startswith("randperm"))
-        return StoredPermutation(inputs["mask_ratio"], torch.tensor(permutation))
+        return StoredPermutation(inputs["mask_ratio"], permutation)
+
+    def mask_values(self, mask: Mask) -> list[Any]:
+        return mask.hidden[0].flatten().int().tolist()
 
     def observe(self, run: Run) -> dict[str, Tensor | list[Any]]:
         observed: dict[str, Tensor | list[Any]] = {"recal_mask_sums": []}

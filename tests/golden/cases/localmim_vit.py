@@ -3,9 +3,9 @@
 from functools import partial
 from typing import Any
 
-from cases.base import Case, Run, count
 from torch import Tensor
 
+from cases.base import Case, Run, count
 from mimbench.methods import LocalMIM
 from mimbench.targets import HOGTarget
 from mimbench.weights import LOCALMIM_VIT_FORMAT

@@ -3,9 +3,9 @@
 from functools import partial
 from typing import Any
 
-from cases.base import Case, Run, count
 from torch import Tensor
 
+from cases.base import Case, Run, count
 from mimbench.methods import MAE
 from mimbench.targets import PixelTarget
 from mimbench.targets.pixel import patchify

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from cases.base import Case, Run, count
 from torch import Tensor
 
+from cases.base import Case, Run, count
 from mimbench.methods import MIRL
 from mimbench.targets import PixelTarget
 from mimbench.weights import MIRL_FORMAT

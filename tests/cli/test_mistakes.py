@@ -1,0 +1,72 @@
+"""A mistake in the call gets one short message with the remedy, exit status 2, and leaves nothing behind."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from mimbench.cli import main
+
+CALLS = {
+    "method=mea": ["method", "mae"],
+    "encoder=vit_bsae": ["vit_base"],
+    "data=fotos": ["photos"],
+    "optim.base_lrr=1": ["optim.base_lr"],
+    "data.batchsize=3": ["data.batch_size"],
+    "+foo=1": ["foo"],
+    "+method.foo=1": ["foo"],
+    "masker.ratio=1.5": ["ratio", "between 0 and 1"],
+    "masker.ratio=0": ["ratio", "between 0 and 1"],
+    "masker.ratio=0.99": ["leaves 0 of 16"],
+    "encoder.patch_size=7": ["do not divide", "encoder.patch_size"],
+    "encoder.num_heads=5": ["heads", "encoder.num_heads"],
+    "method=mirl encoder.depth=5": ["even depth", "encoder.depth=6"],
+    "method=localmim encoder.depth=3": ["four depths", "encoder.depth=4"],
+    "encoder.depth=abc": ["abc"],
+    "budget.epochs=0": ["positive"],
+    "budget.steps=10": ["positive"],
+    "seed=abc": ["seed", "whole number"],
+    "resume=nowhere.ckpt": ["nowhere.ckpt", "no such file"],
+    "data=folder data.source.root=nowhere": ["nowhere"],
+    "data=digits optim.batch_size=100000": ["100000"],
+    "encoder=timm encoder.model_name=vit_nope": ["vit_nope", "Near"],
+    "encoder=timm encoder.model_name=resnet18": ["resnet18"],
+    "trainer.precision=half": ["half"],
+    "method=mae,mirl": ["-m"],
+}
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    yield
+    GlobalHydra.instance().clear()
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_mistake_is_explained_in_one_message(call: str, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    status = main(["run", *call.split()])
+    message = capfd.readouterr().err
+    assert status == 2, message
+    assert all(hint in message for hint in CALLS[call]), message
+    assert "Traceback" not in message
+    assert len(message.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sweep_of_impossible_runs_is_a_mistake(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["run", "-m", "masker.ratio=1.5,2"]) == 2
+    assert "between 0 and 1" in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_command_names_the_nearest(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["reprot"]) == 2
+    assert "report" in capfd.readouterr().err
+
+
+def test_help_names_every_command(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    text = capfd.readouterr().out
+    assert all(command in text for command in ("run", "report"))

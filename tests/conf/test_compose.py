@@ -1,0 +1,80 @@
+"""Every option of every group composes, and what can be built without data or weights is built."""
+
+from pathlib import Path
+
+import hydra
+import pytest
+from omegaconf import DictConfig
+
+from mimbench.cli.build import inspect
+from mimbench.cli.config import config_directory, describe, plain
+
+CONF = config_directory()
+
+
+def compose(*overrides: str) -> DictConfig:
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return hydra.compose("run", list(overrides))
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name not in ("hydra", "experiment"))
+CHOICES = [(group, option) for group in GROUPS for option in options(group)]
+
+
+@pytest.mark.parametrize(("group", "option"), CHOICES, ids=[f"{g}={o}" for g, o in CHOICES])
+def test_every_option_composes_and_resolves(group: str, option: str) -> None:
+    config = plain(compose(f"{group}=[{option}]" if group in ("protocol", "logger") else f"{group}={option}"))
+    assert group in config or option == "none"
+
+
+@pytest.mark.parametrize("encoder", options("encoder"))
+@pytest.mark.parametrize("method", options("method"))
+def test_every_method_builds_on_every_encoder_at_imagenet_size(method: str, encoder: str) -> None:
+    masker = "shared" if encoder.startswith("swin") else "random"
+    words = [f"method={method}", f"encoder={encoder}", f"masker={masker}", "data=folder"]
+    if method == "localmim" and encoder == "vit_huge":
+        words += ["method.cells=[7,7,14,28]"]  # a quarter of 14 px is no whole number of pixels
+    _, refused = inspect(plain(compose(*words)))
+    if method == "mirl" and encoder.startswith("swin"):
+        assert refused
+        assert "MIRL" in refused
+    else:
+        assert refused is None
+
+
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_every_experiment_builds(experiment: str) -> None:
+    assert inspect(plain(compose(f"experiment={experiment}")))[1] is None
+
+
+def test_localmim_brings_its_own_target_and_lets_it_be_changed() -> None:
+    assert "HOG" in plain(compose("method=localmim"))["target"]["_target_"]
+    assert "Pixel" in plain(compose("method=localmim", "target=pixel"))["target"]["_target_"]
+
+
+def test_depth_axis_follows_the_encoder_whatever_names_it() -> None:
+    config = plain(compose("encoder=timm", "encoder.model_name=vit_tiny_patch16_224", "data=folder"))
+    depth, refused = inspect(config)
+    assert (depth, refused) == (12, None)
+    run = describe(config, ["encoder=timm", "optim.base_lr=1e-4", "seed=3"], depth)
+    assert run.axes["encoder"] == "vit_tiny_patch16_224"
+    assert run.axes["optim.base_lr"] == config["optim"]["base_lr"]
+    assert "encoder=timm" not in run.axes
+
+
+def test_yaml_keys_equal_constructor_parameters() -> None:
+    """An option that nothing reads would be refused by its constructor."""
+    for key in ("method", "encoder", "optim", "masker", "target", "data", "data.source"):
+        config = plain(compose(f"+{key}.no_such_parameter=1"))
+        depth, refused = inspect(config)
+        if not key.startswith("data"):
+            assert refused, key
+            assert "no_such_parameter" in refused
+
+
+def test_configurations_ship_with_the_package() -> None:
+    assert (Path(CONF) / "run.yaml").is_file()

@@ -1,0 +1,35 @@
+"""Masks, and what they weigh on other grids."""
+
+import numpy as np
+import pytest
+import torch
+
+from mimbench.core import Mask
+from mimbench.maskers import RandomMasker
+
+
+@pytest.fixture
+def mask() -> Mask:
+    return RandomMasker(0.6)(3, (4, 8), generator=torch.Generator().manual_seed(0))
+
+
+def test_visible_lists_the_visible_cells_in_raster_order(mask: Mask):
+    for hidden, visible in zip(mask.hidden, mask.visible, strict=True):
+        assert visible.tolist() == np.flatnonzero(~hidden.numpy()).tolist()
+
+
+def test_finer_cells_inherit_from_the_cell_they_lie_in(mask: Mask):
+    expected = np.kron(mask.hidden.numpy(), np.ones((3, 2)))
+    np.testing.assert_array_equal(mask.weights((12, 16)), expected.reshape(3, -1))
+
+
+def test_coarser_cells_take_the_mean_of_those_they_cover(mask: Mask):
+    expected = mask.hidden.numpy().astype(float).reshape(3, 2, 2, 4, 2).mean(axis=(2, 4))
+    np.testing.assert_array_equal(mask.weights((2, 4)), expected.reshape(3, -1))
+    assert set(np.unique(mask.weights((2, 4)))) <= {0, 0.25, 0.5, 0.75, 1}
+
+
+def test_hidden_area_is_the_same_on_every_grid(mask: Mask):
+    areas = [mask.weights(grid).mean(dim=1) for grid in ((4, 8), (8, 16), (2, 4), (1, 1))]
+    for area in areas[1:]:
+        torch.testing.assert_close(area, areas[0])

@@ -1,0 +1,54 @@
+"""With its coordinates repaired, the released LocalMIM Swin is our default, once merging weights are reordered."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cases.localmim_swin import LocalMIMSwinCase
+from formulas import deviation
+
+from mimbench.encoders.windows import visible_places
+from mimbench.weights.localmim_swin import LOCALMIM_SWIN_FORMAT
+
+FILES = ["localmim_swin_pixel", "localmim_swin_hog18_bias"]
+VARIANT = "NOT_OFFICIAL_variant_with_correct_coordinates"
+
+
+class RepairedCase(LocalMIMSwinCase):
+    """Our Swin without quirks."""
+
+    format = LOCALMIM_SWIN_FORMAT
+    quirks = False
+
+
+def document(stem: str) -> dict:
+    return json.loads((Path(__file__).parent / "data" / f"{stem}.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("stem", FILES)
+def test_default_is_the_released_model_with_repaired_coordinates(stem: str):
+    case = RepairedCase(document(stem))
+    recorded, run = case.document[VARIANT]["float64"], case.run("float64")
+    observed = case.observe(run) | {
+        "loss": run.output.loss,
+        "loss_terms": np.array([term.item() for term in run.output.terms.values()]),
+        "grad_total_l2": np.linalg.norm([np.linalg.norm(g) for g in case.gradients(run.method).values()]),
+    }
+    assert recorded.keys() <= observed.keys()
+    for name, wanted in recorded.items():
+        value = observed[name]
+        value = value.detach().numpy() if hasattr(value, "detach") else value
+        assert deviation(wanted, value) < 1e-10, name
+
+
+def test_quirks_use_the_coordinates_that_the_released_code_uses():
+    case = LocalMIMSwinCase(document(FILES[0]))
+    hidden = case.masker()(1, (7, 7)).hidden[0]
+    for check in case.document["coordinate_check"]:
+        side = check["resolution"]
+        places, index = visible_places(~hidden, (side, side), by_cell=check["stage"] > 0)
+        assert len(index) == check["visible_tokens"]
+        assert int((places == index).sum()) == check["tokens_whose_coordinates_are_right"]
+        for name, positions in (("coords_used_first8", places), ("coords_true_first8", index)):
+            assert [list(divmod(int(p), side)) for p in positions[:8]] == check[name]

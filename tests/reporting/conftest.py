@@ -1,0 +1,97 @@
+"""Run directories on disk with invented records."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mimbench.reporting import records
+from mimbench.reporting.records import Record
+
+MakeRun = Callable[..., Path]
+Plan = Callable[..., Path]
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> MakeRun:
+    """Writes one run directory below tmp_path and returns it; accuracies are fractions."""
+
+    def make(
+        method: str = "mae",
+        seed: int = 0,
+        *,
+        data: str = "photos",
+        depth: int = 4,
+        knn: float | None = 0.4,
+        linear: float | None = 0.5,
+        num_test: int = 1000,
+        axes: dict[str, Any] | None = None,
+        cost: dict[str, Any] | None = None,
+        losses: str = "",
+        **fields: Any,
+    ) -> Path:
+        all_axes = {"method": method, "encoder": "vit_demo", "depth": depth, "data": data, "seed": seed} | (axes or {})
+        further = "".join(f"-{value}" for value in (axes or {}).values())
+        name = f"{method}-d{depth}-{data}-s{seed}{further}"
+        metrics: dict[str, Any] = {"val/loss": 0.5}
+        for protocol, accuracy in (("knn-v1", knn), ("linear-v1", linear)):
+            if accuracy is not None:
+                metrics[protocol] = {"accuracy": accuracy, "num_test": num_test, "depth": depth}
+        if knn is not None and linear is not None:
+            taps = list(range(depth + 1))
+            fractions = [0.5 + 0.5 * tap / depth for tap in taps]
+            metrics["layerwise-v1"] = {
+                "depths": taps,
+                "knn": [knn * fraction for fraction in fractions],
+                "linear": [linear * fraction for fraction in fractions],
+                "num_test": num_test,
+            }
+        trained = method != "untrained"
+        values = {
+            "identity": f"id-{name}",
+            "name": name,
+            "status": "finished",
+            "axes": all_axes,
+            "started": "2025-01-01T10:00:00+00:00",
+            "finished": "2025-01-01T10:01:00+00:00",
+            "metrics": metrics,
+            "cost": {
+                "training_flops": 2e13 * trained,
+                "train_seconds": 90.0 * trained,
+                "images_per_second": 450.0 if trained else None,
+            },
+            "environment": {"torch": "2.15.0", "commit": "abc1234"},
+        }
+        values["cost"] |= cost or {}
+        directory = tmp_path / "sweep" / name
+        records.write(Record(**(values | fields)), directory)
+        if losses:
+            (directory / "metrics.csv").write_text(losses)
+        return directory
+
+    return make
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    """Writes sweep.json for (method, seed, why it is refused or None) and returns the sweep's directory."""
+
+    def write(*runs: tuple[str, int, str | None]) -> Path:
+        directory = tmp_path / "sweep"
+        directory.mkdir(exist_ok=True)
+        planned = [
+            {
+                "identity": f"id-{method}-d4-photos-s{seed}",
+                "name": f"{method}-d4-photos-s{seed}",
+                "axes": {"method": method, "encoder": "vit_demo", "depth": 4, "data": "photos", "seed": seed},
+                "overrides": [f"method={method}", f"seed={seed}"],
+                "refused": refused,
+            }
+            for method, seed, refused in runs
+        ]
+        (directory / "sweep.json").write_text(json.dumps({"name": "demo", "axes": {}, "runs": planned}))
+        return directory
+
+    return write

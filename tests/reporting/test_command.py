@@ -1,0 +1,75 @@
+"""`mimbench report` as its user meets it."""
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mimbench.cli.report import main
+
+MakeRun = Callable[..., Path]
+
+
+def test_it_prints_the_table_and_the_reports_path(make_run: MakeRun, capsys: pytest.CaptureFixture[str]):
+    make_run("untrained", knn=0.2)
+    directory = make_run("mae", knn=0.4)
+    make_run("mirl", status="failed", error={"type": "ValueError", "message": "boom"})
+    assert main([str(directory.parent), "--no-figures"]) == 0
+    printed = capsys.readouterr()
+    assert "+20.0 ▲" in printed.out
+    assert "failed 1: ValueError: boom" in printed.out
+    assert printed.out.rstrip().endswith(str(directory.parent / "report" / "report.md"))
+    assert printed.err == ""
+    assert not (directory.parent / "report" / "figures").exists()
+
+
+def test_out_says_where(make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    directory = make_run("mae")
+    assert main([str(directory.parent), "--out", str(tmp_path / "elsewhere"), "--no-figures"]) == 0
+    assert (tmp_path / "elsewhere" / "report.md").exists()
+    assert not (directory.parent / "report").exists()
+
+
+@pytest.mark.parametrize("name", ["absent", "empty", "file"])
+def test_a_directory_without_runs_is_one_short_message_and_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    assert main([str(tmp_path / name)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("mimbench report: ")
+    assert "Give the directory of a sweep" in printed.err
+    assert "Traceback" not in printed.err
+    assert printed.err.count("\n") == 1
+    assert not (tmp_path / "empty" / "report").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_status_2(
+    make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "taken").write_text("")
+    assert main([str(make_run("mae").parent), "--out", str(tmp_path / "taken"), "--no-figures"]) == 2
+    assert "--out" in capsys.readouterr().err
+
+
+def test_help_waits_for_no_heavy_import():
+    code = "import sys; from mimbench.cli.report import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code += "sys.exit(len({'pandas', 'matplotlib', 'scipy', 'torch', 'rich'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "--no-figures" in done.stdout
+
+
+def test_a_narrow_or_plain_terminal_still_gets_whole_numbers(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch):
+    for seed in range(3):
+        directory = make_run("mae", seed, knn=0.4 + 0.01 * seed)
+    written = io.BytesIO()
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii", write_through=True))
+    assert main([str(directory.parent), "--no-figures"]) == 0
+    assert b"41.0 ? 1.0 (n=3)" in written.getvalue()

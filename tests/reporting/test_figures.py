@@ -1,0 +1,115 @@
+"""What the figures show, and that they show it in every state of a sweep."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib import rcParams
+
+from mimbench.reporting import curves, figures, palette
+from mimbench.reporting.collect import collect
+from mimbench.reporting.summary import summarise
+
+MakeRun = Callable[..., Path]
+LOSSES = "step,metric,value\n0,train/loss,1.0\n0,lr,0.1\n1,train/loss,0.5\n1,val/loss,0.6\n"
+
+
+def test_layerwise_lines_are_the_means_over_seeds_in_each_methods_colour(make_run: MakeRun):
+    for seed, knn in enumerate((0.30, 0.40)):
+        directory = make_run("mae", seed, knn=knn)
+    figure = figures.layerwise(curves.layerwise(collect(directory.parent).runs))
+    assert figure is not None
+    (line,) = figure.axes[0].lines
+    np.testing.assert_allclose(line.get_xdata(), [0, 1, 2, 3, 4])
+    np.testing.assert_allclose(line.get_ydata(), 35 * np.array([0.5, 0.625, 0.75, 0.875, 1.0]))
+    assert line.get_color() == palette.colours(["mae"])["mae"]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["kNN accuracy (%)", "linear accuracy (%)"]
+
+
+def test_accuracy_by_depth_needs_two_depths(make_run: MakeRun):
+    directory = make_run("mae", depth=4, knn=0.3)
+    assert figures.accuracy_by_depth(summarise(collect(directory.parent))) is None
+    make_run("mae", depth=12, knn=0.5)
+    figure = figures.accuracy_by_depth(summarise(collect(directory.parent)))
+    assert figure is not None
+    np.testing.assert_allclose(figure.axes[0].containers[0].lines[0].get_ydata().astype(float), [30, 50])
+
+
+def test_accuracy_by_flops_has_a_point_per_condition_on_a_logarithmic_axis(make_run: MakeRun):
+    make_run("untrained", knn=0.2)
+    make_run("mae", knn=0.3, cost={"training_flops": 1e13})
+    directory = make_run("mirl", knn=0.4, cost={"training_flops": 5e15})
+    figure = figures.accuracy_by_flops(summarise(collect(directory.parent)))
+    assert figure is not None
+    axes = figure.axes[0]
+    points = sorted((*container.lines[0].get_xdata(), *container.lines[0].get_ydata()) for container in axes.containers)
+    np.testing.assert_allclose(points, [(1e13, 30), (5e15, 40)])
+    assert axes.get_xscale() == "log"
+    assert any(text.get_text() == "untrained, depth 4" for text in axes.texts)
+
+
+def test_loss_curves_hold_the_logged_losses_and_survive_half_a_line(make_run: MakeRun):
+    directory = make_run("mae", losses=LOSSES + "2,train/lo")
+    make_run("mirl", losses=LOSSES + "2,val/loss,0.")
+    found = curves.losses(collect(directory.parent).runs, [])
+    by_name = {(curve.condition.method, curve.metric): curve for curve in found}
+    np.testing.assert_array_equal(by_name["mae", "train/loss"].steps, [0, 1])
+    np.testing.assert_array_equal(by_name["mae", "train/loss"].values, [1.0, 0.5])
+    np.testing.assert_array_equal(by_name["mae", "val/loss"].values, [0.6])
+    figure = figures.losses(found)
+    assert figure is not None
+    assert len(figure.axes) == 2
+
+
+def test_an_unreadable_curve_is_named(make_run: MakeRun):
+    directory = make_run("mae", losses="epoch,loss\n1,2\n")
+    warnings: list[str] = []
+    assert curves.losses(collect(directory.parent).runs, warnings) == []
+    assert "metrics.csv" in warnings[0]
+
+
+def test_long_curves_are_thinned_by_means(make_run: MakeRun):
+    rows = "".join(f"{step},train/loss,{step % 2}\n" for step in range(3000))
+    directory = make_run("mae", losses="step,metric,value\n" + rows)
+    (curve,) = curves.losses(collect(directory.parent).runs, [])
+    assert len(curve.steps) == 150
+    np.testing.assert_allclose(curve.values, 0.5)
+
+
+def test_methods_keep_their_colour_whatever_else_is_in_the_sweep():
+    alone, together = palette.colours(["mae"]), palette.colours(["abc", "mae", "zzz"])
+    assert alone["mae"] == together["mae"]
+    assert len({together[name] for name in ("abc", "zzz", "mae", "deepmim", "localmim", "mirl", "untrained")}) == 7
+
+
+def test_labels_at_line_ends_do_not_overlap(make_run: MakeRun):
+    for method in ("mae", "deepmim", "localmim", "mirl", "untrained"):
+        directory = make_run(method, knn=0.4, linear=0.5)
+    figure = figures.layerwise(curves.layerwise(collect(directory.parent).runs))
+    assert figure is not None
+    figure.draw_without_rendering()
+    boxes = sorted((text.get_window_extent() for text in figure.axes[0].texts), key=lambda box: box.y0)
+    assert len(boxes) == 5
+    assert all(lower.y1 <= upper.y0 for lower, upper in pairwise(boxes))
+
+
+def test_matplotlibs_settings_are_left_alone(make_run: MakeRun):
+    before = dict(rcParams)
+    with palette.style():
+        figures.draw(collect(make_run("mae").parent), [], [])
+    assert dict(rcParams) == before
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_the_same_sweep_gives_the_same_picture(make_run: MakeRun, kind: str):
+    table = curves.layerwise(collect(make_run("mae").parent).runs)
+
+    def picture() -> bytes:
+        with palette.style():
+            figure = figures.layerwise(table)
+            assert figure is not None
+            return palette.encode(figure, kind)
+
+    assert picture() == picture()

@@ -1,0 +1,85 @@
+"""Signals: one saves and stops, a second stops at once."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from mimbench.training import InterruptedRun
+
+Make = Callable[..., Any]
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Every test must leave the handlers as it found them."""
+    before = [signal.getsignal(number) for number in SIGNALS]
+    yield
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def send(*numbers: int) -> Callable[..., None]:
+    return lambda *_: [os.kill(os.getpid(), number) for number in numbers] and None
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("hook", ["on_train_batch_start", "on_train_batch_end"])
+def test_a_signal_saves_after_the_step_and_stops(new_run: Make, do: Make, number: signal.Signals, hook: str) -> None:
+    run = new_run()
+    with pytest.raises(InterruptedRun, match="at step 2; the same command"):
+        run.train([do(hook, 2, send(number))])
+    assert torch.load(run.checkpoint, weights_only=True)["global_step"] == 2
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_gradients_in_accumulation_are_not_lost(new_run: Make, do: Make, number: signal.Signals) -> None:
+    run = new_run(trainer_options={"accumulate_grad_batches": 4})
+    with pytest.raises(InterruptedRun, match="at step 1;"):
+        run.train([do("on_train_batch_end", 1, send(number))])
+
+
+def test_a_signal_during_validation_stops_before_the_next_epoch(new_run: Make, do: Make) -> None:
+    run = new_run()
+    with pytest.raises(InterruptedRun, match="at step 3;"):
+        run.train([do("on_validation_batch_start", 1, send(signal.SIGTERM))])
+    assert run.values("val/loss")
+
+
+def test_a_signal_at_the_very_end_still_stops_and_nothing_is_left_to_train(new_run: Make, do: Make) -> None:
+    run = new_run()
+    with pytest.raises(InterruptedRun, match="at step 6;"):
+        run.train([do("on_train_end", 1, send(signal.SIGINT))])
+    assert run.train([do("on_train_batch_start", 1, send(signal.SIGKILL))]).images == 96
+
+
+def test_a_second_interrupt_stops_at_once_without_saving(new_run: Make, do: Make) -> None:
+    run = new_run()
+    with pytest.raises(KeyboardInterrupt):
+        run.train([do("on_train_batch_start", 2, send(signal.SIGINT, signal.SIGINT))])
+    assert not run.checkpoint.exists()
+
+
+def test_a_repeated_termination_still_saves(new_run: Make, do: Make) -> None:
+    run = new_run()
+    with pytest.raises(InterruptedRun):
+        run.train([do("on_train_batch_start", 2, send(signal.SIGTERM, signal.SIGTERM))])
+    assert run.checkpoint.exists()
+
+
+def test_an_interrupt_before_training_is_a_keyboard_interrupt(new_run: Make, do: Make) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        new_run().train([do("on_fit_start", 1, send(signal.SIGINT))])
+
+
+def test_handlers_are_back_after_a_finished_run_and_a_failed_one(new_run: Make, do: Make) -> None:
+    new_run("finished").train()
+
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        new_run("failed").train([do("on_train_batch_end", 1, fail)])

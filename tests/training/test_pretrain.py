@@ -1,0 +1,185 @@
+"""What pre-training promises, whatever the method."""
+
+from collections.abc import Callable
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from torch import Tensor
+
+from mimbench.core import Mask
+from mimbench.optim import Recipe, warmup_cosine
+from mimbench.targets import HOGTarget
+from mimbench.training import NonFiniteLossError
+
+Make = Callable[..., Any]
+
+
+class Watch(L.Callback):
+    """Remembers, by optimiser step, its rate, its images and the weights after it."""
+
+    def __init__(self) -> None:
+        self.rates: dict[int, float] = {}
+        self.images: dict[int, list[int]] = {}
+        self.weights: list[dict[str, Tensor]] = []
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        self.rates[trainer.global_step] = trainer.optimizers[0].param_groups[0]["lr"]
+        self.images.setdefault(trainer.global_step, []).extend(batch.index.tolist())
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step > len(self.weights):
+            self.weights.append({name: value.clone() for name, value in pl_module.state_dict().items()})
+
+
+@pytest.mark.parametrize(("budget", "total"), [({"epochs": 3}, 9), ({"steps": 7}, 7)], ids=["epochs", "steps"])
+def test_the_schedule_ends_exactly_at_the_budget(new_run: Make, budget: dict[str, int], total: int) -> None:
+    watch = Watch()
+    new_run(epochs=None, **budget).train([watch]) if "steps" in budget else new_run(**budget).train([watch])
+    peak = 2e-2 * 16 / 256
+    assert list(watch.rates) == list(range(total))
+    assert list(watch.rates.values()) == pytest.approx([peak * warmup_cosine(k, total, 3) for k in range(total)])
+
+
+@pytest.mark.parametrize(("budget", "last"), [({"epochs": 2}, 5), ({"steps": 5}, 4)], ids=["epochs", "steps"])
+def test_the_last_step_is_logged_and_validated(new_run: Make, budget: dict[str, int], last: int) -> None:
+    run = new_run(**({"epochs": None} | budget))
+    result = run.train()
+    assert run.values("train/loss")[-1][0] == run.values("val/loss")[-1][0] == run.values("lr")[-1][0] == last
+    assert result.metrics["val/loss"] == run.values("val/loss")[-1][1]
+    assert set(result.metrics) == {"train/loss", "val/loss", "lr", "throughput"}
+
+
+def test_metrics_have_one_row_per_step_and_name(new_run: Make) -> None:
+    run = new_run(epochs=4)
+    run.train()
+    keys = [tuple(row.split(",")[:2]) for row in run.rows]
+    assert keys[0] == ("step", "metric")
+    assert len(set(keys)) == len(keys)
+    assert [step for step, _ in run.values("train/loss")] == [9, 11]
+    assert [step for step, _ in run.values("val/loss")] == [2, 5, 8, 11]
+
+
+def test_validation_hides_the_same_cells_in_every_epoch(new_run: Make, method: Make) -> None:
+    run = new_run(epochs=3)
+    run.train(method=method(recipe=Recipe(base_lr=0.0)))
+    first, *others = [value for _, value in run.values("val/loss")]
+    assert others == [first, first]
+
+
+def test_weights_are_not_averaged_unless_asked(new_run: Make) -> None:
+    watch, run = Watch(), new_run()
+    run.train([watch])
+    assert all(torch.equal(value, watch.weights[-1][name]) for name, value in run.weights.items())
+
+
+def test_the_average_replaces_the_weights_at_the_end(new_run: Make) -> None:
+    watch, run = Watch(), new_run(ema=0.8)
+    run.train([watch])
+    average = watch.weights[0]
+    for weights in watch.weights[1:]:
+        average = {name: 0.8 * value + 0.2 * weights[name] for name, value in average.items()}
+    torch.testing.assert_close(run.weights, average)
+    assert not torch.equal(run.weights["encoder.trunk.cls_token"], watch.weights[-1]["encoder.trunk.cls_token"])
+
+
+def test_averaging_leaves_indices_alone(new_run: Make, method: Make) -> None:
+    mae = method()
+    mae.register_buffer("places", torch.arange(50))
+    new_run(ema=0.9).train(method=mae)
+    assert torch.equal(mae.places, torch.arange(50))
+
+
+class One:
+    """Hides the same cells in every image, so that masks cannot depend on how a batch is cut."""
+
+    def __init__(self, method: Any) -> None:
+        self.mask = method.masker(1, method.encoder.mask_grid, generator=torch.Generator().manual_seed(3))
+
+    def __call__(self, images: Tensor, *key: int) -> Mask:
+        return Mask(self.mask.hidden.expand(len(images), -1, -1), self.mask.num_visible, shared=False)
+
+
+def test_accumulation_keeps_the_effective_batch(new_run: Make, method: Make) -> None:
+    """In fp64, where only the order of sums differs; with masks of their own the micro-batches draw others."""
+    seen: list[Watch] = []
+    for accumulate in (1, 2, 4):
+        watch, mae = Watch(), method().double()
+        mae.draw_mask = One(mae)
+        options = {"accumulate_grad_batches": accumulate, "precision": "64-true"}
+        new_run(f"by{accumulate}", trainer_options=options).train([watch], method=mae)
+        seen.append(watch)
+    for other in seen[1:]:
+        assert other.rates == seen[0].rates
+        assert other.images == seen[0].images
+        assert len(other.weights) == 6
+        torch.testing.assert_close(other.weights[-1], seen[0].weights[-1], rtol=1e-8, atol=1e-10)
+
+
+def test_mixed_precision_trains_with_weights_and_targets_in_fp32(new_run: Make, method: Make) -> None:
+    kinds: dict[str, set[torch.dtype]] = {"target": set(), "prediction": set()}
+
+    class Spy(HOGTarget):
+        def values(self, prepared: Tensor) -> Tensor:
+            value = super().values(prepared)
+            kinds["target"] |= {prepared.dtype, value.dtype}
+            return value
+
+        def error(self, prediction: Tensor, value: Tensor) -> Tensor:
+            kinds["prediction"].add(prediction.dtype)
+            return super().error(prediction, value)
+
+    run, mae = new_run(trainer_options={"precision": "bf16-mixed"}), method(Spy)
+    result = run.train(method=mae)
+    assert kinds == {"target": {torch.float32}, "prediction": {torch.bfloat16}}
+    assert {p.dtype for p in mae.parameters()} == {torch.float32}
+    assert 0 < result.metrics["train/loss"] < 10
+
+
+def gradients(method: Any, images: Tensor) -> dict[str, Tensor]:
+    method(images, method.draw_mask(images, 0)).loss.backward()
+    return {name: p.grad for name, p in method.named_parameters() if p.grad is not None}
+
+
+def test_gradient_checkpointing_gives_the_same_gradients(method: Make) -> None:
+    images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    plain, saving = method(), method()
+    saving.encoder.set_grad_checkpointing()
+    recomputed: list[int] = []
+    saving.encoder.trunk.blocks[0].register_forward_hook(lambda *_: recomputed.append(1))
+    expected, found = gradients(plain, images), gradients(saving, images)
+    assert len(recomputed) == 2
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_compiling_in_place_keeps_the_names_of_weights(method: Make) -> None:
+    mae = method()
+    mae.encoder.compile()
+    assert list(mae.state_dict()) == list(method().state_dict())
+
+
+@pytest.mark.slow
+def test_a_compiled_encoder_trains_to_the_same_weights(new_run: Make, method: Make) -> None:
+    plain, compiled, mae = new_run("plain", epochs=1), new_run("compiled", epochs=1), method()
+    plain.train()
+    mae.encoder.compile()
+    compiled.train(method=mae)
+    # Fused kernels round differently, and Adam's first steps magnify that.
+    torch.testing.assert_close(compiled.weights, plain.weights, rtol=1e-3, atol=1e-4)
+
+
+def test_the_same_seed_trains_to_the_same_weights_and_another_does_not(new_run: Make, method: Make) -> None:
+    runs = [new_run(name) for name in "abc"]
+    for run, seed in zip(runs, (0, 0, 1), strict=True):
+        mae = method()
+        mae.seed = seed
+        run.train(method=mae)
+    assert runs[0].same(runs[1])
+    assert not runs[0].same(runs[2])
+
+
+def test_a_loss_that_explodes_fails_the_run(new_run: Make, method: Make) -> None:
+    with pytest.raises(NonFiniteLossError):
+        new_run(epochs=4).train(method=method(recipe=Recipe(base_lr=1e38, warmup_epochs=0)))

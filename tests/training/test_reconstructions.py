@@ -1,0 +1,48 @@
+"""Pictures of predictions."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torchvision.io import read_image
+
+from mimbench.data.transforms import normalise
+from mimbench.targets import HOGTarget
+from mimbench.training import Reconstructions
+from mimbench.training.reconstructions import denormalize
+
+Make = Callable[..., Any]
+
+
+def test_pixel_targets_give_a_picture_of_image_visible_and_prediction(new_run: Make) -> None:
+    run = new_run()
+    run.train([Reconstructions(every_n_epochs=1, num_images=4)])
+    picture = read_image(str(run.directory / "figures" / "reconstructions.png"))
+    assert picture.shape == (3, 3 * 34 + 2, 4 * 34 + 2)
+
+
+def test_the_first_row_shows_the_validation_images(new_run: Make, data: Make) -> None:
+    run = new_run()
+    run.train([Reconstructions(num_images=4)])
+    picture = read_image(str(run.directory / "figures" / "reconstructions.png"))
+    shown = picture[:, 2:34, 2:34].float()
+    expected = denormalize(next(iter(data().plain("val"))).images[:1])[0].clamp(0, 1) * 255
+    torch.testing.assert_close(shown, expected, atol=0.51, rtol=0)  # rounded to 8 bits
+
+
+def test_targets_without_pixels_give_none(new_run: Make, method: Make) -> None:
+    run = new_run()
+    run.train([Reconstructions(every_n_epochs=1)], method=method(HOGTarget))
+    assert not (run.directory / "figures").exists()
+
+
+def test_drawing_does_not_change_training(new_run: Make) -> None:
+    plain, drawn = new_run("plain"), new_run("drawn")
+    plain.train()
+    drawn.train([Reconstructions(every_n_epochs=1)])
+    assert drawn.same(plain)
+
+
+def test_denormalising_undoes_the_datas_normalisation() -> None:
+    images = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(denormalize(normalise(images * 255)), images, atol=1e-6, rtol=0)
