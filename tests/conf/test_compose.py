@@ -70,7 +70,7 @@ def test_yaml_keys_equal_constructor_parameters() -> None:
     """An option that nothing reads would be refused by its constructor."""
     for key in ("method", "encoder", "optim", "masker", "target", "data", "data.source"):
         config = plain(compose(f"+{key}.no_such_parameter=1"))
-        depth, refused = inspect(config)
+        _, refused = inspect(config)
         if not key.startswith("data"):
             assert refused, key
             assert "no_such_parameter" in refused
@@ -78,3 +78,8 @@ def test_yaml_keys_equal_constructor_parameters() -> None:
 
 def test_configurations_ship_with_the_package() -> None:
     assert (Path(CONF) / "run.yaml").is_file()
+
+
+def test_an_experiment_has_the_last_word_but_for_the_command_line() -> None:
+    assert plain(compose("experiment=demo"))["sweep"] == "demo"
+    assert plain(compose("experiment=demo", "sweep=mine"))["sweep"] == "mine"

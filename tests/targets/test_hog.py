@@ -53,7 +53,7 @@ def test_opposite_gradients_share_a_bin(images: Tensor):
 def test_scales_share_one_gradient_pass(images: Tensor, monkeypatch: pytest.MonkeyPatch):
     passes = []
     prepare = HOGTarget.prepare
-    monkeypatch.setattr(HOGTarget, "prepare", lambda self, x: passes.append(self.cell) or prepare(self, x))
+    monkeypatch.setattr(HOGTarget, "prepare", lambda self, x, *mask: passes.append(self.cell) or prepare(self, x))
     targets = [HOGTarget(cell).double() for cell in (2, 4, 8)]
     values = target_values(targets, images)
     assert len(passes) == 1

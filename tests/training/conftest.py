@@ -48,8 +48,8 @@ def make_method(target: Callable[[int], Any] = PixelTarget, recipe: Recipe = REC
     return method
 
 
-def make_data(num_workers: int = 0) -> ImageDataModule:
-    return ImageDataModule(Noise(), batch_size=BATCH, eval_batch_size=8, num_workers=num_workers)
+def make_data(num_workers: int = 0, batch_size: int = BATCH) -> ImageDataModule:
+    return ImageDataModule(Noise(), batch_size=batch_size, eval_batch_size=8, num_workers=num_workers)
 
 
 @dataclass
@@ -59,12 +59,14 @@ class Run:
     directory: Path
     options: dict[str, Any] = field(default_factory=dict)
     num_workers: int = 0
+    batch_size: int = BATCH
 
     def train(self, callbacks: Iterable[L.Callback] = (), method: MAE | None = None, **more: Any) -> Pretraining:
-        options = {"epochs": 2, "checkpoint_every_n_epochs": 1} | self.options | more
+        options = {"checkpoint_every_n_epochs": 1} | self.options | more
+        options |= {} if "steps" in options else {"epochs": options.get("epochs", 2)}
         trainer_options = {"accelerator": "cpu"} | options.pop("trainer_options", {})
         self.method = method or make_method()
-        data = make_data(self.num_workers)
+        data = make_data(self.num_workers, self.batch_size)
         chosen = list(callbacks)
         return pretrain(self.method, data, self.directory, trainer_options=trainer_options, callbacks=chosen, **options)
 
@@ -109,8 +111,8 @@ class Do(L.Callback):
 def new_run(tmp_path: Path) -> Callable[..., Run]:
     """Makes a run in a directory of its own: `new_run("a", epochs=3, num_workers=2)`."""
 
-    def make(name: str = "run", num_workers: int = 0, **options: Any) -> Run:
-        return Run(tmp_path / name, options, num_workers)
+    def make(name: str = "run", num_workers: int = 0, batch_size: int = BATCH, **options: Any) -> Run:
+        return Run(tmp_path / name, options, num_workers, batch_size)
 
     return make
 

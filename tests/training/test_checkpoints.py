@@ -33,9 +33,7 @@ def crash(*_: Any) -> None:
         pytest.param({"ema": 0.9}, [1, 3], id="with averaged weights"),
         pytest.param({"trainer_options": {"accumulate_grad_batches": 2}}, [3], id="in mid-accumulation"),
         pytest.param({"num_workers": 2}, [2], id="with two workers"),
-        pytest.param(
-            {"epochs": 5, "trainer_options": {"limit_train_batches": 1}}, [1, 2], id="with one batch per epoch"
-        ),
+        pytest.param({"epochs": 5, "batch_size": 48}, [1, 2], id="with one batch per epoch"),
     ],
 )
 def test_stopped_by_a_signal_and_resumed_equals_uninterrupted(
@@ -52,12 +50,13 @@ def test_stopped_by_a_signal_and_resumed_equals_uninterrupted(
 
 
 def test_a_row_that_was_due_at_the_stop_is_written(new_run: Make, do: Make) -> None:
-    whole, parts = new_run("whole", epochs=4), new_run("parts", epochs=4)
+    whole, parts = (new_run(name, epochs=1, batch_size=4) for name in ("whole", "parts"))
     whole.train()
-    assert (9, "train/loss") in [(int(step), name) for step, name, _ in (row.split(",") for row in whole.rows[1:])]
     with pytest.raises(InterruptedRun, match="at step 10"):
         parts.train([do("on_train_batch_end", 10, interrupt)])
-    assert parts.values("train/loss")[-1] == whole.values("train/loss")[0]
+    [row] = parts.values("train/loss")
+    assert row == whole.values("train/loss")[0]
+    assert row[0] == 9
 
 
 @pytest.mark.parametrize(
@@ -128,9 +127,9 @@ def test_checkpoints_come_every_n_epochs_and_at_the_end(new_run: Make, monkeypat
     saved: list[int] = []
     save = AtomicCheckpointIO.save_checkpoint
 
-    def record(self: AtomicCheckpointIO, checkpoint: dict[str, Any], path: Path, *rest: Any) -> None:
+    def record(self: AtomicCheckpointIO, checkpoint: dict[str, Any], path: Path, storage_options: Any) -> None:
         saved.append(checkpoint["global_step"])
-        save(self, checkpoint, path, *rest)
+        save(self, checkpoint, path, storage_options)
 
     monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", record)
     new_run(epochs=5, checkpoint_every_n_epochs=2).train()

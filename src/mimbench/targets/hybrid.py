@@ -44,8 +44,8 @@ class HybridTarget(PixelTarget):
         if alphas is not None and not (alphas and all(0 <= alpha <= 1 for alpha in alphas)):
             raise ValueError(f"alphas must be shares of the raw pixels between 0 and 1, got {list(alphas)}.")
         self.teacher = teacher.eval().requires_grad_(False)
-        self.alphas = alphas
-        self.alpha = 1.0 if alphas is None else float(alphas[-1])
+        self.alphas = None if alphas is None else [float(alpha) for alpha in alphas]
+        self.alpha = 1.0 if self.alphas is None else self.alphas[-1]
 
     def train(self, mode: bool = True) -> "HybridTarget":
         """A teacher stays in evaluation mode."""
@@ -53,7 +53,7 @@ class HybridTarget(PixelTarget):
 
     def spread(self, count: int) -> Sequence[Target]:
         if self.alphas is not None and len(self.alphas) != count:
-            raise ValueError(f"Hybrid targets need an alpha for each of {count} decoders, got {list(self.alphas)}.")
+            raise ValueError(f"Hybrid targets need an alpha for each of {count} decoders, got {self.alphas}.")
         steps = [i / (count - 1) for i in range(count)] if count > 1 else [1.0]
         return [HybridTarget(self.cell, self.teacher, [alpha]) for alpha in self.alphas or steps]
 

@@ -3,6 +3,8 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 
@@ -22,7 +24,7 @@ class StopSignals:
         self._process = os.getpid()
 
     def install(self) -> None:
-        """Takes over the handlers. Lightning puts the former ones back at the end of a fit, however it ends."""
+        """Takes over the handlers, also from Lightning; `handlers_kept` gives them back."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, self._receive)
@@ -33,3 +35,17 @@ class StopSignals:
         if self.received and (number == signal.SIGINT or os.getpid() != self._process):
             raise KeyboardInterrupt
         self.received = True
+
+
+@contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Gives the handlers back in the end, and leaves Ctrl-C a KeyboardInterrupt, of which Lightning makes an exit."""
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except SystemExit as end:
+        raise end.__context__ if isinstance(end.__context__, KeyboardInterrupt) else end from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in former.items():
+                signal.signal(number, handler)

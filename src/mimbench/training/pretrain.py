@@ -15,6 +15,7 @@ from mimbench.data import ImageDataModule
 from mimbench.methods import Method
 from mimbench.training.checkpoints import AtomicCheckpointIO, Checkpoints
 from mimbench.training.guard import StopOnNonFinite
+from mimbench.training.interruption import handlers_kept
 from mimbench.training.metrics import MetricsFile
 from mimbench.training.progress import Progress
 
@@ -59,7 +60,10 @@ def pretrain(
         NonFiniteLossError: The loss or a weight became NaN or infinite.
         InterruptedRun: A signal asked to stop; everything is saved.
         KeyboardInterrupt: A second one, or one before training began; nothing was saved.
+        ValueError: There is no budget, or two.
     """
+    if (epochs is None) == (steps is None):
+        raise ValueError(f"Give a budget of epochs or of steps, not both; got epochs={epochs} and steps={steps}.")
     directory.mkdir(parents=True, exist_ok=True)
     progress, metrics = Progress(), MetricsFile(directory / "metrics.csv")
     newest = directory / "checkpoints" / "last.ckpt"
@@ -80,7 +84,7 @@ def pretrain(
         log_every_n_steps=min(10, data.steps_per_epoch),
         **(trainer_options or {}),
     )
-    with _quiet():
+    with _quiet(), handlers_kept():
         start = newest if newest.exists() else resume
         trainer.fit(method, datamodule=data, ckpt_path=start, weights_only=True)
     rate = progress.images / max(progress.seconds, 1e-9)
@@ -89,15 +93,11 @@ def pretrain(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without warnings about what is meant; Ctrl-C stays KeyboardInterrupt, of which Lightning makes an exit."""
+    """Without Lightning's warnings about what is meant."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers")  # small data need none
-        warnings.filterwarnings("ignore", message=".*smaller than the logging interval")  # steps count over epochs
         warnings.filterwarnings("ignore", message=".*in eval mode at the start of training")  # frozen teachers
-        try:
-            yield
-        except SystemExit as end:
-            raise end.__context__ if isinstance(end.__context__, KeyboardInterrupt) else end from None
+        yield
 
 
 class _TrimMetrics(L.Callback):

@@ -1,0 +1,312 @@
+"""The published recipes, against the papers and their released code."""
+
+import math
+import re
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import hydra
+import pytest
+import torch
+
+from mimbench.cli.build import build_model
+from mimbench.cli.config import config_directory, plain
+from mimbench.data.holdout import stratified_holdout
+from mimbench.decoders import CrossBlock
+from mimbench.methods import Method
+from mimbench.optim import warmup_cosine
+from mimbench.targets import HOGTarget, PixelTarget, Target, TeacherTarget
+
+CONF = config_directory()
+DOCS = Path(__file__).parents[2] / "docs"
+IMAGENET = 1_281_167
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a published pre-training is.
+
+    steps: Optimiser steps per epoch and of the warm-up.
+    lr: Peak and final learning rate.
+    encoder: Million trained parameters.
+    visible: Cells that stay visible, of how many, and whether a batch shares them.
+    decoders: Widths; blocks and heads of each.
+    """
+
+    batch: int
+    epochs: int
+    steps: tuple[int, int]
+    lr: tuple[float, float]
+    encoder: int
+    depths: tuple[int, ...]
+    visible: tuple[int, int, bool]
+    decoders: tuple[tuple[int, ...], int, int]
+    targets: tuple[str, ...]
+    finetune: str
+
+
+STEPS = (312, 12_480)  # 4096 images, 40 epochs of warm-up
+VIT, VIT_H, SWIN = (49, 196, False), (64, 256, False), (12, 49, True)
+PIXEL, CLIP = "pixel 16: 768", "clip 16: 512"
+HOG9 = tuple(f"hog {cell}: 27" for cell in (4, 8, 16, 32))
+HOG18 = tuple(f"hog with bias {cell}: 54" for cell in (4, 8, 16, 32))
+SWIN_HOG = tuple(f"hog with bias {cell}: 54" for cell in (8, 16, 32, 32))
+SWIN_PIXEL = ("pixel 8: 192", "pixel 16: 768", "pixel 32: 3072", "pixel 32: 3072")
+LOCAL, LOCAL_SWIN = ((256,) * 4, 1, 8), ((64, 128, 128, 128), 1, 4)
+DEEP = ((512,) * 4, 4, 16)
+
+
+def mae(encoder: int, depth: int, finetune: str, visible: Any = VIT, target: str = PIXEL) -> Row:
+    decoders = (512,), 8, 16
+    return Row(4096, 1600, STEPS, (2.4e-3, 0), encoder, (depth,), visible, decoders, (target,), finetune)
+
+
+def deepmim(epochs: int, finetune: str, target: str = PIXEL) -> Row:
+    return Row(4096, epochs, STEPS, (2.4e-3, 0), 86, (6, 8, 10, 12), VIT, DEEP, (target,) * 4, finetune)
+
+
+def mirl(epochs: int, encoder: int, depths: Any, finetune: str, decoder: tuple[int, int, int] = (512, 2, 16)) -> Row:
+    decoders = (decoder[0],) * (len(depths) - 1), decoder[1], decoder[2]
+    return Row(4096, epochs, STEPS, (2.4e-3, 0), encoder, tuple(depths), VIT, decoders, (PIXEL,), finetune)
+
+
+TAPS = (2, 4, 10, 12)
+S54 = (384, 1, 12)
+EXPECTED = {
+    "mae_vit_base_1600": mae(86, 12, "mae_base"),
+    "mae_vit_large_1600": mae(303, 24, "mae_large"),
+    "mae_vit_huge_1600": mae(630, 32, "mae_huge", VIT_H, "pixel 14: 588"),
+    "deepmim_vit_base_pixel_300": deepmim(300, "mae_base"),
+    "deepmim_vit_base_pixel_1600": deepmim(1600, "mae_base"),
+    "deepmim_vit_base_clip_1600": deepmim(1600, "deepmim_clip", CLIP),
+    "localmim_vit_base_1600": Row(
+        2048, 1600, (625, 25_000), (1.6e-3, 1e-6), 86, TAPS, VIT, LOCAL, HOG9, "localmim_base_1600"
+    ),
+    "localmim_vit_base_100": Row(
+        2048, 100, (625, 6250), (1.6e-3, 1e-6), 86, TAPS, VIT, LOCAL, HOG9, "localmim_base_100"
+    ),
+    "localmim_vit_large_800": Row(
+        4096, 800, STEPS, (2.4e-3, 1e-6), 303, (2, 4, 22, 24), VIT, LOCAL, HOG18, "localmim_large"
+    ),
+    "localmim_swin_base_pixel_400": Row(
+        2048, 400, (625, 25_000), (8e-4, 0), 87, (1, 2, 3, 4), SWIN, LOCAL_SWIN, SWIN_PIXEL, "localmim_swin_base_pixel"
+    ),
+    "localmim_swin_base_hog_400": Row(
+        2048, 400, (625, 25_000), (8e-4, 0), 87, (1, 2, 3, 4), SWIN, LOCAL_SWIN, SWIN_HOG, "localmim_swin_base_hog"
+    ),
+    "localmim_swin_large_800": Row(
+        4096, 800, STEPS, (1.6e-3, 0), 195, (1, 2, 3, 4), SWIN, LOCAL_SWIN, SWIN_HOG, "localmim_swin_large"
+    ),
+    "mirl_vit_base_300": mirl(300, 86, range(0, 13, 3), "mirl_s54"),
+    "mirl_vit_base_800": mirl(800, 86, range(0, 13, 3), "mirl_s54"),
+    "mirl_vit_s54_300": mirl(300, 96, range(0, 55, 9), "mirl_s54", S54),
+    "mirl_vit_s54_800": mirl(800, 96, range(0, 55, 9), "mirl_s54", S54),
+    "mirl_vit_b24_300": mirl(300, 171, range(0, 25, 6), "mirl_s54"),
+    "mirl_vit_b48_300": mirl(300, 341, range(0, 49, 8), "mirl_b48"),
+    "mirl_vit_b48_800": mirl(800, 341, range(0, 49, 8), "mirl_b48"),
+}
+
+# epochs, batch, peak lr, layer decay, drop path, warm-up, min lr, EMA
+FINETUNE = {
+    "mae_base": (100, 1024, 2e-3, 0.65, 0.1, 5, 1e-6, None),
+    "mae_large": (50, 1024, 4e-3, 0.75, 0.2, 5, 1e-6, None),
+    "mae_huge": (50, 1024, 4e-3, 0.75, 0.3, 5, 1e-6, None),
+    "mae_base_paper": (100, 1024, 4e-3, 0.75, 0.1, 5, 1e-6, None),
+    "mae_large_paper": (50, 1024, 4e-3, 0.75, 0.1, 5, 1e-6, None),
+    "mae_huge_paper": (50, 1024, 4e-3, 0.75, 0.2, 5, 1e-6, None),
+    "deepmim_clip": (100, 1024, 4e-4, 0.6, 0.1, 5, 1e-6, None),
+    "localmim_base_1600": (100, 1024, 2e-3, 0.65, 0.1, 20, 1e-5, None),
+    "localmim_base_100": (100, 1024, 4e-3, 0.75, 0.1, 20, 1e-6, None),
+    "localmim_large": (50, 1024, 3e-3, 0.75, 0.2, 5, 1e-6, None),
+    "localmim_swin_base_pixel": (100, 1024, 4e-3, 0.9, 0.1, 20, 2.5e-7, None),
+    "localmim_swin_base_hog": (100, 2048, 4e-3, 0.9, 0.1, 20, 2.5e-7, None),
+    "localmim_swin_large": (100, 2048, 2e-3, 0.8, 0.3, 20, 2.5e-7, None),
+    "mirl_b48": (60, 2048, 6e-3, 0.88, 0.0, 30, 1e-6, 0.9998),
+    "mirl_s54": (100, 2048, 6e-3, 0.88, 0.1, 20, 1e-6, 0.9998),
+}
+
+recipes = pytest.mark.parametrize("name", EXPECTED)
+
+
+@cache
+def recipe(name: str) -> dict[str, Any]:
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        config = plain(hydra.compose("run", [f"experiment={name}"]))
+    if name.endswith("clip_1600"):
+        config["target"]["teacher"]["pretrained"] = False
+    return config
+
+
+@cache
+def method(name: str) -> Method:
+    with torch.device("meta"):
+        built = build_model(recipe(name))[1]
+    assert built is not None
+    return built
+
+
+def optimizer(name: str) -> torch.optim.Optimizer:
+    # The fused kernel refuses the meta device.
+    return replace(method(name).recipe, fused=False).optimizer(method(name), recipe(name)["data"]["batch_size"])
+
+
+def describe(target: Target) -> str:
+    if isinstance(target, HOGTarget):
+        return f"hog {'with bias ' * (target.offset is not None)}{target.cell}: {target.dim}"
+    kind = "clip" if isinstance(target, TeacherTarget) else "pixel" * target.normalize
+    return f"{kind} {target.cell}: {target.dim}"
+
+
+def test_every_experiment_but_the_demo_has_expected_values() -> None:
+    assert {path.stem for path in (CONF / "experiment").glob("*.yaml")} - {"demo"} == EXPECTED.keys()
+    assert {path.stem for path in (CONF / "finetune").glob("*.yaml")} - {"none"} == FINETUNE.keys()
+
+
+@recipes
+def test_recipes_read_and_predict_what_was_published(name: str) -> None:
+    built, row = method(name), EXPECTED[name]
+    blocks = [list(decoder.blocks) for decoder in built.decoders]
+    targets = getattr(built, "targets", None) or [built.target]
+    assert built.depths == row.depths
+    assert tuple(decoder.project.out_features for decoder in built.decoders) == row.decoders[0]
+    assert {len(found) for found in blocks} == {row.decoders[1]}
+    assert {block.attn.num_heads for found in blocks for block in found} == {row.decoders[2]}
+    assert {type(block) is CrossBlock for found in blocks for block in found} == {name.startswith("mirl")}
+    assert tuple(describe(target) for target in targets) == row.targets
+    assert all(target.normalize for target in targets if isinstance(target, PixelTarget))
+
+
+@recipes
+def test_recipes_hide_three_quarters(name: str) -> None:
+    masker, grid = method(name).masker, method(name).encoder.mask_grid
+    assert (masker.num_visible(grid), grid[0] * grid[1], masker.shared) == EXPECTED[name].visible
+
+
+@recipes
+def test_optimiser_is_the_published_one(name: str) -> None:
+    row, found = EXPECTED[name], optimizer(name)
+    assert recipe(name)["data"]["batch_size"] == row.batch
+    assert found.defaults["lr"] == pytest.approx(row.lr[0], rel=1e-12)
+    assert tuple(found.defaults["betas"]) == (0.9, 0.95)
+    assert [group["weight_decay"] for group in found.param_groups] == [0.05, 0.0]
+    assert recipe(name)["optim"]["ema"] is None
+    assert recipe(name)["trainer"]["precision"] == "bf16-mixed"
+
+
+@recipes
+def test_learning_rate_follows_the_released_schedule_over_imagenet(name: str) -> None:
+    row, found = EXPECTED[name], optimizer(name)
+    per_epoch = IMAGENET // row.batch
+    assert recipe(name)["budget"] == {"epochs": row.epochs, "steps": None}
+    assert (per_epoch, per_epoch * recipe(name)["optim"]["warmup_epochs"]) == row.steps
+    total, warmup = row.epochs * per_epoch, row.steps[1]
+    factor = method(name).recipe.scheduler(found, total, per_epoch).lr_lambdas[0]
+    rates = {step: row.lr[0] * factor(step) for step in (0, 1, warmup - 1, warmup, total // 2, total - 1, total)}
+    assert (rates[0], rates[warmup]) == (0, row.lr[0])
+    assert rates[total] == pytest.approx(row.lr[1], rel=1e-9, abs=1e-18)
+    for step, rate in rates.items():
+        assert rate == pytest.approx(released_rate(step / per_epoch, row), rel=1e-9, abs=1e-18)
+
+
+def released_rate(epoch: float, row: Row) -> float:
+    """MAE's released schedule, a function of the fractional epoch; the other three have the same."""
+    peak, floor = row.lr
+    warmup = row.steps[1] / row.steps[0]
+    if epoch < warmup:
+        return peak * epoch / warmup
+    share = (epoch - warmup) / (row.epochs - warmup)
+    return floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def test_schedule_ends_close_to_zero_and_not_before_the_last_step() -> None:
+    """The published figure for 1600 epochs of MAE: 499,200 steps, the last at 2.5e-14."""
+    last = 2.4e-3 * warmup_cosine(499_199, 499_200, 12_480)
+    assert last == pytest.approx(2.4e-3 * (math.pi / 486_720) ** 2 / 4, rel=1e-3)
+
+
+@recipes
+def test_every_trained_parameter_is_in_one_group_and_vectors_are_not_decayed(name: str) -> None:
+    decayed, undecayed = ({id(p) for p in group["params"]} for group in optimizer(name).param_groups)
+    assert not decayed & undecayed
+    for parameter_name, parameter in method(name).named_parameters():
+        vector = parameter.ndim == 1 or parameter_name.endswith("relative_position_bias_table")
+        where = (undecayed if vector else decayed) if parameter.requires_grad else set()
+        assert (id(parameter) in where) == parameter.requires_grad, parameter_name
+        assert parameter.requires_grad or id(parameter) not in decayed | undecayed, parameter_name
+
+
+@recipes
+def test_tokens_are_decayed_and_positions_teachers_and_magnitudes_are_frozen(name: str) -> None:
+    groups = optimizer(name).param_groups
+    decayed, trained = {id(p) for p in groups[0]["params"]}, {id(p) for group in groups for p in group["params"]}
+    for parameter_name, parameter in method(name).named_parameters():
+        if parameter_name.endswith(("cls_token", "mask_token")):
+            assert id(parameter) in decayed
+        if parameter_name.endswith(("pos_embed", "weight.original0")) or ".teacher." in parameter_name:
+            assert id(parameter) not in trained
+
+
+@recipes
+def test_encoders_have_the_published_size(name: str) -> None:
+    trained = sum(p.numel() for p in method(name).encoder.parameters() if p.requires_grad)
+    assert trained / 1e6 == pytest.approx(EXPECTED[name].encoder, abs=0.51)
+
+
+@recipes
+def test_data_are_imagenet_as_published_less_one_picture_per_class(name: str) -> None:
+    data = recipe(name)["data"]
+    assert (data["image_size"], data["crop_scale"], data["flip"]) == (224, [0.2, 1.0], True)
+    smallest_and_largest = torch.tensor([0] * 732 + [1] * 1300)
+    assert len(stratified_holdout(smallest_and_largest, data["source"]["holdout"], seed=0).held) == 2
+    assert (IMAGENET - 1000) // EXPECTED[name].batch == IMAGENET // EXPECTED[name].batch
+
+
+@recipes
+def test_recipes_name_their_fine_tuning(name: str) -> None:
+    wanted = EXPECTED[name].finetune
+    assert f"override /finetune: {wanted}\n" in (CONF / "experiment" / f"{name}.yaml").read_text()
+    assert recipe(name)["finetune"] == finetune(wanted)
+
+
+@cache
+def finetune(name: str) -> dict[str, Any]:
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return plain(hydra.compose("run", [f"finetune={name}"]))["finetune"]
+
+
+@pytest.mark.parametrize("name", FINETUNE)
+def test_fine_tuning_is_the_published_one(name: str) -> None:
+    found = finetune(name)
+    scaled = found["base_lr"] * found["batch_size"] / 256 if found["lr"] is None else found["lr"]
+    assert (found["base_lr"] is None) != (found["lr"] is None)
+    keys = ("layer_decay", "drop_path", "warmup_epochs", "min_lr", "ema")
+    assert (found["epochs"], found["batch_size"], pytest.approx(scaled, rel=1e-12)) == FINETUNE[name][:3]
+    assert tuple(found[key] for key in keys) == FINETUNE[name][3:]
+
+
+@pytest.mark.parametrize("name", FINETUNE)
+def test_fine_tuning_augments_as_published(name: str) -> None:
+    found, paper = finetune(name), name.endswith("_paper")
+    assert found.keys() == finetune("mae_base").keys()
+    assert (found["weight_decay"], found["betas"]) == (0.05, [0.9, 0.999])
+    assert (found["label_smoothing"], found["mixup"], found["cutmix"]) == (0.1, 0.8, 1.0)
+    assert found["randaugment"] == "rand-m9-mstd0.5-inc1"
+    assert (found["random_erasing"], found["pooling"]) == ((0.0, "token") if paper else (0.25, "avg"))
+
+
+@recipes
+def test_lab_notes_give_command_result_and_cost(name: str) -> None:
+    text = (CONF / "experiment" / f"{name}.yaml").read_text()
+    assert f"#   mimbench run experiment={name} " in text
+    assert re.search(r"fine-tuned|above MAE", text)
+    assert "# Cost: " in text
+
+
+def test_the_page_of_recipes_lists_all_with_the_results_of_their_lab_notes() -> None:
+    rows = [line.split("|") for line in (DOCS / "recipes.md").read_text().splitlines() if line.startswith("| `")]
+    listed = {row[1].strip(" `"): row[2].strip() for row in rows}
+    assert listed.keys() == EXPECTED.keys() | FINETUNE.keys()
+    for name in EXPECTED:
+        assert listed[name] in (CONF / "experiment" / f"{name}.yaml").read_text(), name
