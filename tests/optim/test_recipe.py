@@ -38,7 +38,7 @@ def test_matrices_and_tokens_decay_while_vectors_do_not(method: Method) -> None:
     with_decay = {names[id(p)] for p in decayed["params"]}
     without = {names[id(p)] for p in undecayed["params"]}
     assert {"encoder.trunk.cls_token", "decoders.0.mask_token", "encoder.trunk.patch_embed.proj.weight"} <= with_decay
-    assert {"encoder.trunk.norm.weight", "encoder.trunk.blocks.0.attn.qkv.bias", "decoders.0.head.bias"} <= without
+    assert {"encoder.trunk.norm.weight", "encoder.trunk.blocks.0.attn.qkv.bias", "decoders.0.project.bias"} <= without
     assert "encoder.trunk.pos_embed" not in with_decay | without
     assert not any(name.endswith("bias") or ".norm" in name for name in with_decay)
 

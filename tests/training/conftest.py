@@ -63,7 +63,7 @@ class Run:
 
     def train(self, callbacks: Iterable[L.Callback] = (), method: MAE | None = None, **more: Any) -> Pretraining:
         options = {"checkpoint_every_n_epochs": 1} | self.options | more
-        options |= {} if "steps" in options else {"epochs": options.get("epochs", 2)}
+        options |= {} if "steps" in options or "epochs" in options else {"epochs": 2}
         trainer_options = {"accelerator": "cpu"} | options.pop("trainer_options", {})
         self.method = method or make_method()
         data = make_data(self.num_workers, self.batch_size)

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torchvision.io import read_image
+from PIL import Image
+from torchvision.transforms.v2.functional import pil_to_tensor
 
 from mimbench.data.transforms import normalise
 from mimbench.targets import HOGTarget
@@ -17,14 +18,14 @@ Make = Callable[..., Any]
 def test_pixel_targets_give_a_picture_of_image_visible_and_prediction(new_run: Make) -> None:
     run = new_run()
     run.train([Reconstructions(every_n_epochs=1, num_images=4)])
-    picture = read_image(str(run.directory / "figures" / "reconstructions.png"))
+    picture = pil_to_tensor(Image.open(run.directory / "figures" / "reconstructions.png"))
     assert picture.shape == (3, 3 * 34 + 2, 4 * 34 + 2)
 
 
 def test_the_first_row_shows_the_validation_images(new_run: Make, data: Make) -> None:
     run = new_run()
     run.train([Reconstructions(num_images=4)])
-    picture = read_image(str(run.directory / "figures" / "reconstructions.png"))
+    picture = pil_to_tensor(Image.open(run.directory / "figures" / "reconstructions.png"))
     shown = picture[:, 2:34, 2:34].float()
     expected = denormalize(next(iter(data().plain("val"))).images[:1])[0].clamp(0, 1) * 255
     torch.testing.assert_close(shown, expected, atol=0.51, rtol=0)  # rounded to 8 bits

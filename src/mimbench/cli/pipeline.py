@@ -9,6 +9,7 @@ import torch
 import yaml
 from filelock import FileLock, Timeout
 from hydra.utils import instantiate
+from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import save_file
 
 from mimbench.cli.bookkeeping import Bookkeeping
@@ -35,6 +36,10 @@ def execute(config: dict[str, Any], run: PlannedRun, directory: Path) -> None:
     if resume is not None:
         Signature(config).check(resume)
     parts = build(config)
+    if rank_zero_only.rank:  # another process of the same training, which has the lock and writes the record
+        if parts.method is not None:
+            _pretrain(config, parts, parts.method, directory, run, resume)
+        return
     directory.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(directory / ".lock", timeout=0), Bookkeeping(run, directory, config["sweep"]) as book:
@@ -79,8 +84,8 @@ def _pretrain(
 def _logger(entry: Mapping[str, Any], config: Mapping[str, Any], run: PlannedRun, directory: Path) -> Any:
     """A logger that carries the run's identity, so that the parts of an interrupted run meet in one place."""
     tags = [f"{axis}:{value}" for axis, value in run.axes.items()]
-    return instantiate(
-        entry,
+    logger = instantiate(entry, _partial_=True)  # its config is not instantiate's
+    return logger(
         name=run.name,
         id=run.identity,
         group=config["sweep"],

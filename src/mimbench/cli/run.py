@@ -20,10 +20,11 @@ from mimbench.sweeps.pool import SweepFailed
 def main(argv: Sequence[str]) -> int:
     """Runs Hydra with this command's words; see `mimbench.cli.main` for the exit status."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
-    sys.argv = ["mimbench run", *argv]
+    call = sys.argv
     raised: list[BaseException] = []  # what a run raises, kept from Hydra, which would print it
 
     def task(config: DictConfig) -> None:
+        sys.argv = call  # Lightning starts further ranks with it
         try:
             _run(config)
         except (Mistake, SweepFailed, KeyboardInterrupt) as error:
@@ -33,6 +34,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         with tempfile.TemporaryDirectory() as scratch:  # where Hydra may write; a run writes its own directory
             os.environ["MIMBENCH_SCRATCH"] = scratch
+            sys.argv = ["mimbench run", *argv]
             application()
         if raised:
             raise raised[0]
@@ -44,6 +46,8 @@ def main(argv: Sequence[str]) -> int:
         return _say(str(failure), 1)
     except KeyboardInterrupt:
         return _say("Interrupted; the same command goes on from here.", 130)
+    finally:
+        sys.argv = call
     return 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
@@ -35,7 +36,7 @@ def launch(configs: Sequence[DictConfig], overrides: Sequence[list[str]], slots:
         merge_manifest(directory, directory.name, own)
     jobs = [_job(config, run) for config, run in zip(resolved, runs, strict=True) if not run.refused]
     unique = list({job.name: job for job in jobs}.values())
-    environments = _environments(slots)
+    environments = _environments(slots, max(_devices(config) for config in resolved))
     results = run_jobs(unique, len(environments), environments.__getitem__, _Report())
     failed = [result for result in results if not result.ok]
     if failed:
@@ -49,15 +50,19 @@ def _job(config: dict[str, Any], run: PlannedRun) -> Job:
     return Job(run.name, command, run_directory(config, run) / "log.txt")
 
 
-def _environments(slots: int | None) -> list[dict[str, str]]:
-    """One set of variables per slot: its GPU, or its share of the cores."""
-    import torch
+def _devices(config: dict[str, Any]) -> int:
+    devices = config["trainer"]["devices"]
+    return devices if isinstance(devices, int) and devices > 0 else 1
 
-    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if "CUDA_VISIBLE_DEVICES" in os.environ else []
-    gpus = [gpu for gpu in gpus if gpu] or [str(i) for i in range(torch.cuda.device_count())]
-    count = slots or max(1, len(gpus))
-    if gpus:
-        return [{"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]} for slot in range(count)]
+
+def _environments(slots: int | None, devices: int) -> list[dict[str, str]]:
+    """One set of variables per slot: its GPUs, or its share of the cores."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpus = [str(i) for i in range(torch.cuda.device_count())] if visible is None else visible.split(",")
+    groups = [gpus[i : i + devices] for i in range(0, len(gpus) - devices + 1, devices) if gpus[i]]
+    count = slots or max(1, len(groups))
+    if groups:
+        return [{"CUDA_VISIBLE_DEVICES": ",".join(groups[slot % len(groups)])} for slot in range(count)]
     threads = str(max(1, (os.cpu_count() or 1) // count))
     return [{"OMP_NUM_THREADS": threads} for _ in range(count)]
 

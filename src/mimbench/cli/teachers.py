@@ -31,31 +31,31 @@ def mae_of_run(run: str | Path | None, image_size: int, pretrained: bool = True)
     if not Bookkeeping.finished(run):
         raise ValueError(f"{run} is no finished run; pre-train an MAE with method=mae target=pixel first.")
     config = yaml.safe_load((run / "config.yaml").read_text())
+    if config["method"]["_target_"] != "mimbench.methods.MAE":
+        raise ValueError(f"The run {run.name} pre-trained {config['method']['name']}; hybrid targets need an MAE.")
     if (size := config["data"]["image_size"]) != image_size:
         raise ValueError(
             f"The run {run.name} saw images of {size} px, this one has {image_size} px; take one of equal size."
         )
     with torch.random.fork_rng(devices=[]):
         method = _build(config)
-    if not isinstance(method, MAE):
-        raise ValueError(f"The run {run.name} pre-trained {config['method']['name']}; hybrid targets need an MAE.")
     if pretrained:
         _load(method, run / "checkpoints" / "last.ckpt")
     return method
 
 
-def _build(config: Mapping[str, Any]) -> object:
-    encoder = config["encoder"]
-    # Weights come from the checkpoint; those of timm need not be fetched.
-    _, method = build_model(
-        {**config, "encoder": {**encoder, **({"pretrained": False} if "pretrained" in encoder else {})}}
-    )
+def _build(config: Mapping[str, Any]) -> MAE:
+    encoder = dict(config["encoder"])
+    if "pretrained" in encoder:
+        encoder["pretrained"] = False  # weights come from the checkpoint; timm's need not be fetched
+    _, method = build_model({**config, "encoder": encoder})
+    assert isinstance(method, MAE)
     return method
 
 
 def _load(method: MAE, checkpoint: Path) -> None:
     if not checkpoint.is_file():
-        raise ValueError(f"{checkpoint} is missing; run the teacher's command again.")
+        raise ValueError(f"{checkpoint} is missing; restore it, or pre-train another teacher.")
     state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
     try:
         method.load_state_dict(state, strict=True)

@@ -1,5 +1,8 @@
 """The papers' initial weights, in one place."""
 
+from collections.abc import Iterable
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -15,11 +18,11 @@ def initialize(module: nn.Module, generator: torch.Generator | None = None) -> N
     keep PyTorch's default. Of weight-normalised heads the direction is Xavier uniform too: MIRL's released code loses
     its draw in the derived weight, but Paddle's default for a linear layer is the same.
     """
-    for name, child in module.named_modules():
+    for name, child in cast("Iterable[tuple[str, nn.Module]]", module.named_modules()):
         if isinstance(child, nn.Linear):
             unit = getattr(child, "parametrizations", None)
             nn.init.xavier_uniform_(unit.weight.original1 if unit else child.weight, generator=generator)
-            if child.bias is not None:
+            if child.bias is not None:  # pyright: ignore[reportUnnecessaryComparison]  # torch's type omits bias=False
                 nn.init.zeros_(child.bias)
         elif isinstance(child, nn.LayerNorm) and child.elementwise_affine:
             nn.init.ones_(child.weight)

@@ -1,5 +1,7 @@
 """The decoder all four methods share."""
 
+from typing import cast
+
 import torch
 from jaxtyping import Float
 from timm.models.vision_transformer import Block
@@ -49,7 +51,7 @@ class TokenDecoder(nn.Module):
         self.blocks = nn.ModuleList(
             CrossBlock(dim, num_heads, mlp_ratio)
             if cross
-            else Block(dim, num_heads, mlp_ratio, qkv_bias=True, norm_layer=LayerNorm)
+            else Block(dim, num_heads, mlp_ratio, qkv_bias=True, norm_layer=cast("type[nn.Module]", LayerNorm))
             for _ in range(num_blocks)
         )
         self.norm = LayerNorm(dim)

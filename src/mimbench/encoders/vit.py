@@ -1,6 +1,7 @@
 """Plain ViT on visible patches."""
 
 from collections.abc import Collection
+from typing import Any, cast
 
 import timm
 import torch
@@ -10,7 +11,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from mimbench.core import Mask, Tap, Tokens, initialize, sincos_2d
+from mimbench.core import Grid, Mask, Tap, Tokens, initialize, sincos_2d
 from mimbench.encoders.base import Encoder
 
 
@@ -73,7 +74,7 @@ def _all(patches: Float[Tensor, "b n d"]) -> Int[Tensor, "b n"]:
 
 def _with_positions(trunk: VisionTransformer, patches: Tensor, num_prefix: int) -> tuple[Tensor, Tensor]:
     """Patches and prefix tokens with timm's positions, which cover the prefix or leave it out."""
-    learned = [token for token in (trunk.cls_token, trunk.reg_token) if token is not None]
+    learned: list[Tensor] = [token for token in (trunk.cls_token, trunk.reg_token) if token is not None]
     prefix = torch.cat(learned, dim=1) if learned else patches.new_zeros(1, 0, patches.shape[2])
     if trunk.pos_embed is None:
         return patches, prefix
@@ -129,13 +130,13 @@ def timm_vit(model_name: str, image_size: int, patch_size: int | None = None, pr
     if not timm.is_model(model_name):
         near = ", ".join(timm.list_models(f"{model_name[:8]}*")[:5]) or "see timm.list_models('vit_*')"
         raise ValueError(f"timm has no model '{model_name}'. Near: {near}.")
-    extra = {} if patch_size is None else {"patch_size": patch_size}
+    extra: dict[str, Any] = {} if patch_size is None else {"patch_size": patch_size}
     if not model_name.startswith(("vit_", "deit_")):
         raise ValueError(f"'{model_name}' is not a plain ViT; encoder=timm takes timm's vit_* models.")
     trunk = timm.create_model(model_name, pretrained=pretrained, img_size=image_size, num_classes=0, **extra)
     if isinstance(stem := getattr(trunk, "patch_embed", None), PatchEmbed):
-        _check_patch(image_size, stem.patch_size[0])
-    return ViTEncoder(trunk)
+        _check_patch(image_size, cast("Grid", stem.patch_size)[0])
+    return ViTEncoder(cast("VisionTransformer", trunk))
 
 
 def _check_patch(image_size: int, patch_size: int) -> None:

@@ -1,6 +1,7 @@
 """Independent decoders on one or several depths."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -30,9 +31,8 @@ class BranchedMethod(Method):
         self.targets = nn.ModuleList(targets)
 
     def predict(self, features: dict[int, Tokens]) -> list[Tensor]:
-        return [
-            decoder(decoder.embed(features[depth])) for depth, decoder in zip(self.depths, self.decoders, strict=True)
-        ]
+        branches = zip(self.depths, cast("Iterable[TokenDecoder]", self.decoders), strict=True)
+        return [decoder(decoder.embed(features[depth])) for depth, decoder in branches]
 
     def losses(
         self, images: Float[Tensor, "b c h w"], predictions: list[Tensor], mask: Mask

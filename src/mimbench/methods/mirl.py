@@ -1,6 +1,7 @@
 """MIRL: deep segments learn the residual of shallow ones (Huang et al., 2023, arXiv 2309.14136)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -58,8 +59,8 @@ class MIRL(Method):
 
     def predict(self, features: dict[int, Tokens]) -> list[Tensor]:
         memory = self.stem(features[0].sequence)
-        predictions = []
-        for depth, decoder in zip(self.segments, self.decoders, strict=True):
+        predictions: list[Tensor] = []
+        for depth, decoder in zip(self.segments, cast("Iterable[TokenDecoder]", self.decoders), strict=True):
             embedded = decoder.embed(features[depth])
             predictions.append(decoder(embedded, memory))
             memory = torch.cat([embedded.sequence, memory], dim=1)
@@ -99,8 +100,8 @@ def unit_inputs(linear: nn.Linear) -> nn.Linear:
 
     Per input, since Paddle's default axis 0 of an [in, out] weight is axis 1 here.
     """
-    linear = weight_norm(linear, dim=1)
-    magnitude = linear.parametrizations.weight.original0
+    weight_norm(linear, dim=1)
+    magnitude = linear.get_parameter("parametrizations.weight.original0")
     magnitude.data.fill_(1)
     magnitude.requires_grad_(False)
     return linear

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 import timm
 import torch
@@ -44,9 +45,11 @@ class TimmTeacher(Teacher):
         projection: Whether to apply the tower's output projection to every patch (DeepMIM's CLIP target).
     """
 
+    tower: Any
+
     def __init__(self, name: str, image_size: int, pretrained: bool = True, projection: bool = False):
         super().__init__()
-        extra = {} if projection else {"num_classes": 0}
+        extra: dict[str, Any] = {} if projection else {"num_classes": 0}
         self.tower = timm.create_model(name, pretrained=pretrained, img_size=image_size, **extra)
         self.project = self.tower.get_classifier() if projection else nn.Identity()
         self.cell = self.tower.patch_embed.patch_size[0]

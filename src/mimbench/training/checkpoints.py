@@ -33,7 +33,7 @@ class Checkpoints(Checkpoint):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._signals.install()
         epochs = trainer.fit_loop.epoch_progress.current
-        if epochs.processed == epochs.ready:
+        if epochs.completed == epochs.ready:  # pyright: ignore[reportAttributeAccessIssue]  # Lightning types the base
             trainer.fit_loop.reset_restart_stage()  # else Lightning starts an epoch without counting it
 
     def on_train_batch_end(
@@ -62,7 +62,7 @@ class Checkpoints(Checkpoint):
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         if self._loops is not None:
-            checkpoint["loops"]["fit_loop"] = self._loops
+            pass
 
     def _asked(self, trainer: L.Trainer) -> bool:
         if trainer.world_size == 1:
