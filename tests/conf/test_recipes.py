@@ -225,6 +225,7 @@ def test_every_trained_parameter_is_in_one_group_and_vectors_are_not_decayed(nam
     assert not decayed & undecayed
     for parameter_name, parameter in method(name).named_parameters():
         vector = parameter.ndim == 1 or parameter_name.endswith("relative_position_bias_table")
+        vector |= "swin" in name and parameter_name.endswith("mask_token")
         where = (undecayed if vector else decayed) if parameter.requires_grad else set()
         assert (id(parameter) in where) == parameter.requires_grad, parameter_name
         assert parameter.requires_grad or id(parameter) not in decayed | undecayed, parameter_name
@@ -237,6 +238,8 @@ def test_tokens_are_decayed_and_positions_teachers_and_magnitudes_are_frozen(nam
     for parameter_name, parameter in method(name).named_parameters():
         if parameter_name.endswith(("pos_embed", "weight.original0")) or ".teacher." in parameter_name:
             assert id(parameter) not in trained
+        elif parameter_name.endswith("mask_token") and "swin" in name:
+            assert id(parameter) in trained - decayed
         elif parameter_name.endswith(("cls_token", "mask_token")):
             assert id(parameter) in decayed
 

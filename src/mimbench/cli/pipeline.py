@@ -97,5 +97,5 @@ def _logger(entry: Mapping[str, Any], config: Mapping[str, Any], run: PlannedRun
 
 def _evaluate(config: Mapping[str, Any], parts: Parts) -> dict[str, dict[str, Any]]:
     device = torch.device("cuda" if torch.cuda.is_available() and config["trainer"]["accelerator"] != "cpu" else "cpu")
-    protocols = [instantiate(entry) for entry in config["protocol"].values()]
+    protocols = [instantiate(entry) for entry in (config.get("protocol") or {}).values()]
     return run_protocols(protocols, parts.encoder.to(device), parts.data, device)

@@ -20,6 +20,7 @@ class Recipe:
         min_lr: Final learning rate, absolute.
         weight_decay: Applied to matrices; never to vectors, biases and norms.
         betas: AdamW's moments.
+        undecayed: Further names without weight decay: parameters whose last name part is among them.
         fused: Whether to use PyTorch's fused kernel.
     """
 
@@ -28,6 +29,7 @@ class Recipe:
     min_lr: float = 0.0
     weight_decay: float = 0.05
     betas: Sequence[float] = (0.9, 0.95)
+    undecayed: Sequence[str] = ()
     fused: bool = True
 
     def peak_lr(self, batch_size: int) -> float:
@@ -37,7 +39,7 @@ class Recipe:
     def optimizer(self, module: nn.Module, batch_size: int) -> torch.optim.AdamW:
         """AdamW over the trainable parameters, in two groups."""
         return torch.optim.AdamW(
-            parameter_groups(module, self.weight_decay),
+            parameter_groups(module, self.weight_decay, self.undecayed),
             lr=self.peak_lr(batch_size),
             betas=(self.betas[0], self.betas[1]),
             fused=self.fused,
@@ -54,15 +56,21 @@ class Recipe:
         )
 
 
-def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(
+    module: nn.Module, weight_decay: float, undecayed: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """Decayed and undecayed trainable parameters.
 
     Vectors and biases are not decayed; class and mask tokens are, since they have three axes (MAE, released code).
     Relative-position biases are not (LocalMIM, released Swin code).
+
+    Args:
+        undecayed: Last name parts of further parameters without decay.
     """
-    decayed, undecayed = [], []
+    plain_names = {"bias", "relative_position_bias_table", *undecayed}
+    groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            plain = parameter.ndim <= 1 or name.endswith((".bias", "relative_position_bias_table"))
-            (undecayed if plain else decayed).append(parameter)
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": undecayed, "weight_decay": 0.0}]
+            plain = parameter.ndim <= 1 or name.rsplit(".", 1)[-1] in plain_names
+            groups[plain].append(parameter)
+    return [{"params": groups[False], "weight_decay": weight_decay}, {"params": groups[True], "weight_decay": 0.0}]

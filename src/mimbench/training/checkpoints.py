@@ -62,7 +62,7 @@ class Checkpoints(Checkpoint):
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         if self._loops is not None:
-            pass
+            checkpoint["loops"]["fit_loop"] = self._loops
 
     def _asked(self, trainer: L.Trainer) -> bool:
         if trainer.world_size == 1:
