@@ -12,13 +12,21 @@ from typing import Any
 import pytest
 import timm
 import torch
+import wandb
 import yaml
 from hydra.core.global_hydra import GlobalHydra
 from safetensors.torch import load_file
 
 from mimbench.cli import main
 
-SMALL = "data=digits encoder.width=32 method.dim=32 method.num_blocks=1 method.num_heads=4 callbacks.knn=null".split()
+SMALL = [
+    "data=digits",
+    "encoder.width=32",
+    "method.dim=32",
+    "method.num_blocks=1",
+    "method.num_heads=4",
+    "callbacks.knn=null",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -79,9 +87,7 @@ def test_all_methods_start_from_the_untrained_encoder(tmp_path: Path) -> None:
         assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
-def test_diverged_run_says_where_and_is_recorded_as_failed(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_diverged_run_says_where_and_is_recorded_as_failed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run("budget.epochs=3", "optim.base_lr=1e18", "optim.warmup_epochs=0", "sweep=a") == 1
     message = capfd.readouterr().err
     assert "step" in message
@@ -119,6 +125,20 @@ def test_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     found = load_file(directory / "encoder.safetensors")
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     assert only(tmp_path / "runs" / "parts")[1]["status"] == "finished"
+
+
+def test_offline_wandb_run_carries_the_identity_and_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    assert run("budget.epochs=1", "sweep=a", "logger=[wandb]") == 0
+    directory, record = only(tmp_path / "runs" / "a")
+    (log,) = directory.glob(f"wandb/offline-run-*-{record['identity']}/run-{record['identity']}.wandb")
+    content = log.read_bytes()
+    assert b"knn-v1/accuracy" in content
+    assert b"optim.base_lr" in content
+    assert wandb.run is None
 
 
 def test_two_processes_do_not_work_on_one_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -84,3 +84,12 @@ def test_fused_and_unfused_take_the_same_steps() -> None:
 
 def test_the_optimizer_has_the_recipes_betas() -> None:
     assert Recipe(betas=(0.8, 0.9)).optimizer(nn.Linear(1, 1), 256).defaults["betas"] == (0.8, 0.9)
+
+
+def test_further_names_can_be_kept_from_decay() -> None:
+    method = methods()[0]
+    groups = [parameter_groups(method, 0.05, names)[0]["params"] for names in ((), ("mask_token", "cls_token"))]
+    names = {id(p): name for name, p in method.named_parameters()}
+    before, after = ({names[id(p)] for p in group} for group in groups)
+    assert before - after == {"encoder.trunk.cls_token", "decoders.0.mask_token"}
+    assert after < before

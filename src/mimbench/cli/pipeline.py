@@ -1,7 +1,7 @@
 """One run: pre-train, export, evaluate, record."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +9,18 @@ import torch
 import yaml
 from filelock import FileLock, Timeout
 from hydra.utils import instantiate
+from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import save_file
 
 from mimbench.cli.bookkeeping import Bookkeeping
 from mimbench.cli.build import Parts, build, trainer_options
+from mimbench.cli.mirrors import mirror_results, mirrors
 from mimbench.cli.mistakes import Mistake
 from mimbench.cli.signature import Signature
 from mimbench.evaluation import run_protocols
 from mimbench.methods import Method
 from mimbench.sweeps import PlannedRun
-from mimbench.sweeps.identity import flatten
 from mimbench.training import Pretraining, measure_cost, pretrain
 
 
@@ -38,7 +39,7 @@ def execute(config: dict[str, Any], run: PlannedRun, directory: Path) -> None:
     parts = build(config)
     if rank_zero_only.rank:  # another process of the same training, which has the lock and writes the record
         if parts.method is not None:
-            _pretrain(config, parts, parts.method, directory, run, resume)
+            _pretrain(config, parts, parts.method, directory, resume)
         return
     directory.mkdir(parents=True, exist_ok=True)
     try:
@@ -52,17 +53,25 @@ def _execute(
     config: dict[str, Any], run: PlannedRun, directory: Path, parts: Parts, resume: Path | None, book: Bookkeeping
 ) -> None:
     (directory / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    if parts.method is not None:
-        book.costs(measure_cost(parts.method, parts.data.image_size), parts.method.depths)
-        book.pretrained(_pretrain(config, parts, parts.method, directory, run, resume))
-    weights = {name: value.contiguous() for name, value in parts.encoder.trunk.state_dict().items()}
-    save_file(weights, directory / "encoder.safetensors")
-    begin = time.perf_counter()
-    book.evaluated(_evaluate(config, parts), time.perf_counter() - begin)
+    with mirrors(config, run, directory) as loggers:
+        if parts.method is not None:
+            book.costs(measure_cost(parts.method, parts.data.image_size), parts.method.depths)
+            book.pretrained(_pretrain(config, parts, parts.method, directory, resume, loggers))
+        weights = {name: value.contiguous() for name, value in parts.encoder.trunk.state_dict().items()}
+        save_file(weights, directory / "encoder.safetensors")
+        begin = time.perf_counter()
+        results = _evaluate(config, parts)
+        book.evaluated(results, time.perf_counter() - begin)
+        mirror_results(loggers, results)
 
 
 def _pretrain(
-    config: Mapping[str, Any], parts: Parts, method: Method, directory: Path, run: PlannedRun, resume: Path | None
+    config: Mapping[str, Any],
+    parts: Parts,
+    method: Method,
+    directory: Path,
+    resume: Path | None,
+    loggers: Sequence[Logger] = (),
 ) -> Pretraining:
     callbacks = [instantiate(entry) for entry in config["callbacks"].values() if isinstance(entry, Mapping)]
     if config["trainer"]["compile"]:
@@ -74,24 +83,10 @@ def _pretrain(
         **config["budget"],
         trainer_options=trainer_options(config),
         callbacks=[Signature(config), *callbacks],
-        loggers=[_logger(entry, config, run, directory) for entry in (config.get("logger") or {}).values()],
+        loggers=loggers,
         checkpoint_every_n_epochs=config["callbacks"]["checkpoint_every_n_epochs"],
         ema=config["optim"]["ema"],
         resume=resume,
-    )
-
-
-def _logger(entry: Mapping[str, Any], config: Mapping[str, Any], run: PlannedRun, directory: Path) -> Any:
-    """A logger that carries the run's identity, so that the parts of an interrupted run meet in one place."""
-    tags = [f"{axis}:{value}" for axis, value in run.axes.items()]
-    logger = instantiate(entry, _partial_=True)  # its config is not instantiate's
-    return logger(
-        name=run.name,
-        id=run.identity,
-        group=config["sweep"],
-        save_dir=directory,
-        config=flatten(config),
-        tags=tags,
     )
 
 

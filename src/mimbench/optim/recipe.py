@@ -56,9 +56,7 @@ class Recipe:
         )
 
 
-def parameter_groups(
-    module: nn.Module, weight_decay: float, undecayed: Sequence[str] = ()
-) -> list[dict[str, Any]]:
+def parameter_groups(module: nn.Module, weight_decay: float, undecayed: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Decayed and undecayed trainable parameters.
 
     Vectors and biases are not decayed; class and mask tokens are, since they have three axes (MAE, released code).
