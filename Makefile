@@ -6,6 +6,8 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
 # Three seeds give intervals over seeds; one is enough for a look.
 SEEDS ?= 0
+# Test processes; each takes a core and half a gigabyte.
+WORKERS ?= 2
 
 .PHONY: help demo test test-slow lint types format bench clean
 
@@ -18,10 +20,10 @@ demo: .venv/core ## four methods x two depths x two datasets on two cores, then 
 	$(BIN)/mimbench report runs/demo; exit $$status
 
 test: .venv/dev ## the default test suite, offline (a few minutes)
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
 
 test-slow: .venv/dev ## all tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
 lint: .venv/dev ## ruff and the import rules
 	$(BIN)/ruff check

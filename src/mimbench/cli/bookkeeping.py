@@ -43,6 +43,15 @@ class Bookkeeping:
         path = directory / records.FILE
         return path.exists() and records.read(path).status == "finished"
 
+    @staticmethod
+    def lost(directory: Path, returncode: int) -> None:
+        """Marks a run whose process ended without a word, such as one killed for memory, as failed."""
+        path = directory / records.FILE
+        if path.exists() and (record := records.read(path)).status == "running":
+            message = f"The process ended with status {returncode}; see {directory / 'log.txt'}."
+            ended = replace(record, status="failed", finished=_now(), error={"type": "Lost", "message": message})
+            records.write(ended, directory)
+
     def __enter__(self) -> "Bookkeeping":
         self._update()
         return self

@@ -10,6 +10,7 @@ import torch
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
+from mimbench.cli.bookkeeping import Bookkeeping
 from mimbench.cli.build import inspect
 from mimbench.cli.config import describe, plain, run_directory, sweep_directory
 from mimbench.cli.mistakes import Mistake
@@ -39,6 +40,8 @@ def launch(configs: Sequence[DictConfig], overrides: Sequence[list[str]], slots:
     environments = _environments(slots, max(_devices(config) for config in resolved))
     results = run_jobs(unique, len(environments), environments.__getitem__, _Report())
     failed = [result for result in results if not result.ok]
+    for result in failed:
+        Bookkeeping.lost(result.job.log.parent, result.returncode)
     if failed:
         sweep = failed[0].job.log.parents[1]
         raise SweepFailed(f"{len(failed)} of {len(results)} runs failed; `mimbench report {sweep}` shows them.")
