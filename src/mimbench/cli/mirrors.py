@@ -22,14 +22,15 @@ def mirrors(config: Mapping[str, Any], run: PlannedRun, directory: Path) -> Iter
         failed = False
     finally:
         for logger in made:
-            if (finish := getattr(logger.experiment, "finish", None)) is not None:
+            finish = getattr(getattr(logger, "experiment", None), "finish", None)  # W&B's, and of its like
+            if finish is not None:
                 finish(exit_code=int(failed))
 
 
 def mirror_results(loggers: list[Logger], results: Mapping[str, Mapping[str, Any]]) -> None:
     """Logs the numbers of all protocols as `protocol/metric`."""
     flat = {key.replace(".", "/"): value for key, value in flatten(results).items()}
-    numbers = {key: value for key, value in flat.items() if isinstance(value, int | float)}
+    numbers = {key: float(value) for key, value in flat.items() if isinstance(value, int | float)}
     for logger in loggers:
         logger.log_metrics(numbers)
 

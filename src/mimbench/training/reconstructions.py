@@ -4,6 +4,7 @@ from pathlib import Path
 
 import lightning as L
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor
@@ -39,6 +40,7 @@ class Reconstructions(L.Callback):
         if not pictures:
             return
         rows = denormalize(torch.cat(list(pictures.values()))).clamp(0, 1)
+        rows = F.interpolate(rows, scale_factor=max(1, 96 // rows.shape[-1]))  # small pictures, large enough to see
         path = Path(trainer.default_root_dir) / "figures" / "reconstructions.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         save_image(make_grid(rows, nrow=len(images)), path)
