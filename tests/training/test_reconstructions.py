@@ -19,14 +19,14 @@ def test_pixel_targets_give_a_picture_of_image_visible_and_prediction(new_run: M
     run = new_run()
     run.train([Reconstructions(every_n_epochs=1, num_images=4)])
     picture = pil_to_tensor(Image.open(run.directory / "figures" / "reconstructions.png"))
-    assert picture.shape == (3, 3 * 34 + 2, 4 * 34 + 2)
+    assert picture.shape == (3, 3 * 98 + 2, 4 * 98 + 2)  # 32 px are shown three times as large
 
 
 def test_the_first_row_shows_the_validation_images(new_run: Make, data: Make) -> None:
     run = new_run()
     run.train([Reconstructions(num_images=4)])
     picture = pil_to_tensor(Image.open(run.directory / "figures" / "reconstructions.png"))
-    shown = picture[:, 2:34, 2:34].float()
+    shown = picture[:, 2:98:3, 2:98:3].float()
     expected = denormalize(next(iter(data().plain("val"))).images[:1])[0].clamp(0, 1) * 255
     torch.testing.assert_close(shown, expected, atol=0.51, rtol=0)  # rounded to 8 bits
 
