@@ -95,4 +95,4 @@ class _Report:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return lines[-1] if lines else "starting"
+    return lines[-1][:160] if lines else "starting"

@@ -96,6 +96,7 @@ def _quiet() -> Iterator[None]:
     """Without Lightning's warnings about what is meant."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers")  # small data need none
+        warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)  # Lightning 2.6 on torch 2.15
         warnings.filterwarnings("ignore", message=".*in eval mode at the start of training")  # frozen teachers
         yield
 
