@@ -9,6 +9,7 @@ from mimbench import __version__
 COMMANDS = {
     "run": "pre-train one method on one dataset and evaluate it; with -m, a sweep",
     "report": "tables and figures of a sweep",
+    "weights": "look into, import and export files of weights",
 }
 
 

@@ -1,0 +1,200 @@
+"""`mimbench weights`: look into, import and export files of weights."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+if TYPE_CHECKING:
+    from mimbench.weights import Recognised
+
+
+def main(argv: list[str]) -> int:
+    """Does what the first word says; 2 where a file is not what it should be."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.do(arguments)
+    except ValueError as error:
+        return _refuse(str(error))
+    except OSError as error:
+        return _refuse(f"{error.filename or 'a file'} cannot be read or written ({error.strerror or error}).")
+    return 0
+
+
+def _inspect(arguments: argparse.Namespace) -> None:
+    from mimbench.weights import read_file, recognise
+    from mimbench.weights.recognise import method_of
+    from mimbench.weights.store import heads_beside, locate
+
+    path = locate(arguments.file)
+    file = read_file(path)
+    found = recognise(file.state)
+    method = _recorded_method(arguments.file) or method_of(file.state)
+    rows = {"file": str(path), "format": _format_text(found.format)}
+    if method is not None:
+        rows["method"] = method
+    rows |= _described(found, heads_beside(path))
+    rows["parameters"] = f"{sum(t.numel() for t in file.state.values() if t.is_floating_point()):,}"
+    rows["entries"] = str(len(file.state))
+    if file.beside:
+        rows["beside them"] = ", ".join(file.beside)
+    print("\n".join(f"{name:<12}{text}" for name, text in rows.items()))
+
+
+def _import(arguments: argparse.Namespace) -> None:
+    from mimbench.weights import import_weights, read_file, write_import
+    from mimbench.weights.store import heads_beside, locate
+
+    path = locate(arguments.file)
+    file = read_file(path)
+    imported = import_weights(
+        file,
+        arguments.format,
+        arguments.image_size,
+        arguments.num_heads or heads_beside(path),
+        arguments.decoder_heads,
+        arguments.released_quirks,
+        arguments.encoder_only,
+    )
+    out = arguments.out or Path(f"{arguments.file.stem or arguments.file.name}-imported")
+    for written in write_import(imported, file, out):
+        print(written)
+    counts = {fate: sum(f["fate"] == fate for f in imported.fates.values()) for fate in _FATES}
+    print(f"{len(imported.fates)} entries: " + ", ".join(f"{count} {fate}" for fate, count in counts.items()) + ".")
+
+
+_FATES = ("used", "created by us", "left out")
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from mimbench.weights import export_weights
+
+    written = export_weights(
+        arguments.directory,
+        arguments.format,
+        arguments.out,
+        arguments.num_heads or _recorded_heads(arguments.directory),
+        arguments.decoder,
+        arguments.pooler,
+    )
+    for path in written:
+        print(path)
+    if arguments.push:
+        print(_push(written, arguments.push))
+
+
+def _push(files: list[Path], repository: str) -> str:
+    """Uploads files to the Hugging Face hub; needs a token of its own."""
+    try:
+        from huggingface_hub import HfApi
+    except ImportError:
+        raise ValueError("--push needs huggingface-hub: pip install 'mimbench[hub]'.") from None
+    api = HfApi()
+    url = api.create_repo(repository, exist_ok=True)
+    for file in files:
+        api.upload_file(path_or_fileobj=file, path_in_repo=file.name, repo_id=repository)
+    return f"Pushed to {url}"
+
+
+def _recorded_method(path: Path) -> str | None:
+    record = path / "record.json"
+    return json.loads(record.read_text(encoding="utf-8"))["axes"].get("method") if record.is_file() else None
+
+
+def _recorded_heads(directory: Path) -> int | None:
+    config = directory / "config.yaml"
+    if not config.is_file():
+        return None
+    heads = yaml.safe_load(config.read_text(encoding="utf-8"))["encoder"].get("num_heads")
+    return heads if isinstance(heads, int) else None
+
+
+def _format_text(name: str) -> str:
+    also = {"timm": " (an encoder alone; MAE's have the same names)", "mae-finetune": " (timm's have the same names)"}
+    return name + also.get(name, "")
+
+
+def _described(found: "Recognised", num_heads: int | None) -> dict[str, str]:
+    a = found.architecture
+    try:
+        told = a.num_heads is not None or num_heads is not None
+        heads = a.num_heads or a.completed(found.format, num_heads=num_heads, decoder_heads=1).num_heads
+        assert heads is not None
+        heads_text = _joined(heads) + ("" if told else " (not in the weights; the papers' for this width)")
+    except ValueError:
+        heads_text = "not in the weights; say them with --num-heads"
+    size = f"{a.image_size} px" if a.image_size else "not in the weights"
+    grid = f", {a.image_size // a.patch_size} x {a.image_size // a.patch_size} patches" if a.image_size else ""
+    rows = {
+        "encoder": f"{'ViT' if a.family == 'vit' else 'Swin'}, width {a.width}, {_joined(a.num_blocks)} blocks",
+        "heads": heads_text,
+        "image": f"{size}{grid} of {a.patch_size} px, {a.in_channels} channels",
+    }
+    if a.window:
+        rows["window"] = str(a.window)
+    if a.classifier:
+        rows["head"] = f"{a.num_classes} classes on the {'mean' if a.global_pool == 'avg' else 'class token'}"
+    if (b := a.branches) is not None:
+        plural = "s" if b.num_blocks > 1 else ""
+        rows["decoders"] = f"{len(b.depths)} at depths {_joined(b.depths)}, width {b.dim}, {b.num_blocks} block{plural}"
+        rows["target"] = f"HOG, {b.bins} bins{', biased' if b.bias else ''}" if b.bins else f"{b.target_dim} values"
+    return rows
+
+
+def _joined(numbers: tuple[int, ...]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _refuse(message: str) -> int:
+    print(f"mimbench weights: {message}", file=sys.stderr)
+    return 2
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no positive whole number")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mimbench weights", description=__doc__, allow_abbrev=False)
+    words = parser.add_subparsers(metavar="WORD", required=True)
+    _inspect_parser(words.add_parser("inspect", help="say what a file is", allow_abbrev=False))
+    _import_parser(words.add_parser("import", help="read a released file into weights of ours", allow_abbrev=False))
+    _export_parser(words.add_parser("export", help="write weights of ours for timm and others", allow_abbrev=False))
+    return parser
+
+
+def _inspect_parser(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(do=_inspect)
+    parser.add_argument("file", metavar="FILE", type=Path, help="file of weights, run, import or Hugging Face folder")
+
+
+def _import_parser(parser: argparse.ArgumentParser) -> None:
+    formats = "mae|mae-finetune|deepmim|localmim-vit|localmim-swin|mirl|timm|transformers-vitmae"
+    parser.set_defaults(do=_import)
+    parser.add_argument("file", metavar="FILE", type=Path, help="file of weights or Hugging Face folder")
+    parser.add_argument("--format", metavar="FORMAT", help=f"{formats} (default: what its names tell)")
+    parser.add_argument("--image-size", metavar="PX", type=_positive, help="interpolate positions for another size")
+    parser.add_argument("--num-heads", metavar="N", type=_positive, help="of a ViT (default: the papers' by width)")
+    parser.add_argument("--decoder-heads", metavar="N", type=_positive, help="(default: one per 32 channels)")
+    parser.add_argument("--released-quirks", action="store_true", help="localmim-swin: compute what the release does")
+    parser.add_argument("--encoder-only", action="store_true", help="leave the decoders out")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="where to write (default: NAME-imported)")
+
+
+def _export_parser(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(do=_export)
+    parser.add_argument("directory", metavar="DIR", type=Path, help="a run or an import")
+    formats = "timm|transformers-vit|transformers-vitmae|released"
+    parser.add_argument("--format", metavar="FORMAT", required=True, help=formats)
+    parser.add_argument("--out", metavar="PATH", type=Path, required=True, help="file, or folder for transformers")
+    parser.add_argument("--num-heads", metavar="N", type=_positive, help="of a ViT, where nobody noted them")
+    parser.add_argument("--decoder", action="store_true", help="transformers-vitmae: MAE's decoder too")
+    parser.add_argument(
+        "--no-pooler", dest="pooler", action="store_false", help="transformers-vit: for a model without"
+    )
+    parser.add_argument("--push", metavar="NAME", help="also upload to this repository of the Hugging Face hub")

@@ -1,0 +1,128 @@
+"""Files of weights: safetensors, PyTorch's and pickled arrays such as Paddle's; no code in them is ever run."""
+
+import argparse
+import hashlib
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mimbench.weights.pickles import RefusedPickleError, read_arrays
+
+# PyTorch's magic number as a pickle, at the start of files older than version 1.6.
+_LEGACY_TORCH = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
+_WRAPPERS = ("model", "state_dict")
+# Paddle's own table from names to internal names; the entries say the same.
+_NO_WEIGHTS = ("StructuredToParameterName@@",)
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """The weights of a file.
+
+    Attributes:
+        state: Tensors by name, on the CPU.
+        beside: What else the file holds at its top, such as an optimiser's state; it is not used.
+    """
+
+    path: Path
+    state: dict[str, Tensor]
+    beside: tuple[str, ...] = ()
+
+    def sha256(self) -> str:
+        """Of the file's bytes, in hexadecimal."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_state_dict(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a file by name; see `read_file`."""
+    return read_file(path).state
+
+
+def read_file(path: str | Path) -> WeightFile:
+    """Reads a file by its content; its ending does not matter.
+
+    Safetensors, PyTorch's files with tensors alone, and pickles of NumPy arrays. Weights may lie under "model" or
+    "state_dict"; an entry of a pickle may be a pair of Paddle's internal name and the array.
+
+    Raises:
+        ValueError: There is no such file, it is cut short or of another kind, or it could run code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path} is no file; give a file of weights.")
+    with path.open("rb") as file:
+        head = file.read(64)
+    try:
+        content = _content(path, head)
+    except RefusedPickleError as error:
+        raise ValueError(f"{path.name} is refused: it {error}.") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # a broken file can raise anything
+        raise ValueError(f"{path.name} cannot be read; it is cut short or damaged ({_first_line(error)}).") from error
+    state, beside = _unwrap(content, path)
+    return WeightFile(path, {name: _tensor(name, value, path) for name, value in state.items()}, beside)
+
+
+def _content(path: Path, head: bytes) -> Any:
+    if head[8:9] == b"{":
+        return load_file(path)
+    if head.startswith(b"PK") or _LEGACY_TORCH in head:
+        return _torch(path)
+    if head.startswith(b"\x80"):
+        return read_arrays(path.read_bytes())
+    raise SafetensorError("neither safetensors, nor PyTorch's, nor a pickle")
+
+
+def _torch(path: Path) -> Any:
+    try:
+        # MAE, DeepMIM and LocalMIM put the parsed arguments beside the weights; a Namespace is inert.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        # PyTorch's own message advises to trust the file.
+        if asked := re.search(r"GLOBAL (\w[\w.]*\.\w+)", str(error)):
+            raise RefusedPickleError(
+                f"asks for {asked[1]}, which could run code; nothing of it was run. Ask for a file with tensors alone"
+            ) from None
+        raise ValueError("PyTorch finds something else than tensors in it") from None
+
+
+def _unwrap(content: Any, path: Path) -> tuple[Mapping[Any, Any], tuple[str, ...]]:
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{path.name} holds a {type(content).__name__} instead of weights by name.")
+    for wrapper in _WRAPPERS:
+        if isinstance(content.get(wrapper), Mapping):
+            inner, beside = content[wrapper], [str(name) for name in content if name != wrapper]
+            break
+    else:
+        inner, beside = content, []
+    beside += [name for name in _NO_WEIGHTS if name in inner]
+    state = {name: value for name, value in inner.items() if name not in _NO_WEIGHTS}
+    if not state:
+        raise ValueError(f"{path.name} holds no weights.")
+    return state, tuple(beside)
+
+
+def _tensor(name: Any, value: Any, path: Path) -> Tensor:
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
+        value = value[1]  # Paddle's pair of internal name and array
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+        value = torch.from_numpy(np.ascontiguousarray(value).copy())
+    if not isinstance(name, str) or not isinstance(value, Tensor):
+        raise ValueError(f"Entry {name!r} of {path.name} is a {type(value).__name__}; weights are tensors by name.")
+    return value.detach()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

@@ -1,0 +1,50 @@
+"""All formats by the name a user gives."""
+
+from mimbench.weights.deepmim import DEEPMIM_FORMAT
+from mimbench.weights.format import Format
+from mimbench.weights.localmim_swin import LOCALMIM_SWIN_FORMAT, LOCALMIM_SWIN_QUIRKS_FORMAT
+from mimbench.weights.localmim_vit import LOCALMIM_VIT_FORMAT
+from mimbench.weights.mae import MAE_FINETUNE_FORMAT, MAE_FORMAT
+from mimbench.weights.mirl import MIRL_FORMAT
+
+# timm computes them from the sizes; its older files held them.
+COMPUTED = (".relative_position_index", ".attn_mask")
+
+
+class _Timm(Format):
+    """timm's own names: the trunk's, or those of a classifier as it is."""
+
+    def rename(self, name: str) -> str | None:
+        return None if name.endswith(COMPUTED) else super().rename(name)
+
+
+TIMM_FORMAT = _Timm("timm", {"encoder.trunk.": "", "": ""})
+"""An encoder or a classifier as timm saves it."""
+
+FORMATS: dict[str, Format] = {
+    "mae": MAE_FORMAT,
+    "mae-finetune": MAE_FINETUNE_FORMAT,
+    "deepmim": DEEPMIM_FORMAT,
+    "localmim-vit": LOCALMIM_VIT_FORMAT,
+    "localmim-swin": LOCALMIM_SWIN_FORMAT,
+    "mirl": MIRL_FORMAT,
+    "timm": TIMM_FORMAT,
+    # After `from_transformers`, which gives MAE's names.
+    "transformers-vitmae": MAE_FORMAT,
+}
+
+
+def format_named(name: str, released_quirks: bool = False) -> Format:
+    """The format of a name.
+
+    Args:
+        released_quirks: Whether for a Swin that computes what LocalMIM's released code does.
+
+    Raises:
+        ValueError: There is none, or only LocalMIM on Swin has quirks.
+    """
+    if name not in FORMATS:
+        raise ValueError(f"There is no format '{name}' to import; choose from {', '.join(FORMATS)}.")
+    if released_quirks and name != "localmim-swin":
+        raise ValueError(f"Only localmim-swin has released quirks, not {name}.")
+    return LOCALMIM_SWIN_QUIRKS_FORMAT if released_quirks else FORMATS[name]

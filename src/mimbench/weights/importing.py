@@ -1,0 +1,167 @@
+"""From a released file to weights of ours, with the fate of every entry."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from timm.layers import resample_abs_pos_embed
+from torch import Tensor, nn
+
+from mimbench.weights.architecture import Architecture, build, trunk_prefix
+from mimbench.weights.files import WeightFile
+from mimbench.weights.format import Format
+from mimbench.weights.formats import COMPUTED, format_named
+from mimbench.weights.huggingface import from_transformers, left_out, released_name
+from mimbench.weights.localmim_swin import swap_neighbours
+from mimbench.weights.recognise import architecture_of, format_of
+
+# What an encoder or a classifier alone is called depends on who wrote it; the names are the same.
+_SAME_NAMES = {("mae", "timm"), ("timm", "mae-finetune")}
+
+# Entries of the five released pre-training models that are no part of their encoders.
+_DECODERS = re.compile(r"decoder|mask_token|hog_enc\.|norm_low\.|norm\d|(encoder\.)?norm\.[0-2]\.")
+_NOT_ASKED = {"fate": "left out", "why": "decoders were not asked for"}
+
+Fates = dict[str, dict[str, Any]]
+"""By entry of the file: {"fate": "used" | "created by us" | "left out", "as": our names or "why": a reason}."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A model of ours with the weights of a file.
+
+    Attributes:
+        module: A method, an encoder alone or a classifier.
+        fates: What became of every entry of the file.
+        resized: Grids of patches before and after interpolation; None if positions are as in the file.
+    """
+
+    format: str
+    architecture: Architecture
+    module: nn.Module
+    fates: Fates
+    released_quirks: bool = False
+    resized: tuple[int, int] | None = None
+
+    def encoder(self) -> dict[str, Tensor]:
+        """The timm model's state dict, as timm computes with it."""
+        prefix = trunk_prefix(self.module)
+        state = self.module.state_dict()
+        trunk = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+        if not self.released_quirks:
+            return trunk
+        return {name: swap_neighbours(t) if ".downsample." in name else t for name, t in trunk.items()}
+
+    def method(self) -> dict[str, Tensor] | None:
+        """The whole method's state dict; None without decoders."""
+        return None if self.architecture.branches is None else self.module.state_dict()
+
+
+def import_weights(
+    file: WeightFile,
+    name: str | None = None,
+    image_size: int | None = None,
+    num_heads: int | None = None,
+    decoder_heads: int | None = None,
+    released_quirks: bool = False,
+    encoder_only: bool = False,
+) -> Imported:
+    """Reads the weights of a file, every entry of it, into a model of ours.
+
+    Args:
+        name: The format; by default the one its names tell.
+        image_size: Side in pixels of the images it shall see; positions are interpolated as timm does. By default
+            that of the file.
+        num_heads: Attention heads of a ViT; by default those of the papers by width.
+        decoder_heads: Attention heads of the decoders; by default one per 32 channels.
+        released_quirks: Whether to keep a Swin as LocalMIM's released pre-training computes it.
+        encoder_only: Whether to leave the decoders out.
+
+    Raises:
+        ValueError: Entries are missing, unexpected or of another size, or the format is another one.
+    """
+    name = _checked_format(file, name)
+    known = format_named(name, released_quirks)
+    released, fates = _prepared(file.state, name)
+    architecture = architecture_of(file.state, name)
+    if architecture.classifier and name not in ("mae-finetune", "timm"):
+        raise ValueError(f"{file.path.name} has a classifier's head; import it with --format mae-finetune.")
+    if encoder_only:
+        architecture = replace(architecture, branches=None)
+        released = {entry: tensor for entry, tensor in released.items() if not _DECODERS.match(entry)}
+        fates |= {entry: dict(_NOT_ASKED) for entry in file.state if _DECODERS.match(released_name(entry))}
+    architecture = architecture.completed(name, image_size, num_heads, decoder_heads)
+    module = build(architecture, released_quirks)
+    loaded = known.convert(released, module)
+    module.load_state_dict(module.state_dict() | loaded)
+    fates |= _fates(file.state, known, module, loaded.keys(), name)
+    result = Imported(name, architecture, module, fates, released_quirks)
+    return result if image_size in (None, architecture.image_size) else _resized(result, image_size)
+
+
+def _checked_format(file: WeightFile, name: str | None) -> str:
+    found = format_of(file.state)
+    if found == "mimbench":
+        raise ValueError(f"{file.path.name} is a checkpoint of ours already; export its run instead.")
+    if name is not None:
+        format_named(name)
+        if name != found and (name, found) not in _SAME_NAMES:
+            raise ValueError(f"{file.path.name} has the names of {found}, not of {name}; use --format {found}.")
+    return name or found
+
+
+def _prepared(state: Mapping[str, Tensor], name: str) -> tuple[dict[str, Tensor], Fates]:
+    """What the format knows by its own names, and the fate of what it does not."""
+    if name == "transformers-vitmae":
+        why = "the pooler is not part of masked image modelling"
+        return from_transformers(state), {entry: {"fate": "left out", "why": why} for entry in left_out(state)}
+    if name == "timm":
+        passed = [entry for entry in state if entry.endswith(COMPUTED)]
+        kept = {entry: tensor for entry, tensor in state.items() if entry not in passed}
+        return kept, {entry: {"fate": "left out", "why": "timm computes it from the sizes"} for entry in passed}
+    return dict(state), {}
+
+
+def _fates(state: Mapping[str, Tensor], known: Format, module: nn.Module, loaded: Any, name: str) -> Fates:
+    ours: dict[str, list[str]] = {}
+    for own, theirs in known.names(module).items():
+        ours.setdefault(theirs, []).append(own)
+    fates: Fates = {}
+    for entry in state:
+        own = ours.get(released_name(entry) if name == "transformers-vitmae" else entry)
+        if own is not None:
+            fate = "used" if loaded & set(own) else "created by us"
+            fates[entry] = {"fate": fate, "as": own}
+    return fates
+
+
+def _resized(imported: Imported, image_size: int | None) -> Imported:
+    """The same model for images of another size.
+
+    Raises:
+        ValueError: Patches do not divide the size, or an entry cannot be resized.
+    """
+    architecture = replace(imported.architecture, image_size=image_size)
+    module = build(architecture, imported.released_quirks)
+    fresh, state = module.state_dict(), imported.module.state_dict()
+    positions = trunk_prefix(module) + "pos_embed"
+    if positions in state:
+        state[positions] = _interpolated(state[positions], imported.architecture, architecture)
+    if wrong := [name for name in fresh if fresh[name].shape != state[name].shape]:
+        raise ValueError(
+            f"At {image_size} px {wrong[0]} would be {list(fresh[wrong[0]].shape)} instead of "
+            f"{list(state[wrong[0]].shape)}; windows cannot be resized, choose another --image-size."
+        )
+    module.load_state_dict(state)
+    sides = tuple((a.image_size or 0) // a.patch_size for a in (imported.architecture, architecture))
+    return replace(imported, architecture=architecture, module=module, resized=(sides[0], sides[1]))
+
+
+def _interpolated(positions: Tensor, before: Architecture, after: Architecture) -> Tensor:
+    side = (after.image_size or 0) // after.patch_size
+    old = (before.image_size or 0) // before.patch_size
+    prefix = positions.shape[1] - old * old
+    with torch.no_grad():
+        return resample_abs_pos_embed(positions, [side, side], [old, old], num_prefix_tokens=prefix)

@@ -1,0 +1,118 @@
+"""Directories of weights: imported ones, runs of ours and folders of Hugging Face."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from mimbench.weights.architecture import Architecture
+from mimbench.weights.files import WeightFile, read_state_dict
+from mimbench.weights.importing import Imported
+from mimbench.weights.recognise import architecture_of, format_of
+
+ENCODER, METHOD, NOTES = "encoder.safetensors", "method.safetensors", "weights.json"
+# What to read of a directory, the fullest first.
+_FILES = (METHOD, "model.safetensors", "checkpoints/last.ckpt", ENCODER)
+
+
+def locate(path: Path) -> Path:
+    """The file of weights that a path means: itself, or the fullest in a directory.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if not path.is_dir():
+        return path
+    for name in _FILES:
+        if (path / name).is_file():
+            return path / name
+    raise ValueError(f"{path} holds no weights; expected one of {', '.join(_FILES)}.")
+
+
+def write_state_dict(state: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Writes tensors as safetensors."""
+    save_file({name: tensor.detach().contiguous() for name, tensor in state.items()}, path, metadata)
+
+
+def write_import(imported: Imported, file: WeightFile, directory: Path) -> list[Path]:
+    """Writes encoder, method and notes; the notes come last.
+
+    Raises:
+        ValueError: The directory has files already.
+    """
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise ValueError(f"{directory} exists already; choose another --out.")
+    directory.mkdir(parents=True, exist_ok=True)
+    write_state_dict(imported.encoder(), directory / ENCODER)
+    if (method := imported.method()) is not None:
+        write_state_dict(method, directory / METHOD)
+    (directory / NOTES).write_text(json.dumps(_notes(imported, file), indent=1) + "\n", encoding="utf-8")
+    return [directory / name for name in (ENCODER, METHOD, NOTES) if (directory / name).is_file()]
+
+
+def load_method(directory: Path, method: nn.Module) -> None:
+    """Loads the weights of an imported directory into a method; parts with weights of their own files, such as a
+    frozen teacher, stay as they are.
+
+    Raises:
+        ValueError: The directory has no method, or entries are missing, unexpected or of another size.
+    """
+    if not (directory / METHOD).is_file():
+        raise ValueError(f"{directory} holds an encoder without decoders; pre-training starts them anew.")
+    state, own = read_state_dict(directory / METHOD), method.state_dict()
+    missing = sorted(name for name in own.keys() - state.keys() if ".teacher." not in name)
+    unexpected = sorted(state.keys() - own.keys())
+    wrong = sorted(name for name in state.keys() & own.keys() if state[name].shape != own[name].shape)
+    if missing or unexpected or wrong:
+        raise ValueError(
+            f"{directory} holds another method. Missing: {missing[:5]}. Unexpected: {unexpected[:5]}. "
+            f"Of another size: {wrong[:5]}."
+        )
+    method.load_state_dict(own | state)
+
+
+def notes_of(directory: Path) -> dict[str, Any] | None:
+    """What an import wrote about itself; None for anything else."""
+    path = directory / NOTES
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def stored_architecture(directory: Path, encoder: dict[str, Tensor], num_heads: int | None) -> Architecture:
+    """The architecture of a directory's encoder: what an import noted, else what shapes tell.
+
+    Args:
+        num_heads: For a ViT of which nobody noted them.
+    """
+    notes = notes_of(directory)
+    name = format_of(encoder)
+    found = architecture_of(encoder, name)
+    if notes is None:
+        return found.completed(name, num_heads=num_heads)
+    noted = Architecture.from_dict(notes["architecture"])
+    if (noted.width, noted.num_blocks) != (found.width, found.num_blocks):
+        raise ValueError(f"{NOTES} and {ENCODER} in {directory} do not belong together.")
+    return replace(noted, num_heads=(num_heads,)) if num_heads and noted.family == "vit" else noted
+
+
+def heads_beside(path: Path) -> int | None:
+    """The attention heads that a folder of Hugging Face notes beside its weights."""
+    config = path.parent / "config.json"
+    if path.name != "model.safetensors" or not config.is_file():
+        return None
+    return json.loads(config.read_text(encoding="utf-8")).get("num_attention_heads")
+
+
+def _notes(imported: Imported, file: WeightFile) -> dict[str, Any]:
+    resized = imported.resized
+    return {
+        "schema": 1,
+        "format": imported.format,
+        "released_quirks": imported.released_quirks,
+        "architecture": imported.architecture.as_dict(),
+        "source": {"file": file.path.name, "sha256": file.sha256(), "left_out_beside_the_weights": list(file.beside)},
+        "positions": "as in the file" if resized is None else f"interpolated, {resized[0]}² to {resized[1]}² patches",
+        "entries": imported.fates,
+    }
