@@ -78,6 +78,18 @@ def test_exported_encoder_loads_into_bare_timm(tmp_path: Path) -> None:
     trunk.load_state_dict(load_file(directory / "encoder.safetensors"), strict=True)
 
 
+def test_run_starts_from_the_weights_of_another(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("budget.epochs=1", "seed=1", "sweep=first") == 0
+    first = only(tmp_path / "runs" / "first")[0]
+    assert run("method=untrained", f"weights={first}", "sweep=second") == 0
+    second = only(tmp_path / "runs" / "second")[0]
+    expected, found = (load_file(directory / "encoder.safetensors") for directory in (first, second))
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert run("method=untrained", "encoder.width=64", f"weights={first}", "sweep=third") == 2
+    assert "another encoder" in capfd.readouterr().err
+    assert not (tmp_path / "runs" / "third").exists()
+
+
 def test_all_methods_start_from_the_untrained_encoder(tmp_path: Path) -> None:
     assert run("method=untrained", "sweep=untrained") == 0
     expected = load_file(only(tmp_path / "runs" / "untrained")[0] / "encoder.safetensors")

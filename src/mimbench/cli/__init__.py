@@ -38,7 +38,7 @@ def _usage() -> str:
         "Compares masked-image-modelling methods under one recipe.\n\n"
         f"commands:\n{rows}\n\n"
         "mimbench COMMAND --help says more. First steps:\n"
-        "  mimbench run method=mae data=photos\n"
+        "  mimbench run experiment=demo method=mae data=photos\n"
         "  mimbench run -m experiment=demo method=mae,deepmim,localmim,mirl,untrained seed=0,1,2\n"
         "  mimbench report runs/demo"
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -10,12 +11,14 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from safetensors.torch import load_file
 
 from mimbench.cli.mistakes import Mistake
 from mimbench.core import mix
 from mimbench.data import ImageDataModule
 from mimbench.encoders import Encoder
 from mimbench.methods import Method
+from mimbench.weights.store import ENCODER, METHOD, load_method
 
 # Keys that name a choice or belong to others, and are no constructor's argument.
 _NOT_ARGUMENTS = {"data": ("name", "patch_size"), "encoder": ("name",), "method": ("name",)}
@@ -46,7 +49,24 @@ def build(config: Mapping[str, Any]) -> Parts:
         data.setup("fit" if config["method"]["_target_"] else None)
         L.Trainer(**trainer_options(config), logger=False, enable_checkpointing=False)  # refuses what it cannot do
         encoder, method = build_model(config)
+        if config["weights"] is not None:
+            _start_from(Path(config["weights"]), encoder, method)
         return Parts(data, encoder, method)
+
+
+def _start_from(directory: Path, encoder: Encoder, method: Method | None) -> None:
+    """Loads encoder and decoders where both are there, else the encoder; strictly."""
+    if method is not None and (directory / METHOD).is_file():
+        load_method(directory, method)
+        return
+    if not (directory / ENCODER).is_file():
+        raise ValueError(
+            f"weights={directory} holds no {ENCODER}; give a run, or what `mimbench weights import` wrote."
+        )
+    try:
+        encoder.trunk.load_state_dict(load_file(directory / ENCODER))
+    except RuntimeError as error:
+        raise ValueError(f"weights={directory} belongs to another encoder: {error}") from error
 
 
 def trainer_options(config: Mapping[str, Any]) -> dict[str, Any]:

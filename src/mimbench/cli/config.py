@@ -27,7 +27,14 @@ def plain(config: DictConfig) -> dict[str, Any]:
     Raises:
         Mistake: A top-level key that nothing reads.
     """
-    known = {"seed", "sweep", "resume", "hydra", *(p.name for p in config_directory().iterdir() if p.is_dir())}
+    known = {
+        "seed",
+        "sweep",
+        "resume",
+        "weights",
+        "hydra",
+        *(p.name for p in config_directory().iterdir() if p.is_dir()),
+    }
     if unknown := sorted(str(key) for key in config if key not in known):
         raise Mistake(f"Nothing reads the key '{unknown[0]}'.{nearest(unknown[0], known)}")
     visible = OmegaConf.create({key: value for key, value in config.items_ex(resolve=False) if key != "hydra"})
