@@ -74,3 +74,15 @@ def test_several_image_sizes_are_refused():
         ViTEncoder(
             VisionTransformer(img_size=32, patch_size=8, embed_dim=16, depth=1, num_heads=2, dynamic_img_size=True)
         )
+
+
+@pytest.mark.parametrize(
+    "name", ["test_vit", "flexivit_small", "deit3_small_patch16_224", "vit_small_patch14_reg4_dinov2"]
+)
+def test_plain_vits_of_timm_work_by_name_and_equal_timm(name: str) -> None:
+    encoder = timm_vit(name, image_size=112).eval()
+    images = torch.randn(1, 3, 112, 112, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        found = encoder(images, [encoder.depth])[encoder.depth].sequence
+        expected = encoder.trunk.forward_features(images)
+    torch.testing.assert_close(found, expected)

@@ -7,6 +7,7 @@ import timm
 import torch
 from jaxtyping import Float, Int
 from timm.layers import PatchEmbed
+from timm.models import is_model_in_modules
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -121,6 +122,9 @@ def vit(
     return ViTEncoder(trunk)
 
 
+_PLAIN = ("vision_transformer", "deit")  # timm's modules of plain ViTs
+
+
 def timm_vit(model_name: str, image_size: int, patch_size: int | None = None, pretrained: bool = False) -> ViTEncoder:
     """Any VisionTransformer of timm by name, with its own initial weights, positions and norm.
 
@@ -131,8 +135,8 @@ def timm_vit(model_name: str, image_size: int, patch_size: int | None = None, pr
         near = ", ".join(timm.list_models(f"{model_name[:8]}*")[:5]) or "see timm.list_models('vit_*')"
         raise ValueError(f"timm has no model '{model_name}'. Near: {near}.")
     extra: dict[str, Any] = {} if patch_size is None else {"patch_size": patch_size}
-    if not model_name.startswith(("vit_", "deit_")):
-        raise ValueError(f"'{model_name}' is not a plain ViT; encoder=timm takes timm's vit_* models.")
+    if not is_model_in_modules(model_name.split(".")[0], _PLAIN):
+        raise ValueError(f"'{model_name}' is not a plain ViT; encoder=timm takes timm's VisionTransformers.")
     trunk = timm.create_model(model_name, pretrained=pretrained, img_size=image_size, num_classes=0, **extra)
     if isinstance(stem := getattr(trunk, "patch_embed", None), PatchEmbed):
         _check_patch(image_size, cast("Grid", stem.patch_size)[0])
