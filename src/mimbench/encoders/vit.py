@@ -134,7 +134,9 @@ def timm_vit(model_name: str, image_size: int, patch_size: int | None = None, pr
     if not timm.is_model(model_name):
         near = ", ".join(timm.list_models(f"{model_name[:8]}*")[:5]) or "see timm.list_models('vit_*')"
         raise ValueError(f"timm has no model '{model_name}'. Near: {near}.")
-    extra: dict[str, Any] = {} if patch_size is None else {"patch_size": patch_size}
+    extra: dict[str, Any] = {"dynamic_img_size": False}
+    if patch_size is not None:
+        extra["patch_size"] = patch_size
     if not is_model_in_modules(model_name.split(".")[0], _PLAIN):
         raise ValueError(f"'{model_name}' is not a plain ViT; encoder=timm takes timm's VisionTransformers.")
     trunk = timm.create_model(model_name, pretrained=pretrained, img_size=image_size, num_classes=0, **extra)
