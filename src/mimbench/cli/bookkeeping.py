@@ -16,6 +16,7 @@ import torch
 
 import mimbench
 from mimbench.reporting import records
+from mimbench.reporting.files import write_whole
 from mimbench.reporting.records import Record
 from mimbench.sweeps import PlannedRun
 from mimbench.training import Cost, InterruptedRun, Pretraining
@@ -91,7 +92,7 @@ class Bookkeeping:
         folder = self.directory / "evaluation"
         folder.mkdir(exist_ok=True)
         for protocol, result in results.items():
-            (folder / f"{protocol}.json").write_text(json.dumps(result, indent=2) + "\n")
+            write_whole(folder / f"{protocol}.json", json.dumps(result, indent=2) + "\n")
         self._cost(evaluation_seconds=seconds)
         self._update(metrics=self.record.metrics | results)
 

@@ -11,7 +11,6 @@ from filelock import FileLock, Timeout
 from hydra.utils import instantiate
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
-from safetensors.torch import save_file
 
 from mimbench.cli.bookkeeping import Bookkeeping
 from mimbench.cli.build import Parts, build, trainer_options
@@ -20,8 +19,10 @@ from mimbench.cli.mistakes import Mistake
 from mimbench.cli.signature import Signature
 from mimbench.evaluation import run_protocols
 from mimbench.methods import Method
+from mimbench.reporting.files import write_whole
 from mimbench.sweeps import PlannedRun
 from mimbench.training import Pretraining, measure_cost, pretrain
+from mimbench.weights.store import ENCODER, write_state_dict
 
 
 def execute(config: dict[str, Any], run: PlannedRun, directory: Path) -> None:
@@ -52,13 +53,12 @@ def execute(config: dict[str, Any], run: PlannedRun, directory: Path) -> None:
 def _execute(
     config: dict[str, Any], run: PlannedRun, directory: Path, parts: Parts, resume: Path | None, book: Bookkeeping
 ) -> None:
-    (directory / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    write_whole(directory / "config.yaml", yaml.safe_dump(config, sort_keys=False))
     with mirrors(config, run, directory) as loggers:
         if parts.method is not None:
             book.costs(measure_cost(parts.method, parts.data.image_size), parts.method.depths)
             book.pretrained(_pretrain(config, parts, parts.method, directory, resume, loggers))
-        weights = {name: value.contiguous() for name, value in parts.encoder.trunk.state_dict().items()}
-        save_file(weights, directory / "encoder.safetensors")
+        write_state_dict(parts.encoder.trunk.state_dict(), directory / ENCODER)
         begin = time.perf_counter()
         results = _evaluate(config, parts)
         book.evaluated(results, time.perf_counter() - begin)
