@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mimbench.encoders import Encoder, ViTEncoder, vit
 from mimbench.maskers import RandomMasker
-from mimbench.methods import MAE, MIRL, DeepMIM, LocalMIM, Method
+from mimbench.methods import MAE, MIRL, DeepMIM, LocalMIM, MaskFeat, Method, SimMIM
 from mimbench.targets import HOGTarget, PixelTarget, Teacher, TeacherTarget
 
 SIZE, PATCH, BATCH = 32, 8, 3
@@ -59,6 +59,10 @@ METHODS: dict[str, Callable[[Encoder], Method]] = {
     "localmim_pixel": lambda e: LocalMIM(e, RandomMasker(), PixelTarget, None, None, 16, 1, 2),
     "mirl": lambda e: MIRL(e, RandomMasker(), PixelTarget, None, 16, 1, 2),
     "mirl_plain_heads": lambda e: MIRL(e, RandomMasker(), PixelTarget, None, 16, 1, 2, unit_head=False),
+    "mirl_no_cross": lambda e: MIRL(e, RandomMasker(), PixelTarget, None, 16, 1, 2, pairing="sum", cross=False),
+    "mae_encode_hidden": lambda e: MAE(e, RandomMasker(), PixelTarget, 16, 1, 2, encode_hidden=True),
+    "simmim": lambda e: SimMIM(e, RandomMasker(), partial(PixelTarget, normalize=False, absolute=True)),
+    "maskfeat": lambda e: MaskFeat(e, RandomMasker(), HOGTarget),
 }
 
 

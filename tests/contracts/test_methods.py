@@ -67,16 +67,39 @@ def test_targets_carry_no_gradient_and_stay_out_of_training(paper_method: Method
     assert not any(term.requires_grad for term in paper_method.losses(images, predictions, mask).values())
 
 
-def test_masks_depend_on_seed_and_key_alone(paper_method: Method, images: Tensor):
-    first = paper_method.draw_mask(images, 1, 2, 0).hidden
+def test_an_image_is_hidden_the_same_in_every_batch(paper_method: Method):
+    index = torch.tensor([7, 0, 3, 40_000])
+    together = paper_method.draw_mask(index, epoch=5).hidden
     torch.rand(5)
-    assert torch.equal(first, paper_method.draw_mask(images, 1, 2, 0).hidden)
-    others = [paper_method.draw_mask(images, *key).hidden for key in ((1, 2, 1), (1, 3, 0), (2, 2, 0))]
+    alone = [paper_method.draw_mask(index[i : i + 1], epoch=5, step=i).hidden for i in range(4)]
+    assert torch.equal(torch.cat(alone), together)
+
+
+def test_masks_differ_between_images_epochs_and_seeds(paper_method: Method):
+    index = torch.arange(3)
+    drawn = [paper_method.draw_mask(index, epoch=epoch).hidden for epoch in (-1, 0, 1)]
     paper_method.seed = 1
-    others.append(paper_method.draw_mask(images, 1, 2, 0).hidden)
-    assert not any(torch.equal(first, other) for other in others)
+    drawn.append(paper_method.draw_mask(index, epoch=0).hidden)
+    assert len(torch.cat(drawn).flatten(1).unique(dim=0)) == 12
 
 
 def _weights(mask: Mask, prediction: Tensor) -> Tensor:
     side = math.isqrt(prediction.shape[1])
     return mask.weights((side, side))[..., None]
+
+
+def test_leaving_out_what_the_loss_cannot_see_changes_neither_loss_nor_gradients(
+    method: Method, images: Tensor, mask: Mask
+):
+    method.double()
+    found = []
+    for hidden_only in (False, True):
+        method.zero_grad()
+        output = method(images.double(), mask, hidden_only)
+        output.loss.backward()
+        found.append((output, [p.grad for p in method.parameters() if p.grad is not None]))
+    (full, gradients), (lean, same_gradients) = found
+    torch.testing.assert_close(lean.loss, full.loss, rtol=1e-12, atol=0)
+    torch.testing.assert_close(same_gradients, gradients, rtol=1e-9, atol=1e-13)
+    shorter = [a.shape[1] < b.shape[1] for a, b in zip(lean.predictions, full.predictions, strict=True)]
+    assert any(shorter)

@@ -33,3 +33,19 @@ def test_hidden_area_is_the_same_on_every_grid(mask: Mask):
     areas = [mask.weights(grid).mean(dim=1) for grid in ((4, 8), (8, 16), (2, 4), (1, 1))]
     for area in areas[1:]:
         torch.testing.assert_close(area, areas[0])
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3])
+def test_hidden_cells_come_one_coarse_cell_after_the_other(mask: Mask, scale: int):
+    grid = (4 * scale, 8 * scale)
+    cells = mask.cells(grid)
+    assert torch.zeros(3, grid[0] * grid[1]).scatter(1, cells, 1.0).equal(mask.weights(grid))
+    rows, columns = cells // grid[1] // scale, cells % grid[1] // scale
+    units = (rows * 8 + columns).unflatten(1, (-1, scale * scale))
+    assert torch.equal(units.amin(2), units.amax(2))
+    assert torch.equal(cells.unflatten(1, (-1, scale * scale)).sort(2).values, cells.unflatten(1, (-1, scale * scale)))
+
+
+def test_hidden_cells_of_a_grid_that_does_not_fit_are_refused(mask: Mask):
+    with pytest.raises(ValueError, match="does not divide"):
+        mask.cells((6, 8))

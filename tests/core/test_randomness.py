@@ -2,9 +2,11 @@
 
 import itertools
 
+import numpy as np
 import torch
 
-from mimbench.core import generator, mix
+from mimbench.core import generator, integers, keys, mix
+from mimbench.data.draws import GAMMA, scramble
 
 
 def test_neighbouring_keys_give_different_seeds():
@@ -20,3 +22,22 @@ def test_generators_of_equal_keys_agree():
     draws = [torch.rand(4, generator=generator(*key)) for key in ((0, 1), (0, 1), (0, 2))]
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
+
+
+def test_integers_are_splitmix64s_sequence():
+    seeds = keys(torch.tensor([0, 1, -7, 2**62]), 3)
+    state = seeds.numpy().astype(np.uint64)[:, None] + np.arange(50, dtype=np.uint64) * GAMMA
+    assert np.array_equal(integers(seeds, 50).numpy(), (scramble(state) >> np.uint64(1)).astype(np.int64))
+
+
+def test_a_key_depends_on_its_index_and_the_values_alone():
+    index = torch.arange(100)
+    together = keys(index, 1, 2)
+    assert torch.equal(keys(index[[42, 7]], 1, 2), together[[42, 7]])
+    drawn = torch.cat([together, keys(index, 2, 1), keys(index, 1, 2, 0), keys(index, 1)])
+    assert len(drawn.unique()) == 400
+
+
+def test_keys_stay_what_they_were():
+    # Written down once: a change would silently break every resumed run.
+    assert (keys(torch.arange(2), 0, 0) % 1000).tolist() == [896, 605]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from mimbench.core import keys
 from mimbench.maskers import BlockMasker, GridMasker, Masker, RandomMasker
 
 ALL = [RandomMasker, BlockMasker, GridMasker]
@@ -40,15 +41,46 @@ def test_shared_masks_are_the_same_for_all_images(kind: type[Masker]):
 
 
 @pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("shared", [False, True])
+def test_an_images_mask_follows_from_its_key_alone(kind: type[Masker], shared: bool):
+    index = torch.tensor([5, 900, 5, 1])
+    mask = kind(shared=shared).keyed(keys(index, 0), (14, 14))
+    torch.rand(3)
+    alone = kind(shared=shared).keyed(keys(index[:1], 0), (14, 14))
+    assert torch.equal(mask.hidden[0], alone.hidden[0])
+    assert torch.equal(mask.hidden[0], mask.hidden[2])
+    assert mask.hidden.flatten(1).unique(dim=0).shape[0] == (1 if shared or kind is GridMasker else 3)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_tensors_without_values_get_masks_without_values(kind: type[Masker]):
+    mask = kind()(2, (8, 8), "meta")
+    assert mask.hidden.is_meta
+    assert mask.num_visible == 16
+
+
+@pytest.mark.parametrize("kind", ALL)
 def test_the_generator_decides(kind: type[Masker]):
     first, again, other = (kind()(3, (14, 14), generator=seeded(s)).hidden for s in (0, 0, 1))
     assert torch.equal(first, again)
     assert torch.equal(first, other) == (kind is GridMasker)
 
 
-def test_random_masks_hide_every_cell_equally_often():
-    share = RandomMasker(0.75)(4000, (4, 4), generator=seeded()).hidden.float().mean(dim=0)
-    assert (share - 0.75).abs().max() < 0.03  # four standard deviations of 0.0068
+def test_random_masks_hide_every_cell_equally_often_over_images_and_over_epochs():
+    images = RandomMasker(0.75).keyed(keys(torch.arange(4000), 0, 0), (4, 4)).hidden
+    epochs = torch.cat([RandomMasker(0.75).keyed(keys(torch.tensor([17]), 0, e), (4, 4)).hidden for e in range(4000)])
+    for hidden in (images, epochs):
+        hidden = hidden.flatten(1).double()
+        assert (hidden.mean(dim=0) - 0.75).abs().max() < 0.0274  # four standard deviations of 0.00685
+        # Of 16 cells 4 are visible: any two of them in 4 * 3 of 16 * 15 cases, with a standard deviation of 0.0034.
+        together = (1 - hidden).T @ (1 - hidden) / 4000
+        assert (together[~torch.eye(16, dtype=torch.bool)] - 0.05).abs().max() < 0.017  # five: 120 pairs
+
+
+def test_neighbouring_images_hide_independently():
+    hidden = RandomMasker(0.5).keyed(keys(torch.arange(4001), 0, 0), (4, 4)).hidden.flatten(1).double() - 0.5
+    same = (hidden[1:] * hidden[:-1]).mean(dim=0) * 4  # a correlation
+    assert same.abs().max() < 4 / 4000**0.5
 
 
 def test_block_masks_are_more_connected_than_random_ones():

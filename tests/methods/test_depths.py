@@ -1,10 +1,14 @@
 """Which depths and cells the methods choose, for every depth of an encoder."""
 
+import re
+from functools import partial
+
 import pytest
+import torch
 
 from mimbench.encoders import vit
 from mimbench.maskers import RandomMasker
-from mimbench.methods import MAE, MIRL, DeepMIM, LocalMIM
+from mimbench.methods import MAE, MIRL, DeepMIM, LocalMIM, Method
 from mimbench.methods.deepmim import deepmim_depths
 from mimbench.methods.localmim import localmim_depths
 from mimbench.methods.mirl import mirl_depths
@@ -84,6 +88,25 @@ def test_localmim_cells_follow_the_patch_down_to_2_px(patch: int, cells: list[in
     encoder = vit(64, patch, 16, 4, 2)
     method = LocalMIM(encoder, RandomMasker(), PixelTarget, dim=16, num_heads=2)
     assert [target.cell for target in method.targets] == cells
+
+
+@pytest.mark.parametrize("depth", range(1, 17))
+@pytest.mark.parametrize("method", [MAE, DeepMIM, LocalMIM, MIRL])
+def test_methods_compose_with_every_depth_or_say_which_one_to_take(method: type[Method], depth: int):
+    def compose(blocks: int) -> Method:
+        with torch.device("meta"):
+            build = partial(method, vit(32, 8, 16, blocks, 2), RandomMasker(), PixelTarget)
+            return build(dim=16, num_blocks=1, num_heads=2)
+
+    impossible = (method is LocalMIM and depth < 4) or (method is MIRL and depth % 2 == 1)
+    if not impossible:
+        assert compose(depth).depths[-1] == depth
+        return
+    with pytest.raises(ValueError, match=r"use encoder\.depth=\d+") as refusal:
+        compose(depth)
+    remedy = re.search(r"encoder\.depth=(\d+)", str(refusal.value))
+    assert remedy is not None
+    assert compose(int(remedy[1])).depths[-1] == int(remedy[1])
 
 
 def test_mae_reads_the_last_depth_only():

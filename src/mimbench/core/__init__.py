@@ -3,7 +3,7 @@
 from mimbench.core.initialization import initialize
 from mimbench.core.mask import Grid, Mask
 from mimbench.core.positions import sincos_2d
-from mimbench.core.randomness import generator, mix
-from mimbench.core.tokens import Tap, Tokens
+from mimbench.core.randomness import generator, integers, keys, mix
+from mimbench.core.tokens import Tap, Tokens, take
 
-__all__ = ["Grid", "Mask", "Tap", "Tokens", "generator", "initialize", "mix", "sincos_2d"]
+__all__ = ["Grid", "Mask", "Tap", "Tokens", "generator", "initialize", "integers", "keys", "mix", "sincos_2d", "take"]

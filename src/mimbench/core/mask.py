@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -27,7 +28,27 @@ class Mask:
     @cached_property
     def visible(self) -> Int[Tensor, "b v"]:
         """Raster positions of the visible cells, ascending."""
-        return self.hidden.flatten(1).byte().argsort(dim=1, stable=True)[:, : self.num_visible]
+        return self._order[:, : self.num_visible]
+
+    def cells(self, grid: Grid) -> Int[Tensor, "b m"]:
+        """Raster positions of the hidden cells of an equal or finer grid, one coarse cell after the other.
+
+        Raises:
+            ValueError: The grid does not divide this mask's cells.
+        """
+        (h, w), units = self.hidden.shape[1:], self._order[:, self.num_visible :]
+        scale = grid[0] // h
+        if grid != (h * scale, w * scale):
+            raise ValueError(f"A {grid[0]}x{grid[1]} grid does not divide the cells of a {h}x{w} mask.")
+        if scale == 1:
+            return units
+        within = torch.arange(scale, device=units.device)
+        corner = (units // w) * scale * grid[1] + (units % w) * scale
+        return (corner[:, :, None] + (within[:, None] * grid[1] + within).flatten()).flatten(1)
+
+    @cached_property
+    def _order(self) -> Int[Tensor, "b n"]:
+        return self.hidden.flatten(1).byte().argsort(dim=1, stable=True)
 
     def weights(self, grid: Grid) -> Float[Tensor, "b n"]:
         """Hidden fraction of every cell of another grid over the same image.

@@ -9,6 +9,11 @@ from torch import Tensor
 from mimbench.core.mask import Grid
 
 
+def take(x: Float[Tensor, "b n d"], index: Int[Tensor, "b m"]) -> Float[Tensor, "b m d"]:
+    """The vectors at these positions."""
+    return x.gather(1, index[..., None].expand(-1, -1, x.shape[2]))
+
+
 @dataclass(frozen=True)
 class Tap:
     """What an encoder delivers at one depth.

@@ -2,6 +2,7 @@
 
 from mimbench.decoders.blocks import CrossBlock, LayerNorm
 from mimbench.decoders.heads import ScaleHead
+from mimbench.decoders.linear import LinearDecoder
 from mimbench.decoders.token import TokenDecoder
 
-__all__ = ["CrossBlock", "LayerNorm", "ScaleHead", "TokenDecoder"]
+__all__ = ["CrossBlock", "LayerNorm", "LinearDecoder", "ScaleHead", "TokenDecoder"]

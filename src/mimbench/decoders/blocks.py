@@ -3,12 +3,32 @@
 from functools import partial
 
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from timm.layers import Mlp
-from timm.models.vision_transformer import Attention
 from torch import Tensor, nn
 
+from mimbench.core import take
+
 LayerNorm = partial(nn.LayerNorm, eps=1e-6)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention of all tokens to each other, or of some to all."""
+
+    def __init__(self, dim: int, num_heads: int):
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Float[Tensor, "b n d"], at: Int[Tensor, "b m"] | None = None) -> Float[Tensor, "b m d"]:
+        if at is None:
+            q, k, v = _heads(self.qkv(x), 3, self.num_heads)
+        else:
+            weight, bias, d = self.qkv.weight, self.qkv.bias, x.shape[2]
+            (q,) = _heads(F.linear(take(x, at), weight[:d], bias[:d]), 1, self.num_heads)
+            k, v = _heads(F.linear(x, weight[d:], bias[d:]), 2, self.num_heads)
+        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
 class CrossAttention(nn.Module):
@@ -22,9 +42,24 @@ class CrossAttention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b m d"]) -> Float[Tensor, "b n d"]:
-        q = self.q(x).unflatten(2, (self.num_heads, -1)).transpose(1, 2)
-        k, v = self.kv(context).unflatten(2, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        (q,) = _heads(self.q(x), 1, self.num_heads)
+        k, v = _heads(self.kv(context), 2, self.num_heads)
         return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+class SelfBlock(nn.Module):
+    """Self-attention, MLP; each pre-normalised and residual (ViT)."""
+
+    def __init__(self, dim: int, num_heads: int, mlp_ratio: float = 4.0):
+        super().__init__()
+        self.norm1, self.norm2 = LayerNorm(dim), LayerNorm(dim)
+        self.attn = SelfAttention(dim, num_heads)
+        self.mlp = Mlp(dim, int(dim * mlp_ratio))
+
+    def forward(self, x: Float[Tensor, "b n d"], at: Int[Tensor, "b m"] | None = None) -> Float[Tensor, "b m d"]:
+        """All tokens, or those `at` some positions; the others then are looked at only."""
+        x = (x if at is None else take(x, at)) + self.attn(self.norm1(x), at)
+        return x + self.mlp(self.norm2(x))
 
 
 class CrossBlock(nn.Module):
@@ -33,11 +68,19 @@ class CrossBlock(nn.Module):
     def __init__(self, dim: int, num_heads: int, mlp_ratio: float = 4.0):
         super().__init__()
         self.norm1, self.norm2, self.norm3, self.norm4 = (LayerNorm(dim) for _ in range(4))
-        self.attn = Attention(dim, num_heads, qkv_bias=True)
+        self.attn = SelfAttention(dim, num_heads)
         self.cross_attn = CrossAttention(dim, num_heads)
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
 
-    def forward(self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b m d"]) -> Float[Tensor, "b n d"]:
-        x = x + self.attn(self.norm1(x))
+    def forward(
+        self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b c d"], at: Int[Tensor, "b m"] | None = None
+    ) -> Float[Tensor, "b m d"]:
+        """All tokens, or those `at` some positions; the others then are looked at only."""
+        x = (x if at is None else take(x, at)) + self.attn(self.norm1(x), at)
         x = x + self.cross_attn(self.norm2(x), self.norm3(context))
         return x + self.mlp(self.norm4(x))
+
+
+def _heads(x: Float[Tensor, "b n e"], count: int, num_heads: int) -> Float[Tensor, "count b h n c"]:
+    """Projections of several kinds, laid side by side in the channels, by kind and head."""
+    return x.unflatten(2, (count, num_heads, -1)).permute(2, 0, 3, 1, 4)

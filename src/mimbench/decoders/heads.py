@@ -10,6 +10,10 @@ from mimbench.core import Tap
 class ScaleHead(nn.Module):
     """Resamples the token grid to cells of another size and projects every cell (LocalMIM, section 3.2).
 
+    Attributes:
+        scale: Cells per side of a token. From 1 on, a cell depends on its own token alone, so that a part of the tokens
+            can be projected; the cells then come token by token.
+
     Raises:
         ValueError: The cell is not 1/4, 1/2, 1 or 2 times the token's, or the grid cannot be halved.
     """
@@ -35,10 +39,13 @@ class ScaleHead(nn.Module):
                 "choose a patch size that gives an even grid, or cells no larger than a patch."
             )
         width = dim // max(1, int(scale))
+        self.scale = scale
         self.layers = nn.Sequential(*resample[scale], nn.Conv2d(width, out_dim, 1))
 
     def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b m out"]:
-        return self.layers(x.transpose(1, 2).unflatten(2, self.grid)).flatten(2).transpose(1, 2)
+        whole = x.shape[1] == self.grid[0] * self.grid[1]
+        grid = self.grid if whole else (x.shape[1], 1)  # a column of tokens
+        return self.layers(x.transpose(1, 2).unflatten(2, grid)).flatten(2).transpose(1, 2)
 
 
 def _double(dim: int) -> nn.Module:

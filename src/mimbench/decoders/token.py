@@ -1,14 +1,11 @@
 """The decoder all four methods share."""
 
-from typing import cast
-
 import torch
-from jaxtyping import Float
-from timm.models.vision_transformer import Block
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from mimbench.core import Tap, Tokens, initialize, sincos_2d
-from mimbench.decoders.blocks import CrossBlock, LayerNorm
+from mimbench.core import Tap, Tokens, initialize, sincos_2d, take
+from mimbench.decoders.blocks import CrossBlock, LayerNorm, SelfBlock
 
 
 class TokenDecoder(nn.Module):
@@ -49,10 +46,7 @@ class TokenDecoder(nn.Module):
         self.mask_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.register_buffer("positions", sincos_2d(dim, tap.grid, tap.prefix), persistent=False)
         self.blocks = nn.ModuleList(
-            CrossBlock(dim, num_heads, mlp_ratio)
-            if cross
-            else Block(dim, num_heads, mlp_ratio, qkv_bias=True, norm_layer=cast("type[nn.Module]", LayerNorm))
-            for _ in range(num_blocks)
+            (CrossBlock if cross else SelfBlock)(dim, num_heads, mlp_ratio) for _ in range(num_blocks)
         )
         self.norm = LayerNorm(dim)
         self.head = head
@@ -62,10 +56,22 @@ class TokenDecoder(nn.Module):
         """Brings encoder tokens to decoder width."""
         return tokens.with_sequence(self.project(self.norm_input(tokens.sequence)))
 
-    def forward(self, embedded: Tokens, *context: Float[Tensor, "b m dim"]) -> Float[Tensor, "b n out"]:
-        """Predicts all cells from embedded tokens; prefix tokens take part and are dropped before the head."""
+    def forward(
+        self, embedded: Tokens, *context: Float[Tensor, "b c dim"], at: Int[Tensor, "b m"] | None = None
+    ) -> Float[Tensor, "b n out"]:
+        """Predicts all cells from embedded tokens; prefix tokens take part and are dropped before the head.
+
+        Args:
+            at: Predict the cells of these patches only, in this order. The last block, where a token no longer
+                serves others, and the head then leave out the rest.
+        """
         prefix = embedded.prefix.shape[1]
         x = torch.cat([embedded.prefix, embedded.fill(self.mask_token)], dim=1) + self.positions
-        for block in self.blocks:
+        if at is None:
+            for block in self.blocks:
+                x = block(x, *context)
+            return self.head(self.norm(x)[:, prefix:])
+        for block in self.blocks[:-1]:
             x = block(x, *context)
-        return self.head(self.norm(x)[:, prefix:])
+        x = self.blocks[-1](x, *context, at=at + prefix) if len(self.blocks) else take(x, at + prefix)
+        return self.head(self.norm(x))

@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 
 import torch
+from jaxtyping import Int, Int64
+from torch import Tensor
 
 from mimbench.core import Grid, Mask
 
@@ -47,11 +49,18 @@ class Masker(ABC):
         generator: torch.Generator | None = None,
     ) -> Mask:
         """Draws a mask for `batch` images; the generator must live on `device`."""
+        return self.keyed(torch.randint(2**63 - 1, (batch,), device=device, generator=generator), grid)
+
+    def keyed(self, keys: Int64[Tensor, " b"], grid: Grid) -> Mask:
+        """The masks that belong to these keys, one per image; a shared mask belongs to the first key."""
         visible = self.num_visible(grid)
-        order = self.order(1 if self.shared else batch, grid, torch.device(device), generator)
-        hidden = (order >= visible).reshape(-1, *grid).expand(batch, -1, -1)
+        order = self.order(keys[:1] if self.shared else keys, grid)
+        hidden = (order >= visible).reshape(-1, *grid).expand(len(keys), -1, -1)
         return Mask(hidden, visible, self.shared)
 
     @abstractmethod
-    def order(self, batch: int, grid: Grid, device: torch.device, generator: torch.Generator | None) -> torch.Tensor:
-        """Rank of every cell, "b n"; the cells of the lowest ranks stay visible."""
+    def order(self, keys: Int64[Tensor, " b"], grid: Grid) -> Int[Tensor, "b n"]:
+        """Rank of every cell, on the keys' device; the cells of the lowest ranks stay visible.
+
+        An image's ranks follow from its key alone, whatever the device.
+        """

@@ -3,10 +3,10 @@
 import math
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int64
 from torch import Tensor
 
-from mimbench.core import Grid
+from mimbench.core import Grid, integers
 from mimbench.maskers.base import Masker
 
 
@@ -23,16 +23,15 @@ class BlockMasker(Masker):
         self.min_cells = min_cells
         self.aspect = aspect
 
-    def order(
-        self, batch: int, grid: Grid, device: torch.device, generator: torch.Generator | None
-    ) -> Int[Tensor, "b n"]:
+    def order(self, keys: Int64[Tensor, " b"], grid: Grid) -> Int64[Tensor, "b n"]:
         num_hidden = grid[0] * grid[1] - self.num_visible(grid)
-        # Drawn on the CPU: the loop is sequential, and a device generator only seeds it.
-        draws = torch.randint(2**31, (batch,), device=device, generator=generator).tolist()
-        ranks = [self._one(grid, num_hidden, torch.Generator().manual_seed(seed)) for seed in draws]
-        return torch.stack(ranks).to(device)
+        # The loop is sequential: it runs on the CPU, an image at a time.
+        # Tensors without values, by which costs are measured, get any mask.
+        seeds = [0] * len(keys) if keys.is_meta else integers(keys, 1).flatten().tolist()
+        ranks = [self._one(grid, num_hidden, torch.Generator().manual_seed(seed)) for seed in seeds]
+        return torch.stack(ranks).to(keys.device)
 
-    def _one(self, grid: Grid, num_hidden: int, generator: torch.Generator) -> Int[Tensor, "n"]:
+    def _one(self, grid: Grid, num_hidden: int, generator: torch.Generator) -> Int64[Tensor, " n"]:
         covered_at = torch.full(grid, -1.0)  # the round in which a cell was covered; -1 is visible
         turn = 0
         while (remaining := num_hidden - int((covered_at >= 0).sum())) > 0:

@@ -1,7 +1,7 @@
 """Regular masks."""
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int64
 from torch import Tensor
 
 from mimbench.core import Grid
@@ -14,13 +14,11 @@ class GridMasker(Masker):
     Cells become visible in the order of a Bayer matrix, which spreads any number of them evenly. Nothing is random.
     """
 
-    def order(
-        self, batch: int, grid: Grid, device: torch.device, generator: torch.Generator | None
-    ) -> Int[Tensor, "b n"]:
+    def order(self, keys: Int64[Tensor, " b"], grid: Grid) -> Int64[Tensor, "b n"]:
         bayer = torch.zeros(1, 1, dtype=torch.long)
         while len(bayer) < max(grid):
             bayer = torch.cat(
                 [torch.cat([4 * bayer, 4 * bayer + 2], 1), torch.cat([4 * bayer + 3, 4 * bayer + 1], 1)], 0
             )
         rank = bayer[: grid[0], : grid[1]].flatten().argsort().argsort()
-        return rank.to(device).expand(batch, -1)
+        return rank.to(keys.device).expand(len(keys), -1)

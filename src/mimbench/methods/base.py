@@ -1,21 +1,23 @@
 """Masked image modelling as a composition of exchangeable parts."""
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import lightning as L
 import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 
-from mimbench.core import Mask, Tokens, generator
+from mimbench.core import Mask, Tokens, keys
 from mimbench.data import Batch
 from mimbench.encoders import Encoder
 from mimbench.maskers import Masker
+from mimbench.methods.sharding import shard
 from mimbench.optim import Recipe
-from mimbench.targets import Target
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Output:
     Attributes:
         loss: What is minimised.
         terms: The loss by branch, before they are combined.
-        predictions: Target vectors of every cell, one tensor "b n d" per branch.
+        predictions: Target vectors of every cell, or of the hidden ones, one tensor "b n d" per branch.
         mask: What was hidden.
     """
 
@@ -44,28 +46,42 @@ class Method(L.LightningModule, ABC):
     Attributes:
         depths: The encoder's depths that the method reads, ascending.
         recipe: How to optimise.
-        seed: Seeds the masks, together with epoch, batch and rank.
+        seed: Seeds the masks, together with the epoch and the image's place in its split.
+        mask_token: What the encoder sees in place of hidden patches; None where it sees the visible ones alone.
     """
 
     depths: tuple[int, ...]
     recipe: Recipe = Recipe()
     seed: int = 0
 
-    def __init__(self, encoder: Encoder, masker: Masker):
+    def __init__(self, encoder: Encoder, masker: Masker, encode_hidden: bool = False):
         super().__init__()
         masker.num_visible(encoder.mask_grid)  # refuses a ratio the grid is too small for
         self.encoder = encoder
         self.masker = masker
+        self.mask_token: nn.Parameter | None = None
+        if encode_hidden:
+            self.mask_token = nn.Parameter(nn.init.normal_(torch.empty(1, 1, encoder.taps[0].width), std=0.02))
+
+    def encode(
+        self, images: Float[Tensor, "b c h w"], mask: Mask, depths: Collection[int] | None = None
+    ) -> dict[int, Tokens]:
+        """The encoder's tokens, at the method's own depths by default."""
+        return self.encoder(images, self.depths if depths is None else depths, mask, self.mask_token)
 
     @abstractmethod
-    def predict(self, features: dict[int, Tokens]) -> list[Tensor]:
-        """Predictions for every cell, one tensor "b n d" per branch."""
+    def predict(self, features: dict[int, Tokens], mask: Mask | None = None) -> list[Tensor]:
+        """Predictions for every cell, one tensor "b n d" per branch.
+
+        Args:
+            mask: Allows a branch to predict only what is hidden, "b m d" in the order of `Mask.cells`.
+        """
 
     @abstractmethod
     def losses(
         self, images: Float[Tensor, "b c h w"], predictions: list[Tensor], mask: Mask
     ) -> dict[str, Float[Tensor, ""]]:
-        """The loss by branch."""
+        """The loss by branch, whether all cells or only the hidden ones were predicted."""
 
     def paint(self, images: Float[Tensor, "b c h w"], predictions: list[Tensor]) -> dict[str, Tensor]:
         """Predictions as images "b c h w" by name, for those that are pixels; none unless overridden."""
@@ -75,42 +91,61 @@ class Method(L.LightningModule, ABC):
         """The objective; the plain sum unless overridden."""
         return torch.stack(list(terms)).sum()
 
-    def forward(self, images: Float[Tensor, "b c h w"], mask: Mask | None = None) -> Output:
-        """One forward pass; without a mask one is drawn from PyTorch's default generator."""
+    def forward(self, images: Float[Tensor, "b c h w"], mask: Mask | None = None, hidden_only: bool = False) -> Output:
+        """One forward pass.
+
+        Args:
+            mask: Drawn from PyTorch's default generator if not given.
+            hidden_only: Whether to leave out predictions that the loss cannot see; the loss is the same.
+        """
         if mask is None:
             mask = self.masker(len(images), self.encoder.mask_grid, images.device)
-        predictions = self.predict(self.encoder(images, self.depths, mask))
+        features = self.encode(images, mask)
+        predictions = self.predict(features, mask if hidden_only else None)
         terms = self.losses(images, predictions, mask)
         return Output(self.combine(list(terms.values())), terms, predictions, mask)
 
     @torch.no_grad()
     def reconstruct(self, images: Float[Tensor, "b c h w"], mask: Mask) -> dict[str, Float[Tensor, "b c h w"]]:
         """The image, what was visible of it, and every prediction put where it was hidden; empty without pixels."""
-        painted = self.paint(images, self.predict(self.encoder(images, self.depths, mask)))
+        painted = self.paint(images, self.predict(self.encode(images, mask)))
         hidden = mask.weights((images.shape[2], images.shape[3])).reshape(len(images), 1, *images.shape[2:]) > 0
         pictures = {name: torch.where(hidden, picture, images) for name, picture in painted.items()}
         return {"image": images, "visible": images * ~hidden} | pictures if pictures else {}
 
-    def draw_mask(self, images: Float[Tensor, "b c h w"], *key: int) -> Mask:
-        """A mask that depends on the seed and `key` alone."""
-        draws = generator(self.seed, *key, device=images.device)
-        return self.masker(len(images), self.encoder.mask_grid, images.device, draws)
+    def draw_mask(self, index: Int64[Tensor, " b"], epoch: int, step: int = 0) -> Mask:
+        """What is hidden of these images in an epoch, whatever batch or device they are in.
+
+        A mask that a batch shares depends on the step instead: all devices and accumulated batches share it.
+        """
+        index = torch.full_like(index, step) if self.masker.shared else index
+        return self.masker.keyed(keys(index, self.seed, epoch), self.encoder.mask_grid)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        mask = self.draw_mask(batch.images, self.current_epoch, batch_idx, self.global_rank)
-        output = self(batch.images, mask)
-        self._log("train", output, len(batch.images))
+        output = self(batch.images, self.draw_mask(batch.index, self.current_epoch, self.global_step), hidden_only=True)
+        self._log_training(_values("train", output), batch_idx)
         return output.loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        mask = self.draw_mask(batch.images, -1, batch_idx, self.global_rank)  # the same in every epoch
-        self._log("val", self(batch.images, mask), len(batch.images))
+        output = self(
+            batch.images, self.draw_mask(batch.index, -1, batch_idx), hidden_only=True
+        )  # the same in every epoch
+        self.log_dict(_values("val", output), batch_size=len(batch.images), sync_dist=True)
 
-    def _log(self, stage: str, output: Output, batch_size: int) -> None:
-        values = {f"{stage}/loss": output.loss.detach()}
-        if len(output.terms) > 1:
-            values |= {f"{stage}/loss_{name}": term.detach() for name, term in output.terms.items()}
-        self.log_dict(values, batch_size=batch_size, sync_dist=stage == "val")
+    def _log_training(self, values: dict[str, Tensor], batch_idx: int) -> None:
+        """Logs means over the devices and accumulated batches of an optimiser step, once per step."""
+        accumulate = self.trainer.accumulate_grad_batches
+        new = torch.stack(list(values.values()))
+        self._sums = new if batch_idx % accumulate == 0 else self._sums + new
+        if (batch_idx + 1) % accumulate == 0:
+            strategy: Any = self.trainer.strategy
+            means: Tensor = strategy.reduce(self._sums / accumulate, reduce_op="mean")
+            self.log_dict(dict(zip(values, means, strict=True)))
+
+    def configure_model(self) -> None:
+        """Shards itself where the trainer's strategy wants it: FSDP2."""
+        if self.device_mesh is not None and not isinstance(self, FSDPModule):
+            shard(self, self.encoder, self.device_mesh["data_parallel"])
 
     def configure_optimizers(self) -> Any:
         """The recipe's optimiser, and its schedule to the end of the trainer's steps.
@@ -122,22 +157,21 @@ class Method(L.LightningModule, ABC):
         if data is None:
             raise ValueError("Fit a method with an ImageDataModule; its batch_size scales the learning rate.")
         trainer = self.trainer
-        total = trainer.max_steps if trainer.max_steps > 0 else (trainer.max_epochs or 0) * data.steps_per_epoch
+
+        def total() -> float:  # asked at every step, since a budget of seconds fixes it during training
+            epochs = math.inf if trainer.max_epochs in (None, -1) else trainer.max_epochs
+            return trainer.max_steps if trainer.max_steps > 0 else epochs * data.steps_per_epoch
+
         optimizer = self.recipe.optimizer(self, data.batch_size)
         scheduler = self.recipe.scheduler(optimizer, total, data.steps_per_epoch)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
-def hidden_mean(
-    target: Target,
-    images: Float[Tensor, "b c h w"],
-    value: Float[Tensor, "b n d"],
-    prediction: Float[Tensor, "b n d"],
-    mask: Mask,
-) -> Float[Tensor, ""]:
-    """Error of a prediction, averaged over what was hidden."""
-    weights = mask.weights(target.grid(images))
-    return (target.error(prediction, value) * weights).sum() / weights.sum()
+def _values(stage: str, output: Output) -> dict[str, Tensor]:
+    """The loss, and its terms if there are several, by the names they are logged under."""
+    terms = output.terms if len(output.terms) > 1 else {}
+    values = {"loss": output.loss} | {f"loss_{name}": term for name, term in terms.items()}
+    return {f"{stage}/{name}": value.detach() for name, value in values.items()}
 
 
 def check_depths(depths: Sequence[int], encoder: Encoder) -> tuple[int, ...]:

@@ -10,7 +10,8 @@ from mimbench.core import Mask, Tokens
 from mimbench.decoders import TokenDecoder
 from mimbench.encoders import Encoder
 from mimbench.maskers import Masker
-from mimbench.methods.base import Method, hidden_mean
+from mimbench.methods.base import Method
+from mimbench.methods.hidden import hidden_mean, hidden_patches
 from mimbench.targets import PixelTarget, Target, target_values
 
 
@@ -24,15 +25,19 @@ class BranchedMethod(Method):
         depths: Sequence[int],
         decoders: Sequence[TokenDecoder],
         targets: Sequence[Target],
+        encode_hidden: bool = False,
     ):
-        super().__init__(encoder, masker)
+        super().__init__(encoder, masker, encode_hidden)
         self.depths = tuple(depths)
         self.decoders = nn.ModuleList(decoders)
         self.targets = nn.ModuleList(targets)
 
-    def predict(self, features: dict[int, Tokens]) -> list[Tensor]:
+    def predict(self, features: dict[int, Tokens], mask: Mask | None = None) -> list[Tensor]:
         branches = zip(self.depths, cast("Iterable[TokenDecoder]", self.decoders), strict=True)
-        return [decoder(decoder.embed(features[depth])) for depth, decoder in branches]
+        return [
+            decoder(decoder.embed(features[depth]), at=hidden_patches(decoder, features[depth], mask))
+            for depth, decoder in branches
+        ]
 
     def losses(
         self, images: Float[Tensor, "b c h w"], predictions: list[Tensor], mask: Mask

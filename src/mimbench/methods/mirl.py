@@ -12,8 +12,12 @@ from mimbench.core import Mask, Tokens, initialize
 from mimbench.decoders import LayerNorm, TokenDecoder
 from mimbench.encoders import Encoder
 from mimbench.maskers import Masker
-from mimbench.methods.base import Method, check_depths, hidden_mean
+from mimbench.methods.base import Method, check_depths
+from mimbench.methods.hidden import hidden_mean, hidden_patches
 from mimbench.targets import PixelTarget, TargetAt, target_values
+
+
+PAIRINGS = ("mirror", "sum", "none")
 
 
 class MIRL(Method):
@@ -24,6 +28,10 @@ class MIRL(Method):
 
     Args:
         depths: Ends of the segments, an even number; by default 6, 4 or 2 equal segments.
+        num_segments: Of equal length, where no depths are given.
+        pairing: Whose predictions add up to the image: "mirror", segment i's and segment -1-i's; "sum", those of all
+            segments together; "none", every segment's by itself.
+        cross: Whether a decoder also sees the tokens of all shallower segments.
         unit_head: Whether the heads are weight-normalised with a magnitude frozen at 1, as in all released recipes.
     """
 
@@ -38,61 +46,85 @@ class MIRL(Method):
         num_heads: int = 16,
         unit_head: bool = True,
         mlp_ratio: float = 4.0,
+        num_segments: int | None = None,
+        pairing: str = "mirror",
+        cross: bool = True,
     ):
         super().__init__(encoder, masker)
-        self.segments = check_depths(depths or mirl_depths(encoder.depth), encoder)
+        if pairing not in PAIRINGS:
+            raise ValueError(f"MIRL's pairing is {', '.join(PAIRINGS)}; got '{pairing}'.")
+        self.segments = check_depths(depths or mirl_depths(encoder.depth, num_segments), encoder)
         if len(self.segments) % 2:
             raise ValueError(f"MIRL pairs segments and needs an even number of depths, got {list(self.segments)}.")
         if len({encoder.taps[depth].grid for depth in self.segments}) > 1:
             raise ValueError("MIRL adds predictions of several depths and needs one grid for all; choose a ViT.")
-        self.depths = (0, *self.segments)
+        self.depths = (0, *self.segments) if cross else self.segments
         self.target = target(encoder.taps[-1].cell)
-        self.stem = nn.Sequential(LayerNorm(encoder.taps[0].width), nn.Linear(encoder.taps[0].width, dim))
-        initialize(self.stem)
+        self.pairing = pairing
+        self.stem: nn.Module | None = None
+        if cross:
+            self.stem = nn.Sequential(LayerNorm(encoder.taps[0].width), nn.Linear(encoder.taps[0].width, dim))
+            initialize(self.stem)
         self.decoders = nn.ModuleList()
         for depth in self.segments:
             head = nn.Linear(dim, self.target.dim)
             tap, raw = encoder.taps[depth], depth < encoder.depth
             head = unit_inputs(head) if unit_head else head
-            decoder = TokenDecoder(tap, dim, num_blocks, num_heads, head, True, norm_input=raw, mlp_ratio=mlp_ratio)
+            decoder = TokenDecoder(tap, dim, num_blocks, num_heads, head, cross, norm_input=raw, mlp_ratio=mlp_ratio)
             self.decoders.append(decoder)
 
-    def predict(self, features: dict[int, Tokens]) -> list[Tensor]:
-        memory = self.stem(features[0].sequence)
+    def predict(self, features: dict[int, Tokens], mask: Mask | None = None) -> list[Tensor]:
+        memory = [] if self.stem is None else [self.stem(features[0].sequence)]
         predictions: list[Tensor] = []
         for depth, decoder in zip(self.segments, cast("Iterable[TokenDecoder]", self.decoders), strict=True):
             embedded = decoder.embed(features[depth])
-            predictions.append(decoder(embedded, memory))
-            memory = torch.cat([embedded.sequence, memory], dim=1)
+            predictions.append(decoder(embedded, *memory, at=hidden_patches(decoder, embedded, mask)))
+            memory = [torch.cat([embedded.sequence, *memory], dim=1)] if memory else []
         return predictions
 
     def losses(
         self, images: Float[Tensor, "b c h w"], predictions: list[Tensor], mask: Mask
     ) -> dict[str, Float[Tensor, ""]]:
         value = target_values([self.target], images, mask)[self.target]
-        sums = [predictions[i] + predictions[-1 - i] for i in range(len(predictions) // 2)]
-        return {f"pair{i}": hidden_mean(self.target, images, value, both, mask) for i, both in enumerate(sums)}
+        sums = {name: _sum(parts) for name, parts in self._parts(predictions).items()}
+        return {name: hidden_mean(self.target, images, value, total, mask) for name, total in sums.items()}
+
+    def _parts(self, predictions: list[Tensor]) -> dict[str, list[Tensor]]:
+        """What adds up to the image, by term of the loss."""
+        if self.pairing == "mirror":
+            return {f"pair{i}": [predictions[i], predictions[-1 - i]] for i in range(len(predictions) // 2)}
+        if self.pairing == "sum":
+            return {"sum": predictions}
+        return {f"depth{depth}": [prediction] for depth, prediction in zip(self.segments, predictions, strict=True)}
 
     def paint(self, images: Float[Tensor, "b c h w"], predictions: list[Tensor]) -> dict[str, Tensor]:
         if not isinstance(self.target, PixelTarget):
             return {}
-        parts = {"shallow": predictions[0], "shallow_and_residual": predictions[0] + predictions[-1]}
+        first, *_ = self._parts(predictions).values()
+        parts = {"shallow": first[0], "shallow_and_residual": _sum(first)}
         return {name: self.target.paint(part, images) for name, part in parts.items()}
 
     def combine(self, terms: Sequence[Float[Tensor, ""]]) -> Float[Tensor, ""]:
         return torch.stack(list(terms)).mean()
 
 
-def mirl_depths(depth: int) -> tuple[int, ...]:
-    """Ends of 6 equal segments where 6 divides the depth, else of 4, else of 2.
+def mirl_depths(depth: int, num_segments: int | None = None) -> tuple[int, ...]:
+    """Ends of `num_segments` equal segments; by default of 6 where 6 divides the depth, else of 4, else of 2.
 
     Raises:
-        ValueError: The depth is odd.
+        ValueError: The depth is odd, or the segments do not divide it.
     """
-    for segments in (6, 4, 2):
+    if num_segments is not None and (num_segments < 2 or depth % num_segments):
+        raise ValueError(f"{num_segments} segments do not divide a depth of {depth}; change one of them.")
+    for segments in (6, 4, 2) if num_segments is None else (num_segments,):
         if depth % segments == 0:
             return tuple(range(depth // segments, depth + 1, depth // segments))
     raise ValueError(f"MIRL needs an even depth, got {depth}; use encoder.depth={depth + 1} or give method.depths.")
+
+
+def _sum(parts: Sequence[Tensor]) -> Tensor:
+    first, *others = parts
+    return sum(others, first)
 
 
 def unit_inputs(linear: nn.Linear) -> nn.Linear:
