@@ -57,7 +57,7 @@ def test_inspect_says_what_a_file_is(released: Path, capsys: pytest.CaptureFixtu
 def test_inspect_names_the_method_of_a_run(run: Path, capsys: pytest.CaptureFixture[str]):
     assert weights("inspect", run) == 0
     out = capsys.readouterr().out
-    assert "method      mirl" in out
+    assert "method        mirl" in out
     assert "say them with --num-heads" in out
 
 

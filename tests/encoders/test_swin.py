@@ -340,3 +340,13 @@ def test_mae_and_deepmim_train_on_swin(method):
     assert [p.shape for p in output.predictions] == [(2, 4, 3072)] * len(model.depths)
     # A 2x2 grid is one window of the last stage, and an image this small has no shifted window there.
     assert [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
+
+
+@pytest.mark.parametrize("method", [LocalMIM, partial(MAE, num_blocks=2)])
+def test_on_swin_too_only_hidden_patches_need_a_prediction(method):
+    encoder = swin(64, 8, (1, 1, 1, 1), (1, 2, 2, 4))
+    model = method(encoder, RandomMasker(0.5, shared=True), PixelTarget, dim=16, num_heads=2).double()
+    mask = model.masker(2, encoder.mask_grid)
+    full, lean = (model(pictures(), mask, hidden_only) for hidden_only in (False, True))
+    torch.testing.assert_close(lean.loss, full.loss, rtol=1e-12, atol=0)
+    assert all(2 * a.shape[1] == b.shape[1] for a, b in zip(lean.predictions, full.predictions, strict=True))

@@ -67,7 +67,7 @@ def _localmim_swin(m: re.Match[str]) -> tuple[tuple[str, str], dict[str, Any]]:
 
 def _mirl(m: re.Match[str]) -> tuple[tuple[str, str], dict[str, Any]]:
     width, depth, dim, blocks = MIRL_SIZES[m[0]]
-    config = _vit(width, depth, 12) | _decoder(dim, blocks, dim // 32)
+    config = _vit(width, depth, 12) | {"decoder_depth": blocks, "decoder_num_heads": dim // 32}
     ends = [depth // 6 * k - 1 for k in range(1, 6)]
     config |= {"decoder_embed_dims": [dim] * 6, "out_indices": ends, "weight_norm_pred": True}
     return ("russellllaputa/MIRL", "models_mirl.py"), config

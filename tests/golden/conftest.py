@@ -30,19 +30,23 @@ def _documents(config: pytest.Config) -> dict[str, dict[str, Any]]:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leaves out test_<kind>.py when the folder has no file of that kind."""
     subject = collection_path.stem.removeprefix("test_")
-    kinds = {documents.kind(document) for document in _documents(config).values()}
-    return True if subject in {"case", "hog", "names", "counts"} - kinds else None
+    found = _documents(config).values()
+    kinds = {documents.kind(document) for document in found}
+    kinds |= {"localmim_swin" for document in found if documents.REPAIRED in document}
+    return True if subject in {"case", "classifier", "hog", "names", "counts", "localmim_swin"} - kinds else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrises over the files of a kind (`case`, `hog`, `names`, `counts`) or all (`document`), and precisions."""
+    """Parametrises over the files of a kind (`case`, `classifier`, `hog` ...) or all (`document`), and precisions."""
     found = _documents(metafunc.config)
     if "document" in metafunc.fixturenames:
         metafunc.parametrize("stem", found)
-    for kind in ("case", "hog", "names", "counts"):
+    for kind in ("case", "classifier", "hog", "names", "counts"):
         if kind in metafunc.fixturenames:
             stems = [stem for stem, document in found.items() if documents.kind(document) == kind]
             metafunc.parametrize(kind, stems, indirect=True)
+    if "repaired" in metafunc.fixturenames:
+        metafunc.parametrize("repaired", [stem for stem, document in found.items() if documents.REPAIRED in document])
     if "precision" in metafunc.fixturenames:
         metafunc.parametrize("precision", ["float64", "float32"])
 
@@ -53,7 +57,17 @@ def document(stem: str, pytestconfig: pytest.Config) -> Any:
 
 
 @pytest.fixture
+def documents_by_stem(pytestconfig: pytest.Config) -> dict[str, Any]:
+    return _documents(pytestconfig)
+
+
+@pytest.fixture
 def case(request: pytest.FixtureRequest) -> Case:
+    return _rebuilt(request.param, request.config)
+
+
+@pytest.fixture
+def classifier(request: pytest.FixtureRequest) -> Case:
     return _rebuilt(request.param, request.config)
 
 

@@ -6,15 +6,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+# What the released Swin would compute with its coordinates in order.
+REPAIRED = "NOT_OFFICIAL_variant_with_correct_coordinates"
 HOG_SETTING = re.compile(r"img(\d+)_nbins(\d+)_(no)?bias")
 
 
 def kind(document: Any) -> str:
-    """`case`, `hog`, `names` or `counts`, from the content; `unknown` for anything else."""
+    """`case`, `classifier`, `hog`, `names` or `counts`, from the content; `unknown` for anything else."""
     if not isinstance(document, dict):
         return "unknown"
     if {"config", "state_dict", "float32", "float64"} <= document.keys():
-        return "case"
+        return "classifier" if any(name.startswith("head.") for name, *_ in document["state_dict"]) else "case"
     if any(HOG_SETTING.fullmatch(key) for key in document):
         return "hog"
     if {"official", "entries", "parameter_counts"} <= document.keys():

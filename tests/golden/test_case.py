@@ -21,6 +21,11 @@ def test_fixed_tables_equal_the_released_ones(case: Case):
         assert np.linalg.norm(case.released[name].astype(np.float64)) == pytest.approx(l2, rel=1e-12), name
 
 
+def test_biases_of_hog_are_the_listed_ones(case: Case):
+    for name, offset in case.document.get("hog_conv_bias", {}).items():
+        assert case.released[name].tolist() == offset
+
+
 def test_inputs_follow_the_formula(case: Case):
     inputs = case.document["inputs"]
     assert formulas.sha256([formulas.image(case.config["img_size"])]) == inputs["image"]["sha256_f32"]

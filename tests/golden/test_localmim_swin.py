@@ -1,18 +1,15 @@
 """With its coordinates repaired, the released LocalMIM Swin is our default, once merging weights are reordered."""
 
-import json
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from cases.localmim_swin import LocalMIMSwinCase
+from documents import REPAIRED
 from formulas import deviation
 
 from mimbench.encoders.windows import visible_places
 from mimbench.weights.localmim_swin import LOCALMIM_SWIN_FORMAT
-
-FILES = ["localmim_swin_pixel", "localmim_swin_hog18_bias"]
-VARIANT = "NOT_OFFICIAL_variant_with_correct_coordinates"
 
 
 class RepairedCase(LocalMIMSwinCase):
@@ -22,14 +19,14 @@ class RepairedCase(LocalMIMSwinCase):
     quirks = False
 
 
-def document(stem: str) -> dict:
-    return json.loads((Path(__file__).parent / "data" / f"{stem}.json").read_text(encoding="utf-8"))
+@pytest.fixture
+def swin(repaired: str, documents_by_stem: dict[str, Any]) -> dict[str, Any]:
+    return documents_by_stem[repaired]
 
 
-@pytest.mark.parametrize("stem", FILES)
-def test_default_is_the_released_model_with_repaired_coordinates(stem: str):
-    case = RepairedCase(document(stem))
-    recorded, run = case.document[VARIANT]["float64"], case.run("float64")
+def test_default_is_the_released_model_with_repaired_coordinates(swin: dict[str, Any]):
+    case = RepairedCase(swin)
+    recorded, run = swin[REPAIRED]["float64"], case.run("float64")
     observed = case.observe(run) | {
         "loss": run.output.loss,
         "loss_terms": np.array([term.item() for term in run.output.terms.values()]),
@@ -42,10 +39,10 @@ def test_default_is_the_released_model_with_repaired_coordinates(stem: str):
         assert deviation(wanted, value) < 1e-10, name
 
 
-def test_quirks_use_the_coordinates_that_the_released_code_uses():
-    case = LocalMIMSwinCase(document(FILES[0]))
+def test_quirks_use_the_coordinates_that_the_released_code_uses(swin: dict[str, Any]):
+    case = LocalMIMSwinCase(swin)
     hidden = case.masker()(1, (7, 7)).hidden[0]
-    for check in case.document["coordinate_check"]:
+    for check in swin["coordinate_check"]:
         side = check["resolution"]
         places, index = visible_places(~hidden, (side, side), by_cell=check["stage"] > 0)
         assert len(index) == check["visible_tokens"]

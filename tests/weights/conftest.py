@@ -11,7 +11,7 @@ import pytest
 import torch
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-sys.path.insert(0, str(GOLDEN))  # formulas, documents, cases
+sys.path[:0] = [str(GOLDEN), str(Path(__file__).parent)]  # formulas, documents, cases; round_trips
 
 import documents  # noqa: E402
 from cases import rebuild  # noqa: E402

@@ -15,9 +15,18 @@ from torch import Tensor
 
 from mimbench.encoders import swin, vit
 from mimbench.maskers import RandomMasker
-from mimbench.methods import MAE, LocalMIM, Method
+from mimbench.methods import MAE, DeepMIM, LocalMIM, Method
 from mimbench.targets import HOGTarget, PixelTarget
-from mimbench.weights import MAE_FORMAT, WeightFile, import_weights, load_method, recognise, write_import
+from mimbench.weights import (
+    DEEPMIM_FORMAT,
+    LOCALMIM_VIT_FORMAT,
+    MAE_FORMAT,
+    WeightFile,
+    import_weights,
+    load_method,
+    recognise,
+    write_import,
+)
 from mimbench.weights.localmim_swin import LOCALMIM_SWIN_FORMAT, LOCALMIM_SWIN_QUIRKS_FORMAT
 from mimbench.weights.recognise import method_of
 
@@ -61,10 +70,14 @@ def test_fine_tuned_classifiers_give_the_same_logits(pool: str, name: str):
     torch.nn.init.normal_(source.head.weight)
     imported = import_weights(file(source.state_dict()), name, num_heads=4)
     again = classifier(pool).eval()
-    again.load_state_dict(imported.encoder(), strict=True)
+    whole = imported.classifier()
+    assert whole is not None
+    again.load_state_dict(whole, strict=True)
     images = torch.randn(2, 3, 32, 32)
     assert torch.equal(again(images), source(images))
-    assert ("fc_norm.weight" in imported.encoder()) == (pool == "avg")
+    again.reset_classifier(0)
+    again.load_state_dict(imported.encoder(), strict=True)
+    assert torch.equal(again(images), source.forward_head(source.forward_features(images), pre_logits=True))
 
 
 def test_an_error_lists_both_directions():
@@ -169,7 +182,7 @@ def test_an_imported_method_goes_on_from_where_it_was(tmp_path: Path):
     imported = import_weights(weights, "mae", **HEADS)
     write_import(imported, WeightFile(tmp_path / "w.pth", weights.state), tmp_path / "out")
     load_method(tmp_path / "out", other)
-    images, mask = torch.randn(2, 3, 32, 32), source.draw_mask(torch.randn(2, 3, 32, 32))
+    images, mask = torch.randn(2, 3, 32, 32), source.draw_mask(torch.arange(2), epoch=0)
     assert torch.equal(source(images, mask).loss, other(images, mask).loss)
     assert isinstance(imported.module, Method)
     with pytest.raises(ValueError, match=r"holds another method\. Missing"):
@@ -207,3 +220,31 @@ def test_an_exported_encoder_loads_into_timm_by_path(tmp_path: Path):
     save_file(trunk.state_dict(), tmp_path / "vit.safetensors")
     model = timm.create_model("vit_tiny_patch16_224", num_classes=0, checkpoint_path=str(tmp_path / "vit.safetensors"))
     assert all(torch.equal(tensor, trunk.state_dict()[name]) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", ["deepmim", "localmim-vit"])
+def test_depths_that_nothing_tells_are_asked_for(kind: str):
+    sizes: dict[str, Any] = {"dim": 16, "num_blocks": 1, "num_heads": 2}
+    if kind == "deepmim":  # the released code would read depth 10 twice, once without a norm
+        source, known = (
+            DeepMIM(vit(32, 8, 32, 10, 4), RandomMasker(), PixelTarget, (3, 5, 8, 10), **sizes),
+            DEEPMIM_FORMAT,
+        )
+    else:  # and here 2, 4, 4 and 6
+        source, known = (
+            LocalMIM(vit(32, 8, 32, 6, 4), RandomMasker(), HOGTarget, (1, 3, 4, 6), **sizes),
+            LOCALMIM_VIT_FORMAT,
+        )
+    weights = file(known.export(source))
+    with pytest.raises(ValueError, match=r"say them with --depths, or leave the decoders out with --encoder-only"):
+        import_weights(weights, kind, **HEADS)
+    imported = import_weights(weights, kind, depths=source.depths, **HEADS)
+    assert isinstance(imported.module, Method)
+    assert imported.module.depths == source.depths
+    state = imported.method()
+    assert state is not None
+    assert all(torch.equal(tensor, state[name]) for name, tensor in source.state_dict().items())
+    with pytest.raises(ValueError, match=r"Unexpected in the file: .*decoder|a width per depth"):
+        import_weights(weights, kind, depths=source.depths[2:], **HEADS)
+    alone = import_weights(weights, kind, encoder_only=True, **HEADS).encoder()
+    assert all(torch.equal(tensor, alone[name]) for name, tensor in source.encoder.trunk.state_dict().items())

@@ -8,22 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from cases.base import Case
+from round_trips import NAMES, as_words, round_trip
 
 from mimbench.cli.weights import main
 from mimbench.methods import Method
-from mimbench.weights import export_weights, load_method, read_file, read_state_dict, recognise
-from mimbench.weights.architecture import build
+from mimbench.weights import load_method, read_state_dict, recognise
+from mimbench.weights.building import build
 from mimbench.weights.formats import FORMATS
-
-NAMES = {"MAE": "mae", "DeepMIM": "deepmim", "LocalMIM ViT": "localmim-vit", "MIRL": "mirl"}
-NAMES |= {"MAE fine-tuning": "mae-finetune", "LocalMIM Swin with released quirks": "localmim-swin"}
-
-
-def as_words(case: Case) -> list[str]:
-    """What shapes do not tell of a small model."""
-    words = ["--decoder-heads", str(case.config["decoder_num_heads"])] if "decoder_num_heads" in case.config else []
-    heads = case.config["num_heads"]
-    return words if isinstance(heads, list) else [*words, "--num-heads", str(heads)]
 
 
 def test_names_and_shapes_tell_format_and_architecture(names: Case):
@@ -85,30 +76,3 @@ def test_the_encoder_alone_is_the_same_encoder(case: Case, save_released: Callab
 @pytest.mark.slow
 def test_full_size_files_go_in_and_out_bit_for_bit(names: Case, save_released: Callable[[Case], Path], tmp_path: Path):
     round_trip(names, save_released(names), tmp_path, [])
-
-
-def round_trip(case: Case, path: Path, tmp_path: Path, words: list[str]) -> None:
-    first, again = tmp_path / "first", tmp_path / "again"
-    name = NAMES[case.format.name]
-    assert main(["import", str(path), "--format", name, "--out", str(first), *words]) == 0
-    notes = json.loads((first / "weights.json").read_text())
-    assert notes["entries"].keys() == case.shapes.keys()
-    fates = {entry: fate["fate"] for entry, fate in notes["entries"].items()}
-    assert set(fates.values()) <= {"used", "created by us"}
-    tables = ("decoder_pos_embed", "pos_embed", "conv.weight", "relative_position_index")
-    assert all(any(table in entry for table in tables) for entry, fate in fates.items() if fate == "created by us")
-    (released,) = export_weights(first, "released", tmp_path / "released.safetensors")
-    given = read_file(path).state
-    out = read_state_dict(released)
-    assert out.keys() == given.keys()
-    used = [entry for entry, fate in fates.items() if fate == "used"]
-    assert all(torch.equal(out[entry], given[entry]) for entry in used)
-    assert all(torch.allclose(out[entry], given[entry].to(out[entry]), rtol=0, atol=1e-6) for entry in out)
-    assert main(["import", str(released), "--format", name, "--out", str(again), *words]) == 0
-    for file in ("encoder.safetensors", "method.safetensors"):
-        if name == "mae-finetune" and file == "method.safetensors":
-            assert not (first / file).exists()
-            continue
-        before, after = read_state_dict(first / file), read_state_dict(again / file)
-        assert before.keys() == after.keys()
-        assert all(torch.equal(tensor, after[entry]) for entry, tensor in before.items())

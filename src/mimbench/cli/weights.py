@@ -4,12 +4,8 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import yaml
-
-if TYPE_CHECKING:
-    from mimbench.weights import Recognised
 
 
 def main(argv: list[str]) -> int:
@@ -26,6 +22,7 @@ def main(argv: list[str]) -> int:
 
 def _inspect(arguments: argparse.Namespace) -> None:
     from mimbench.weights import read_file, recognise
+    from mimbench.weights.describing import described, format_text
     from mimbench.weights.recognise import method_of
     from mimbench.weights.store import heads_beside, locate
 
@@ -33,15 +30,15 @@ def _inspect(arguments: argparse.Namespace) -> None:
     file = read_file(path)
     found = recognise(file.state)
     method = _recorded_method(arguments.file) or method_of(file.state)
-    rows = {"file": str(path), "format": _format_text(found.format)}
+    rows = {"file": str(path), "format": format_text(found.format)}
     if method is not None:
         rows["method"] = method
-    rows |= _described(found, heads_beside(path))
+    rows |= described(found, heads_beside(path))
     rows["parameters"] = f"{sum(t.numel() for t in file.state.values() if t.is_floating_point()):,}"
     rows["entries"] = str(len(file.state))
     if file.beside:
         rows["beside them"] = ", ".join(file.beside)
-    print("\n".join(f"{name:<12}{text}" for name, text in rows.items()))
+    print("\n".join(f"{name:<14}{text}" for name, text in rows.items()))
 
 
 def _import(arguments: argparse.Namespace) -> None:
@@ -58,6 +55,7 @@ def _import(arguments: argparse.Namespace) -> None:
         arguments.decoder_heads,
         arguments.released_quirks,
         arguments.encoder_only,
+        arguments.depths,
     )
     out = arguments.out or Path(f"{arguments.file.stem or arguments.file.name}-imported")
     for written in write_import(imported, file, out):
@@ -83,20 +81,9 @@ def _export(arguments: argparse.Namespace) -> None:
     for path in written:
         print(path)
     if arguments.push:
-        print(_push(written, arguments.push))
+        from mimbench.cli.hub import push
 
-
-def _push(files: list[Path], repository: str) -> str:
-    """Uploads files to the Hugging Face hub; needs a token of its own."""
-    try:
-        from huggingface_hub import HfApi
-    except ImportError:
-        raise ValueError("--push needs huggingface-hub: pip install 'mimbench[hub]'.") from None
-    api = HfApi()
-    url = api.create_repo(repository, exist_ok=True)
-    for file in files:
-        api.upload_file(path_or_fileobj=file, path_in_repo=file.name, repo_id=repository)
-    return f"Pushed to {url}"
+        print(push(written, arguments.push))
 
 
 def _recorded_method(path: Path) -> str | None:
@@ -112,42 +99,6 @@ def _recorded_heads(directory: Path) -> int | None:
     return heads if isinstance(heads, int) else None
 
 
-def _format_text(name: str) -> str:
-    also = {"timm": " (an encoder alone; MAE's have the same names)", "mae-finetune": " (timm's have the same names)"}
-    return name + also.get(name, "")
-
-
-def _described(found: "Recognised", num_heads: int | None) -> dict[str, str]:
-    a = found.architecture
-    try:
-        told = a.num_heads is not None or num_heads is not None
-        heads = a.num_heads or a.completed(found.format, num_heads=num_heads, decoder_heads=1).num_heads
-        assert heads is not None
-        heads_text = _joined(heads) + ("" if told else " (not in the weights; the papers' for this width)")
-    except ValueError:
-        heads_text = "not in the weights; say them with --num-heads"
-    size = f"{a.image_size} px" if a.image_size else "not in the weights"
-    grid = f", {a.image_size // a.patch_size} x {a.image_size // a.patch_size} patches" if a.image_size else ""
-    rows = {
-        "encoder": f"{'ViT' if a.family == 'vit' else 'Swin'}, width {a.width}, {_joined(a.num_blocks)} blocks",
-        "heads": heads_text,
-        "image": f"{size}{grid} of {a.patch_size} px, {a.in_channels} channels",
-    }
-    if a.window:
-        rows["window"] = str(a.window)
-    if a.classifier:
-        rows["head"] = f"{a.num_classes} classes on the {'mean' if a.global_pool == 'avg' else 'class token'}"
-    if (b := a.branches) is not None:
-        plural = "s" if b.num_blocks > 1 else ""
-        rows["decoders"] = f"{len(b.depths)} at depths {_joined(b.depths)}, width {b.dim}, {b.num_blocks} block{plural}"
-        rows["target"] = f"HOG, {b.bins} bins{', biased' if b.bias else ''}" if b.bins else f"{b.target_dim} values"
-    return rows
-
-
-def _joined(numbers: tuple[int, ...]) -> str:
-    return ", ".join(map(str, numbers))
-
-
 def _refuse(message: str) -> int:
     print(f"mimbench weights: {message}", file=sys.stderr)
     return 2
@@ -157,6 +108,10 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is no positive whole number")
     return int(text)
+
+
+def _depths(text: str) -> tuple[int, ...]:
+    return tuple(_positive(part.strip()) for part in text.split(","))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -181,6 +136,7 @@ def _import_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image-size", metavar="PX", type=_positive, help="interpolate positions for another size")
     parser.add_argument("--num-heads", metavar="N", type=_positive, help="of a ViT (default: the papers' by width)")
     parser.add_argument("--decoder-heads", metavar="N", type=_positive, help="(default: one per 32 channels)")
+    parser.add_argument("--depths", metavar="N,N,...", type=_depths, help="of the decoders (default: as released)")
     parser.add_argument("--released-quirks", action="store_true", help="localmim-swin: compute what the release does")
     parser.add_argument("--encoder-only", action="store_true", help="leave the decoders out")
     parser.add_argument("--out", metavar="DIR", type=Path, help="where to write (default: NAME-imported)")

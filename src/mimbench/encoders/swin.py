@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mimbench.core import Grid, Mask, Tap, Tokens, initialize
-from mimbench.encoders.base import Encoder
+from mimbench.encoders.base import Encoder, blanked
 from mimbench.encoders.windows import Packing, Stage, plan_stage, visible_places
 
 
@@ -69,10 +69,18 @@ class SwinEncoder(Encoder):
         return cast("list[SwinTransformerStage]", list(self.trunk.layers))
 
     def forward(
-        self, images: Float[Tensor, "b c h w"], depths: Collection[int], mask: Mask | None = None
+        self,
+        images: Float[Tensor, "b c h w"],
+        depths: Collection[int],
+        mask: Mask | None = None,
+        blank: Float[Tensor, "1 1 d"] | None = None,
     ) -> dict[int, Tokens]:
-        plan = [None] * (self.depth + 1) if mask is None else self._plan(mask, images.device)
         x = self.trunk.patch_embed(images)
+        if mask is not None and blank is not None:
+            rows_and_columns = x.shape[1:3]
+            x = blanked(x.flatten(1, 2), mask, self.taps[0].grid, blank).unflatten(1, rows_and_columns)
+            mask = None
+        plan = [None] * (self.depth + 1) if mask is None else self._plan(mask, images.device)
         if plan[0] is not None:
             x = x.flatten(1, 2).index_select(1, plan[0].index)
         out = {0: self._tokens(x, 0, plan[0])} if 0 in depths else {}

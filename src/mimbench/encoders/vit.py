@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mimbench.core import Grid, Mask, Tap, Tokens, initialize, sincos_2d
-from mimbench.encoders.base import Encoder
+from mimbench.encoders.base import Encoder, blanked
 
 
 class ViTEncoder(Encoder):
@@ -43,9 +43,13 @@ class ViTEncoder(Encoder):
         self.taps = (tap,) * (len(trunk.blocks) + 1)
 
     def forward(
-        self, images: Float[Tensor, "b c h w"], depths: Collection[int], mask: Mask | None = None
+        self,
+        images: Float[Tensor, "b c h w"],
+        depths: Collection[int],
+        mask: Mask | None = None,
+        blank: Float[Tensor, "1 1 d"] | None = None,
     ) -> dict[int, Tokens]:
-        x = self._embed(images, mask)
+        x = self._embed(images, mask, blank)
         out = {0: x} if 0 in depths else {}
         sequence = x.sequence
         for depth, block in enumerate(self.trunk.blocks, start=1):
@@ -59,9 +63,12 @@ class ViTEncoder(Encoder):
                 out[depth] = x.with_sequence(self.trunk.norm(sequence) if depth == self.depth else sequence)
         return out
 
-    def _embed(self, images: Tensor, mask: Mask | None) -> Tokens:
+    def _embed(self, images: Tensor, mask: Mask | None, blank: Tensor | None) -> Tokens:
         trunk, tap = self.trunk, self.taps[0]
-        patches, prefix = _with_positions(trunk, trunk.patch_embed(images), tap.prefix)
+        patches = trunk.patch_embed(images)
+        if mask is not None and blank is not None:
+            patches, mask = blanked(patches, mask, tap.grid, blank), None
+        patches, prefix = _with_positions(trunk, patches, tap.prefix)
         index = _all(patches) if mask is None else mask.visible
         if mask is not None:
             patches = patches.gather(1, index[..., None].expand(-1, -1, tap.width))

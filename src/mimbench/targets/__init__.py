@@ -1,6 +1,7 @@
 """What decoders predict."""
 
 from mimbench.targets.base import Target, TargetAt, target_values
+from mimbench.targets.clip import OpenCLIPTeacher
 from mimbench.targets.hog import HOGTarget
 from mimbench.targets.hybrid import HybridTarget
 from mimbench.targets.pixel import PixelTarget
@@ -9,6 +10,7 @@ from mimbench.targets.teacher import Teacher, TeacherTarget, TimmTeacher
 __all__ = [
     "HOGTarget",
     "HybridTarget",
+    "OpenCLIPTeacher",
     "PixelTarget",
     "Target",
     "TargetAt",

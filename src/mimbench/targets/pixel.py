@@ -15,14 +15,18 @@ class PixelTarget(Target):
         normalize: Whether to subtract the cell's mean and divide by its deviation.
         eps: Added to the variance.
         channels: Colours of an image.
+        absolute: Whether a miss is measured by its absolute value (SimMIM) instead of its square.
     """
 
-    def __init__(self, cell: int, normalize: bool = True, eps: float = 1e-6, channels: int = 3):
+    def __init__(
+        self, cell: int, normalize: bool = True, eps: float = 1e-6, channels: int = 3, absolute: bool = False
+    ):
         super().__init__()
         self.cell = cell
         self.dim = channels * cell * cell
         self.normalize = normalize
         self.eps = eps
+        self.absolute = absolute
 
     def values(self, prepared: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n d"]:
         patches = patchify(prepared, self.cell)
@@ -30,6 +34,11 @@ class PixelTarget(Target):
             return patches
         mean, deviation = self._statistics(patches)
         return (patches - mean) / deviation
+
+    def error(self, prediction: Float[Tensor, "b n d"], value: Float[Tensor, "b n d"]) -> Float[Tensor, "b n"]:
+        if self.absolute:
+            return (prediction.to(value.dtype) - value).abs().mean(dim=-1)
+        return super().error(prediction, value)
 
     def paint(self, prediction: Float[Tensor, "b n d"], images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Turns predictions into an image, with every cell's own mean and deviation where they were taken out."""

@@ -7,21 +7,27 @@ from mimbench.weights.files import WeightFile, read_file, read_state_dict
 from mimbench.weights.format import Format
 from mimbench.weights.formats import FORMATS
 from mimbench.weights.importing import Imported, import_weights
-from mimbench.weights.localmim_swin import LOCALMIM_SWIN_FORMAT, LOCALMIM_SWIN_QUIRKS_FORMAT
+from mimbench.weights.localmim_swin import (
+    LOCALMIM_SWIN_FINETUNE_FORMAT,
+    LOCALMIM_SWIN_FORMAT,
+    LOCALMIM_SWIN_QUIRKS_FORMAT,
+)
 from mimbench.weights.localmim_vit import LOCALMIM_VIT_FORMAT
 from mimbench.weights.mae import MAE_FINETUNE_FORMAT, MAE_FORMAT
-from mimbench.weights.mirl import MIRL_FORMAT
+from mimbench.weights.mirl import MIRL_FINETUNE_FORMAT, MIRL_FORMAT
 from mimbench.weights.recognise import Recognised, recognise
-from mimbench.weights.store import load_method, write_import
+from mimbench.weights.store import load_classifier, load_encoder, load_method, write_import
 
 __all__ = [
     "DEEPMIM_FORMAT",
     "FORMATS",
+    "LOCALMIM_SWIN_FINETUNE_FORMAT",
     "LOCALMIM_SWIN_FORMAT",
     "LOCALMIM_SWIN_QUIRKS_FORMAT",
     "LOCALMIM_VIT_FORMAT",
     "MAE_FINETUNE_FORMAT",
     "MAE_FORMAT",
+    "MIRL_FINETUNE_FORMAT",
     "MIRL_FORMAT",
     "Architecture",
     "Branches",
@@ -31,6 +37,8 @@ __all__ = [
     "WeightFile",
     "export_weights",
     "import_weights",
+    "load_classifier",
+    "load_encoder",
     "load_method",
     "read_file",
     "read_state_dict",

@@ -6,12 +6,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mimbench.weights.architecture import Architecture, build, trunk_prefix
+from mimbench.weights.architecture import Architecture
+from mimbench.weights.building import build, trunk_prefix
 from mimbench.weights.files import read_state_dict
 from mimbench.weights.formats import format_named
 from mimbench.weights.huggingface import to_transformers
 from mimbench.weights.mae import MAE_FORMAT
-from mimbench.weights.store import ENCODER, METHOD, notes_of, stored_architecture, write_state_dict
+from mimbench.weights.store import CLASSIFIER, ENCODER, METHOD, notes_of, stored_architecture, write_state_dict
 
 EXPORTS = ("timm", "transformers-vit", "transformers-vitmae", "released")
 # Our ViTs, as the papers', have this eps; Hugging Face's default is 1e-12.
@@ -52,7 +53,7 @@ def export_weights(
         raise ValueError("Only transformers-vitmae takes a decoder along.")
     encoder = read_state_dict(directory / ENCODER)
     if name == "timm":
-        return _file(encoder, out)
+        return _file(read_state_dict(directory / CLASSIFIER) if (directory / CLASSIFIER).is_file() else encoder, out)
     if name == "released":
         return _file(_released(directory), out)
     architecture = stored_architecture(directory, encoder, num_heads)
@@ -98,8 +99,9 @@ def _released(directory: Path) -> dict[str, Tensor]:
     else:
         quirks = False  # an encoder alone is stored as timm computes it
         module = build(Architecture.from_dict(notes["architecture"]))
-        encoder, prefix = read_state_dict(directory / ENCODER), trunk_prefix(module)
-        module.load_state_dict({prefix + entry: tensor for entry, tensor in encoder.items()})
+        whole, prefix = directory / CLASSIFIER, trunk_prefix(module)
+        state = read_state_dict(whole if whole.is_file() else directory / ENCODER)
+        module.load_state_dict({prefix + entry: tensor for entry, tensor in state.items()})
     state = format_named(name, quirks).export(module)
     if name != "transformers-vitmae":
         return state
@@ -116,8 +118,9 @@ def _pretraining(directory: Path, architecture: Architecture) -> dict[str, Tenso
 def _check_plain(architecture: Architecture, encoder: dict[str, Tensor]) -> None:
     if architecture.family != "vit" or architecture.num_registers or "cls_token" not in encoder:
         raise ValueError("Hugging Face's ViT is a plain one with a class token; export this encoder as timm.")
-    if architecture.classifier:
-        raise ValueError("Hugging Face's ViT has no place for this classifier's head; export it as timm.")
+    if architecture.timm:
+        names = ", ".join(architecture.timm)
+        raise ValueError(f"Hugging Face's ViT has no place for {names} of this one; export it as timm.")
 
 
 def _pooler(encoder: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -5,6 +5,9 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+# timm computes them from the sizes; older files hold them.
+COMPUTED = (".relative_position_index", ".attn_mask")
+
 
 class Format:
     """Names and layout of the weights of one released code.

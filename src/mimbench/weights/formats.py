@@ -1,14 +1,15 @@
 """All formats by the name a user gives."""
 
 from mimbench.weights.deepmim import DEEPMIM_FORMAT
-from mimbench.weights.format import Format
-from mimbench.weights.localmim_swin import LOCALMIM_SWIN_FORMAT, LOCALMIM_SWIN_QUIRKS_FORMAT
+from mimbench.weights.format import COMPUTED, Format
+from mimbench.weights.localmim_swin import (
+    LOCALMIM_SWIN_FINETUNE_FORMAT,
+    LOCALMIM_SWIN_FORMAT,
+    LOCALMIM_SWIN_QUIRKS_FORMAT,
+)
 from mimbench.weights.localmim_vit import LOCALMIM_VIT_FORMAT
 from mimbench.weights.mae import MAE_FINETUNE_FORMAT, MAE_FORMAT
-from mimbench.weights.mirl import MIRL_FORMAT
-
-# timm computes them from the sizes; its older files held them.
-COMPUTED = (".relative_position_index", ".attn_mask")
+from mimbench.weights.mirl import MIRL_FINETUNE_FORMAT, MIRL_FORMAT
 
 
 class _Timm(Format):
@@ -27,7 +28,9 @@ FORMATS: dict[str, Format] = {
     "deepmim": DEEPMIM_FORMAT,
     "localmim-vit": LOCALMIM_VIT_FORMAT,
     "localmim-swin": LOCALMIM_SWIN_FORMAT,
+    "localmim-swin-finetune": LOCALMIM_SWIN_FINETUNE_FORMAT,
     "mirl": MIRL_FORMAT,
+    "mirl-finetune": MIRL_FINETUNE_FORMAT,
     "timm": TIMM_FORMAT,
     # After `from_transformers`, which gives MAE's names.
     "transformers-vitmae": MAE_FORMAT,

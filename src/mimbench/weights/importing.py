@@ -9,16 +9,21 @@ import torch
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
-from mimbench.weights.architecture import Architecture, build, trunk_prefix
+from mimbench.weights.architecture import Architecture
+from mimbench.weights.building import build, trunk_prefix
 from mimbench.weights.files import WeightFile
-from mimbench.weights.format import Format
-from mimbench.weights.formats import COMPUTED, format_named
+from mimbench.weights.format import COMPUTED, Format
+from mimbench.weights.formats import format_named
 from mimbench.weights.huggingface import from_transformers, left_out, released_name
 from mimbench.weights.localmim_swin import swap_neighbours
 from mimbench.weights.recognise import architecture_of, format_of
 
 # What an encoder or a classifier alone is called depends on who wrote it; the names are the same.
-_SAME_NAMES = {("mae", "timm"), ("timm", "mae-finetune")}
+_SAME_NAMES = {("mae", "timm"), ("deepmim", "timm"), ("timm", "mae-finetune")}
+# These codes fine-tune MAE's classifier.
+_SAME_CLASSIFIER = {("deepmim", "mae-finetune"), ("localmim-vit", "mae-finetune")}
+# A classifier's layers that are no part of an encoder.
+_HEAD = "head."
 
 # Entries of the five released pre-training models that are no part of their encoders.
 _DECODERS = re.compile(r"decoder|mask_token|hog_enc\.|norm_low\.|norm\d|(encoder\.)?norm\.[0-2]\.")
@@ -46,9 +51,9 @@ class Imported:
     resized: tuple[int, int] | None = None
 
     def encoder(self) -> dict[str, Tensor]:
-        """The timm model's state dict, as timm computes with it."""
+        """The timm model's state dict without a classifier's head, as timm computes with it."""
         prefix = trunk_prefix(self.module)
-        state = self.module.state_dict()
+        state = {name: tensor for name, tensor in self.module.state_dict().items() if not name.startswith(_HEAD)}
         trunk = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
         if not self.released_quirks:
             return trunk
@@ -57,6 +62,10 @@ class Imported:
     def method(self) -> dict[str, Tensor] | None:
         """The whole method's state dict; None without decoders."""
         return None if self.architecture.branches is None else self.module.state_dict()
+
+    def classifier(self) -> dict[str, Tensor] | None:
+        """The whole classifier's state dict in timm's names; None without a head."""
+        return self.module.state_dict() if self.architecture.num_classes else None
 
 
 def import_weights(
@@ -67,6 +76,7 @@ def import_weights(
     decoder_heads: int | None = None,
     released_quirks: bool = False,
     encoder_only: bool = False,
+    depths: tuple[int, ...] | None = None,
 ) -> Imported:
     """Reads the weights of a file, every entry of it, into a model of ours.
 
@@ -78,6 +88,7 @@ def import_weights(
         decoder_heads: Attention heads of the decoders; by default one per 32 channels.
         released_quirks: Whether to keep a Swin as LocalMIM's released pre-training computes it.
         encoder_only: Whether to leave the decoders out.
+        depths: The encoder's depths that the decoders read; by default those of the released code.
 
     Raises:
         ValueError: Entries are missing, unexpected or of another size, or the format is another one.
@@ -86,13 +97,11 @@ def import_weights(
     known = format_named(name, released_quirks)
     released, fates = _prepared(file.state, name)
     architecture = architecture_of(file.state, name)
-    if architecture.classifier and name not in ("mae-finetune", "timm"):
-        raise ValueError(f"{file.path.name} has a classifier's head; import it with --format mae-finetune.")
     if encoder_only:
         architecture = replace(architecture, branches=None)
         released = {entry: tensor for entry, tensor in released.items() if not _DECODERS.match(entry)}
         fates |= {entry: dict(_NOT_ASKED) for entry in file.state if _DECODERS.match(released_name(entry))}
-    architecture = architecture.completed(name, image_size, num_heads, decoder_heads)
+    architecture = architecture.completed(name, image_size, num_heads, decoder_heads, depths)
     module = build(architecture, released_quirks)
     loaded = known.convert(released, module)
     module.load_state_dict(module.state_dict() | loaded)
@@ -107,6 +116,8 @@ def _checked_format(file: WeightFile, name: str | None) -> str:
         raise ValueError(f"{file.path.name} is a checkpoint of ours already; export its run instead.")
     if name is not None:
         format_named(name)
+        if found == f"{name}-finetune" or (name, found) in _SAME_CLASSIFIER:
+            return found
         if name != found and (name, found) not in _SAME_NAMES:
             raise ValueError(f"{file.path.name} has the names of {found}, not of {name}; use --format {found}.")
     return name or found

@@ -1,9 +1,11 @@
 """The weights of LocalMIM's released Swin code."""
 
-import torch
-from torch import Tensor
+from collections.abc import Mapping
 
-from mimbench.weights.format import Format
+import torch
+from torch import Tensor, nn
+
+from mimbench.weights.format import COMPUTED, Format, entries
 
 
 class LocalMIMSwinFormat(Format):
@@ -41,6 +43,23 @@ class LocalMIMSwinFormat(Format):
         return swap_neighbours(tensor) if self.swap and ".downsample." in name else tensor
 
 
+class SwinFinetuneFormat(Format):
+    """A Swin under the names of its authors, which LocalMIM fine-tunes; merging is timm's, column first.
+
+    What the sizes tell, window indices and attention masks, is in some files and not in others.
+    """
+
+    def __init__(self, name: str):
+        ours, theirs = ("encoder.trunk.", ""), ("", "")
+        stages = {f"{a}layers.{i + 1}.downsample.": f"layers.{i}.downsample." for a in ours for i in range(8)}
+        super().__init__(name, dict(zip(ours, theirs, strict=True)) | stages | {"head.fc.": "head."})
+
+    def convert(self, released: Mapping[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
+        own = entries(module)
+        computed = {theirs: own[name] for name, theirs in self.names(module).items() if theirs.endswith(COMPUTED)}
+        return super().convert(computed | dict(released), module)
+
+
 def swap_neighbours(tensor: Tensor) -> Tensor:
     """Exchanges the second and third of the four channel blocks of a merging, norm or reduction; its own inverse."""
     blocks = tensor.chunk(4, dim=-1)
@@ -67,3 +86,6 @@ LOCALMIM_SWIN_FORMAT = LocalMIMSwinFormat("LocalMIM Swin", swap=True)
 
 LOCALMIM_SWIN_QUIRKS_FORMAT = LocalMIMSwinFormat("LocalMIM Swin with released quirks", swap=False)
 """The same checkpoint for an encoder with `released_quirks`."""
+
+LOCALMIM_SWIN_FINETUNE_FORMAT = SwinFinetuneFormat("LocalMIM Swin fine-tuning")
+"""A fine-tuned Swin, with or without its head."""

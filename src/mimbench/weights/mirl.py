@@ -43,3 +43,6 @@ MIRL_FORMAT = _Paddle(
     | {n: t for k in range(6) for n, t in _segment(k).items()},
 )
 """Encoder and six decoders of a pre-training checkpoint, in Paddle's layout."""
+
+MIRL_FINETUNE_FORMAT = _Paddle("MIRL fine-tuning", {"": ""})
+"""A fine-tuned classifier in Paddle's layout; the names are MAE's."""

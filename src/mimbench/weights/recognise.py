@@ -10,6 +10,7 @@ from torch import Tensor
 from mimbench.methods.deepmim import deepmim_depths
 from mimbench.weights.architecture import Architecture, Branches
 from mimbench.weights.huggingface import from_transformers
+from mimbench.weights.trunks import count, square, trunk
 
 # Entries that only the file of this format has; the first that fits counts.
 _MARKS: tuple[tuple[str, str], ...] = (
@@ -34,7 +35,8 @@ class Recognised:
 def recognise(state: Mapping[str, Tensor]) -> Recognised:
     """Format and architecture of a state dict.
 
-    An encoder alone has the same names at MAE and at timm and counts as timm's; a classifier as MAE's fine-tuning.
+    An encoder alone has the same names at MAE and at timm and counts as timm's; a classifier as MAE's fine-tuning. The
+    depths of decoders are those of the released code, or empty where it has none.
 
     Raises:
         ValueError: It is none of the known formats, or a part that tells its sizes is missing.
@@ -55,9 +57,12 @@ def format_of(state: Mapping[str, Tensor]) -> str:
     if "patch_embed.proj.weight" not in state:
         first = ", ".join(list(state)[:3])
         raise ValueError(f"These are weights of no known format; they begin with {first}.")
+    if "layers.0.downsample.reduction.weight" in state:
+        return "localmim-swin-finetune"  # timm has every merging in the stage behind it
+    head = not {"head.weight", "fc_norm.weight"}.isdisjoint(state)
     if (qkv := state.get("blocks.0.attn.qkv.weight")) is not None and qkv.shape[0] < qkv.shape[1]:
-        return "mirl"  # Paddle's layout, [in, out]
-    return "mae-finetune" if {"head.weight", "fc_norm.weight"} & state.keys() else "timm"
+        return "mirl-finetune" if head else "mirl"  # Paddle's layout, [in, out]
+    return "mae-finetune" if head else "timm"
 
 
 def architecture_of(state: Mapping[str, Tensor], name: str) -> Architecture:
@@ -74,63 +79,12 @@ def architecture_of(state: Mapping[str, Tensor], name: str) -> Architecture:
 
 def method_of(state: Mapping[str, Tensor]) -> str | None:
     """The method of a checkpoint of ours; None for an encoder alone."""
-    decoders = _count(state, "decoders.")
+    decoders = count(state, "decoders.")
     if any(entry.startswith("stem.") for entry in state):
         return "mirl"
     if any(re.match(r"decoders\.\d+\.head\.layers\.", entry) for entry in state):
         return "localmim"
     return None if not decoders else "mae" if decoders == 1 else "deepmim"
-
-
-def _count(state: Mapping[str, Tensor], prefix: str) -> int:
-    """Length of the list of modules whose entries start with `prefix`."""
-    return len({entry.removeprefix(prefix).split(".")[0] for entry in state if entry.startswith(prefix)})
-
-
-def _side(tokens: int) -> tuple[int, int]:
-    """Side of the largest square grid of at most `tokens` patches, and how many tokens remain."""
-    side = int(tokens**0.5)
-    return side, tokens - side * side
-
-
-def _trunk(state: Mapping[str, Tensor]) -> Architecture:
-    if any(entry.startswith("layers.") for entry in state):
-        return _swin(state)
-    width, channels, patch, _ = state["patch_embed.proj.weight"].shape
-    registers = state["reg_token"].shape[1] if "reg_token" in state else 0
-    prefix = registers + ("cls_token" in state)
-    side, rest = _side(state["pos_embed"].shape[1] - prefix)
-    if rest:
-        raise ValueError(f"{state['pos_embed'].shape[1]} positions are no square grid and {prefix} tokens before it.")
-    return Architecture(
-        "vit",
-        width,
-        (_count(state, "blocks."),),
-        patch,
-        side * patch,
-        state["blocks.0.mlp.fc1.bias"].shape[0] / width,
-        in_channels=channels,
-        num_registers=registers,
-        num_classes=state["head.bias"].shape[0] if "head.bias" in state else 0,
-        global_pool="avg" if "fc_norm.weight" in state else "token",
-    )
-
-
-def _swin(state: Mapping[str, Tensor]) -> Architecture:
-    width, channels, patch, _ = state["patch_embed.proj.weight"].shape
-    stages = range(_count(state, "layers."))
-    tables = [state[f"layers.{i}.blocks.0.attn.relative_position_bias_table"].shape for i in stages]
-    return Architecture(
-        "swin",
-        width,
-        tuple(_count(state, f"layers.{i}.blocks.") for i in stages),
-        patch,
-        None,
-        state["layers.0.blocks.0.mlp.fc1.bias"].shape[0] / width,
-        tuple(int(heads) for _, heads in tables),
-        channels,
-        window=(round(tables[0][0] ** 0.5) + 1) // 2,
-    )
 
 
 def _of_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -142,59 +96,68 @@ def _decoders(state: Mapping[str, Tensor], method: str, stem: str, norm: str, ou
     dim = state[norm].shape[0]
     ratio = state[f"{stem}0.mlp.fc1.bias"].shape[0] / dim
     return Branches(
-        method, dim=dim, num_blocks=_count(state, stem), mlp_ratio=ratio, target_dim=state[out].shape[0], **more
+        method, dim=dim, num_blocks=count(state, stem), mlp_ratio=ratio, target_dim=state[out].shape[0], **more
     )
 
 
 def _mae(state: Mapping[str, Tensor]) -> Architecture:
-    trunk = _trunk(state)
+    found = trunk(state)
     if "mask_token" not in state:
-        return trunk
+        return found
     names = ("decoder_blocks.", "decoder_norm.bias", "decoder_pred.bias")
-    return replace(trunk, branches=_decoders(state, "mae", *names, depths=trunk.num_blocks))
+    return replace(found, branches=_decoders(state, "mae", *names, depths=found.num_blocks))
 
 
 def _deepmim(state: Mapping[str, Tensor]) -> Architecture:
-    trunk = _trunk(state)
-    (depth,) = trunk.num_blocks
-    # The released model reads 6, 8, 10 and the last whatever the depth.
-    depths = (6, 8, 10, depth) if depth > 10 else deepmim_depths(depth)
+    found = trunk(state)
+    if "mask_token1" not in state:
+        return found
+    (depth,) = found.num_blocks
+    # The released model reads 6, 8, 10 and the last whatever the depth: 10 twice where it is the last, and with fewer
+    # blocks it fails.
+    depths = (6, 8, 10, depth) if depth > 10 else () if depth == 10 else deepmim_depths(depth)
+    if len(depths) != sum(re.fullmatch(r"mask_token\d+", entry) is not None for entry in state):
+        depths = ()
     names = ("decoder_blocks1.", "decoder_norm1.bias", "decoder_pred1.bias")
-    return replace(trunk, branches=_decoders(state, "deepmim", *names, depths=depths))
+    return replace(found, branches=_decoders(state, "deepmim", *names, depths=depths))
 
 
 def _mirl(state: Mapping[str, Tensor]) -> Architecture:
-    trunk = _trunk(state)
+    found = trunk(state)
     segments = sum(re.fullmatch(r"mask_token\d+", entry) is not None for entry in state)
     if not segments:
-        return trunk
-    (depth,) = trunk.num_blocks
+        return found
+    (depth,) = found.num_blocks
     # Equal segments, as in all recipes; shapes do not tell where they end.
-    depths = tuple(depth * k // segments for k in range(1, segments + 1))
+    depths = tuple(depth * k // segments for k in range(1, segments + 1)) if depth >= segments else ()
     names = ("decoder_blocks0.", "decoder_norm0.bias", "decoder_pred0.bias")
     unit = "decoder_pred0.weight_g" in state
-    return replace(trunk, branches=_decoders(state, "mirl", *names, depths=depths, unit_head=unit))
+    return replace(found, branches=_decoders(state, "mirl", *names, depths=depths, unit_head=unit))
 
 
 def _localmim_vit(state: Mapping[str, Tensor]) -> Architecture:
-    trunk = _trunk(state)
-    (depth,) = trunk.num_blocks
+    found = trunk(state)
+    if "decoder.0.mask_token" not in state:
+        return found
+    (depth,) = found.num_blocks
+    # Below 7 blocks some of the released model's taps coincide or change places.
+    depths = (2, 4, depth - 2, depth) if depth >= 7 else ()
     names = ("decoder.0.blocks.", "decoder.0.norm.bias", "decoder.2.pred.0.bias")
-    more = {"depths": (2, 4, depth - 2, depth)} | _hog(state, state["decoder.2.pred.0.bias"], trunk.in_channels)
-    return replace(trunk, branches=_decoders(state, "localmim", *names, **more))
+    more = {"depths": depths} | _hog(state, state["decoder.2.pred.0.bias"], found.in_channels)
+    return replace(found, branches=_decoders(state, "localmim", *names, **more))
 
 
 def _localmim_swin(state: Mapping[str, Tensor]) -> Architecture:
-    trunk = _swin(_of_prefix(state, "encoder."))
+    found = trunk(_of_prefix(state, "encoder."))
     if "decoder.0.mask_token" not in state:
-        return trunk
-    side, rest = _side(state["decoder.0.pos_embed"].shape[1])
+        return found
+    side, rest = square(state["decoder.0.pos_embed"].shape[1])
     if rest:
         raise ValueError("The first decoder's positions are no square grid.")
     names = ("decoder.3.blocks.", "decoder.3.norm.bias", "decoder.3.pred.bias")
-    more = {"depths": (1, 2, 3, 4)} | _hog(state, state["decoder.3.pred.bias"], trunk.in_channels)
+    more = {"depths": (1, 2, 3, 4)} | _hog(state, state["decoder.3.pred.bias"], found.in_channels)
     branches = _decoders(state, "localmim", *names, **more)
-    return replace(trunk, image_size=2 * side * trunk.patch_size, branches=branches)
+    return replace(found, image_size=2 * side * found.patch_size, branches=branches)
 
 
 def _hog(state: Mapping[str, Tensor], head: Tensor, channels: int) -> dict[str, Any]:
@@ -203,7 +166,7 @@ def _hog(state: Mapping[str, Tensor], head: Tensor, channels: int) -> dict[str, 
 
 
 def _ours(state: Mapping[str, Tensor]) -> Architecture:
-    return _trunk(_of_prefix(state, "encoder.trunk."))
+    return trunk(_of_prefix(state, "encoder.trunk."))
 
 
 def _transformers(state: Mapping[str, Tensor]) -> Architecture:
@@ -212,12 +175,14 @@ def _transformers(state: Mapping[str, Tensor]) -> Architecture:
 
 _ARCHITECTURES = {
     "mae": _mae,
-    "mae-finetune": _trunk,
+    "mae-finetune": trunk,
     "deepmim": _deepmim,
     "localmim-vit": _localmim_vit,
     "localmim-swin": _localmim_swin,
+    "localmim-swin-finetune": trunk,
     "mirl": _mirl,
-    "timm": _trunk,
+    "mirl-finetune": trunk,
+    "timm": trunk,
     "transformers-vitmae": _transformers,
     "mimbench": _ours,
 }

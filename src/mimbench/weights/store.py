@@ -6,16 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from mimbench.encoders import Encoder
 from mimbench.weights.architecture import Architecture
+from mimbench.weights.building import build
 from mimbench.weights.files import WeightFile, read_state_dict
 from mimbench.weights.importing import Imported
 from mimbench.weights.recognise import architecture_of, format_of
 
 ENCODER, METHOD, NOTES = "encoder.safetensors", "method.safetensors", "weights.json"
+CLASSIFIER = "classifier.safetensors"
 # What to read of a directory, the fullest first.
-_FILES = (METHOD, "model.safetensors", "checkpoints/last.ckpt", ENCODER)
+_FILES = (METHOD, CLASSIFIER, "model.safetensors", "checkpoints/last.ckpt", ENCODER)
 
 
 def locate(path: Path) -> Path:
@@ -38,7 +42,7 @@ def write_state_dict(state: dict[str, Tensor], path: Path, metadata: dict[str, s
 
 
 def write_import(imported: Imported, file: WeightFile, directory: Path) -> list[Path]:
-    """Writes encoder, method and notes; the notes come last.
+    """Writes encoder, method or classifier, and notes; the notes come last.
 
     Raises:
         ValueError: The directory has files already.
@@ -47,10 +51,11 @@ def write_import(imported: Imported, file: WeightFile, directory: Path) -> list[
         raise ValueError(f"{directory} exists already; choose another --out.")
     directory.mkdir(parents=True, exist_ok=True)
     write_state_dict(imported.encoder(), directory / ENCODER)
-    if (method := imported.method()) is not None:
-        write_state_dict(method, directory / METHOD)
+    for name, state in ((METHOD, imported.method()), (CLASSIFIER, imported.classifier())):
+        if state is not None:
+            write_state_dict(state, directory / name)
     (directory / NOTES).write_text(json.dumps(_notes(imported, file), indent=1) + "\n", encoding="utf-8")
-    return [directory / name for name in (ENCODER, METHOD, NOTES) if (directory / name).is_file()]
+    return [directory / name for name in (ENCODER, METHOD, CLASSIFIER, NOTES) if (directory / name).is_file()]
 
 
 def load_method(directory: Path, method: nn.Module) -> None:
@@ -72,6 +77,46 @@ def load_method(directory: Path, method: nn.Module) -> None:
             f"Of another size: {wrong[:5]}."
         )
     method.load_state_dict(own | state)
+
+
+def load_classifier(directory: Path) -> nn.Module:
+    """The fine-tuned classifier of an imported directory: timm's VisionTransformer or SwinTransformer.
+
+    Raises:
+        ValueError: The directory has none.
+    """
+    notes = notes_of(directory)
+    if notes is None or not (directory / CLASSIFIER).is_file():
+        raise ValueError(f"{directory} holds no classifier; import a fine-tuned file with `mimbench weights import`.")
+    classifier = build(Architecture.from_dict(notes["architecture"]))
+    classifier.load_state_dict(read_state_dict(directory / CLASSIFIER))
+    return classifier
+
+
+def load_encoder(directory: Path, encoder: Encoder, adapt: bool = False) -> None:
+    """Loads the encoder of a run or an imported directory, strictly.
+
+    Args:
+        adapt: Whether an encoder fine-tuned on the mean of its patches may be loaded. Its last norm stands behind that
+            mean (timm's `fc_norm`), so the encoder then delivers its last tokens without a norm.
+
+    Raises:
+        ValueError: The directory has no encoder, or another one.
+    """
+    if not (directory / ENCODER).is_file():
+        raise ValueError(f"{directory} holds no {ENCODER}; give a run, or what `mimbench weights import` wrote.")
+    state, trunk = read_state_dict(directory / ENCODER), encoder.trunk
+    if "fc_norm.weight" in state and isinstance(trunk, VisionTransformer) and isinstance(trunk.fc_norm, nn.Identity):
+        if not adapt:
+            raise ValueError(
+                f"{directory} was fine-tuned on the mean of its patches and has no norm for single tokens; "
+                "pre-train from a pre-training checkpoint instead."
+            )
+        trunk.norm, trunk.fc_norm, trunk.global_pool = nn.Identity(), trunk.norm, "avg"
+    try:
+        trunk.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"{directory} belongs to another encoder: {error}") from error
 
 
 def notes_of(directory: Path) -> dict[str, Any] | None:

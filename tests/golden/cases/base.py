@@ -24,7 +24,7 @@ class StoredNoise(Masker):
         super().__init__(ratio)
         self.noise = noise
 
-    def order(self, batch: int, grid: Grid, device: torch.device, generator: torch.Generator | None) -> Tensor:
+    def order(self, keys: Tensor, grid: Grid) -> Tensor:
         return self.noise.argsort(dim=1).argsort(dim=1)
 
 
@@ -38,6 +38,11 @@ class Run:
     output: Output
 
 
+# Of an encoder that `Case.vit` builds.
+VIT = frozenset({"img_size", "patch_size", "in_chans", "embed_dim", "depth", "num_heads", "mlp_ratio"})
+NORM = ("partial(nn.LayerNorm, eps=1e-6)", "partial(nn.LayerNorm, epsilon=1e-6)")
+
+
 class Case(ABC):
     """Rebuilds a released class from the constructor arguments or from the entries that a golden file lists.
 
@@ -45,11 +50,16 @@ class Case(ABC):
         source: Repository and file of the released code.
         format: How its weights translate.
         linear_in_out: Whether linear weights are listed as [in, out].
+        reads: Constructor arguments that `build` reads; None: all.
+        assumes: Arguments that it does not, with all values under which the released model is the one it builds; None:
+            whatever the value, since the released model ignores it.
     """
 
     source: ClassVar[tuple[str, str]]
     format: ClassVar[Format]
     linear_in_out: ClassVar[bool] = False
+    reads: ClassVar[frozenset[str] | None] = None
+    assumes: ClassVar[dict[str, tuple[Any, ...] | None]] = {}
 
     def __init__(self, document: dict[str, Any]):
         self.document = document
@@ -57,7 +67,20 @@ class Case(ABC):
         self.shapes = {name: tuple(shape) for name, shape, *_ in listed}
         self.kinds = {name: kind for name, _, kind, *_ in listed}
         self.config: dict[str, Any] = dict(document["config"] if "config" in document else self.infer())
+        self._check_options()
         self.config["mlp_ratio"] = float(self.config["mlp_ratio"])
+
+    def _check_options(self) -> None:
+        """Refuses what would be another model than the one built here, instead of comparing with a wrong one."""
+        if self.reads is None:
+            return
+        if missing := self.reads - self.config.keys():
+            raise ValueError(f"The config of a {type(self).__name__} lacks {sorted(missing)}.")
+        for name, value in self.config.items():
+            allowed = self.assumes.get(name, ())
+            if name not in self.reads and allowed is not None and value not in allowed:
+                wanted = f"one of {list(allowed)}" if allowed else "no such option"
+                raise ValueError(f"{type(self).__name__} cannot rebuild {name}={value!r}; it knows {wanted}.")
 
     @abstractmethod
     def infer(self) -> dict[str, Any]:
@@ -134,7 +157,8 @@ class Case(ABC):
     def vit(self) -> ViTEncoder:
         """The encoder that the four released ViT classes share."""
         c = self.config
-        return vit(c["img_size"], c["patch_size"], c["embed_dim"], c["depth"], c["num_heads"], c["mlp_ratio"])
+        sizes = (c["img_size"], c["patch_size"], c["embed_dim"], c["depth"], c["num_heads"], c["mlp_ratio"])
+        return vit(*sizes, in_channels=c["in_chans"])
 
     def vit_sizes(self) -> dict[str, Any]:
         """Sizes of a ViT encoder, from the shapes."""

@@ -1,14 +1,14 @@
 """DeepMIM's released pre-training model."""
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import formulas
 import numpy as np
 import torch
 from torch import Tensor
 
-from cases.base import Case, Run, count
+from cases.base import NORM, VIT, Case, Run, count
 from mimbench.methods import DeepMIM
 from mimbench.targets import Teacher, TeacherTarget
 from mimbench.weights import DEEPMIM_FORMAT
@@ -32,6 +32,8 @@ class DeepMIMCase(Case):
 
     source = ("OliverRensu/DeepMIM", "models_mae.py")
     format = DEEPMIM_FORMAT
+    reads = VIT | {"decoder_embed_dim", "decoder_depth", "decoder_num_heads"}
+    assumes: ClassVar = {"norm_layer": NORM, "norm_pix_loss": None}
 
     def infer(self) -> dict[str, Any]:
         dim = self.shapes["mask_token1"][2]
@@ -45,6 +47,11 @@ class DeepMIMCase(Case):
 
     def build(self) -> DeepMIM:
         c, side = self.config, self.config["img_size"] // self.config["patch_size"]
+        if c["depth"] <= 10:
+            raise ValueError(
+                f"Of {c['depth']} blocks the released model reads the last one twice, once without a norm, or fails; "
+                "no method here computes that."
+            )
         features = torch.from_numpy(self.teacher_output())[:, 1:].unflatten(1, (side, side))
         return DeepMIM(
             self.vit(),

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cases.base import Case, Run
+from cases.base import NORM, Case, Run
 from mimbench.core import Grid, Mask, Tokens
 from mimbench.encoders import SwinEncoder, swin
 from mimbench.maskers import Masker
@@ -27,8 +27,8 @@ class StoredPermutation(Masker):
     def num_visible(self, grid: Grid) -> int:
         return sum(place > int(self.ratio * grid[0] * grid[1]) for place in self.permutation)
 
-    def order(self, batch: int, grid: Grid, device: torch.device, generator: torch.Generator | None) -> Tensor:
-        return len(self.permutation) - 1 - torch.tensor([self.permutation], device=device)
+    def order(self, keys: Tensor, grid: Grid) -> Tensor:
+        return len(self.permutation) - 1 - torch.tensor([self.permutation], device=keys.device)
 
 
 class LocalMIMSwinCase(Case):
@@ -37,6 +37,21 @@ class LocalMIMSwinCase(Case):
     source = ("Haoqing-Wang/LocalMIM", "Swin/models_mim.py")
     format = LOCALMIM_SWIN_QUIRKS_FORMAT
     quirks = True
+    reads = frozenset(
+        {"img_size", "patch_size", "in_chans", "embed_dim", "depths", "num_heads", "window_size", "mlp_ratio"}
+        | {"decoder_embed_dim", "decoder_depth", "decoder_num_heads", "target", "hog_nbins", "hog_bias"}
+        | {"norm_pix_loss"}
+    )
+    assumes: ClassVar = {
+        "norm_layer": NORM,
+        "qkv_bias": (True,),
+        "qk_scale": (None,),
+        "drop_rate": (0.0,),
+        "drop_path_rate": (0.0,),
+        "ape": (False,),
+        "patch_norm": (True,),
+        "use_checkpoint": None,
+    }
 
     def infer(self) -> dict[str, Any]:
         width, channels, patch, _ = self.shapes["encoder.patch_embed.proj.weight"]
@@ -79,6 +94,8 @@ class LocalMIMSwinCase(Case):
 
     def build(self) -> LocalMIM:
         c = self.config
+        if c["target"] not in ("HOG", "Pixel"):
+            raise ValueError(f"LocalMIM's Swin has the targets HOG and Pixel, not {c['target']!r}.")
         if c["target"] == "HOG":
             target = partial(HOGTarget, bins=c["hog_nbins"], bias=c["hog_bias"], channels=c["in_chans"])
         else:

@@ -1,11 +1,11 @@
 """LocalMIM's released pre-training model on a ViT."""
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
-from cases.base import Case, Run, count
+from cases.base import NORM, VIT, Case, Run, count
 from mimbench.methods import LocalMIM
 from mimbench.targets import HOGTarget
 from mimbench.weights import LOCALMIM_VIT_FORMAT
@@ -16,6 +16,8 @@ class LocalMIMViTCase(Case):
 
     source = ("Haoqing-Wang/LocalMIM", "ViT/models_mim.py")
     format = LOCALMIM_VIT_FORMAT
+    reads = VIT | {"decoder_embed_dim", "decoder_depth", "decoder_num_heads", "hog_nbins", "hog_bias"}
+    assumes: ClassVar = {"norm_layer": NORM, "ID (hard-wired)": None, "scale (hard-wired)": ([4.0, 2.0, 1.0, 0.5],)}
 
     def infer(self) -> dict[str, Any]:
         dim = self.shapes["decoder.0.mask_token"][2]
@@ -30,10 +32,15 @@ class LocalMIMViTCase(Case):
 
     def build(self) -> LocalMIM:
         c = self.config
+        if c["depth"] < 7:
+            raise ValueError(
+                f"Of {c['depth']} blocks the released model's taps {[2, 4, c['depth'] - 2, c['depth']]} coincide or "
+                "change places, and it trains fewer decoders or others' norms; no method here computes that."
+            )
         return LocalMIM(
             self.vit(),
             self.masker(),
-            partial(HOGTarget, bins=c["hog_nbins"], bias=c["hog_bias"]),
+            partial(HOGTarget, bins=c["hog_nbins"], bias=c["hog_bias"], channels=c["in_chans"]),
             depths=(2, 4, c["depth"] - 2, c["depth"]),
             cells=(4, 8, 16, 32),
             dim=c["decoder_embed_dim"],

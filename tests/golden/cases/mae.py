@@ -1,11 +1,11 @@
 """MAE's released pre-training model."""
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
-from cases.base import Case, Run, count
+from cases.base import NORM, VIT, Case, Run, count
 from mimbench.methods import MAE
 from mimbench.targets import PixelTarget
 from mimbench.targets.pixel import patchify
@@ -17,6 +17,8 @@ class MAECase(Case):
 
     source = ("facebookresearch/mae", "models_mae.py")
     format = MAE_FORMAT
+    reads = VIT | {"decoder_embed_dim", "decoder_depth", "decoder_num_heads", "norm_pix_loss"}
+    assumes: ClassVar = {"norm_layer": NORM}
 
     def infer(self) -> dict[str, Any]:
         dim = self.shapes["mask_token"][2]
@@ -28,7 +30,7 @@ class MAECase(Case):
         return MAE(
             self.vit(),
             self.masker(),
-            partial(PixelTarget, normalize=c["norm_pix_loss"]),
+            partial(PixelTarget, normalize=c["norm_pix_loss"], channels=c["in_chans"]),
             dim=c["decoder_embed_dim"],
             num_blocks=c["decoder_depth"],
             num_heads=c["decoder_num_heads"],

@@ -1,10 +1,11 @@
 """MIRL's released pre-training model, from Paddle."""
 
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 from torch import Tensor
 
-from cases.base import Case, Run, count
+from cases.base import NORM, VIT, Case, Run, count
 from mimbench.methods import MIRL
 from mimbench.targets import PixelTarget
 from mimbench.weights import MIRL_FORMAT
@@ -16,6 +17,8 @@ class MIRLCase(Case):
     source = ("russellllaputa/MIRL", "models_mirl.py")
     format = MIRL_FORMAT
     linear_in_out = True
+    reads = VIT | {"decoder_embed_dims", "decoder_depth", "decoder_num_heads", "out_indices", "weight_norm_pred"}
+    assumes: ClassVar = {"norm_layer": NORM, "norm_pix_loss": None, "queue_size": None, "temperature": None}
 
     def infer(self) -> dict[str, Any]:
         facts = self.document
@@ -30,12 +33,14 @@ class MIRLCase(Case):
 
     def build(self) -> MIRL:
         c = self.config
-        (dim,) = set(c["decoder_embed_dims"])
+        (dim,) = set(c["decoder_embed_dims"][:6])
+        # Features come in the order of the blocks; a sixth is ignored.
+        inner = sorted({index + 1 for index in c["out_indices"]})[:5]
         return MIRL(
             self.vit(),
             self.masker(),
-            PixelTarget,
-            depths=(*(index + 1 for index in c["out_indices"]), c["depth"]),
+            partial(PixelTarget, channels=c["in_chans"]),
+            depths=(*inner, c["depth"]),
             dim=dim,
             num_blocks=c["decoder_depth"],
             num_heads=c["decoder_num_heads"],

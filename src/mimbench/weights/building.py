@@ -1,0 +1,135 @@
+"""Models for weights, from their architecture."""
+
+from functools import partial
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from timm.models.swin_transformer import SwinTransformer
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+from mimbench.encoders import Encoder, ViTEncoder, swin, vit
+from mimbench.maskers import RandomMasker
+from mimbench.methods import MAE, MIRL, DeepMIM, LocalMIM, Method
+from mimbench.targets import HOGTarget, Target
+from mimbench.weights.architecture import Architecture, Branches
+
+
+class Pretrained(nn.Module):
+    """An encoder without a method, under the name it has in one."""
+
+    def __init__(self, encoder: nn.Module):
+        super().__init__()
+        self.encoder = encoder
+
+
+class UnknownTarget(Target):
+    """Holds the place of a target that a file of weights does not tell; it has a size and no values."""
+
+    def __init__(self, cell: int, dim: int):
+        super().__init__()
+        self.cell = cell
+        self.dim = dim
+
+    def values(self, prepared: Tensor) -> Float[Tensor, "b n d"]:
+        raise ValueError("Weights do not tell their target; load method.safetensors into a method that has one.")
+
+
+def build(architecture: Architecture, released_quirks: bool = False) -> nn.Module:
+    """The method, the bare encoder (`Pretrained`) or the classifier (timm's), with fresh weights.
+
+    PyTorch's random numbers go on as if nothing had been built.
+
+    Args:
+        architecture: A completed one.
+        released_quirks: Whether a Swin computes what LocalMIM's released code does.
+
+    Raises:
+        ValueError: The parts do not fit together.
+    """
+    with torch.random.fork_rng(devices=[]):
+        if architecture.classifier:
+            return _swin_classifier(architecture) if architecture.family == "swin" else _timm_vit(architecture)
+        encoder = _encoder(architecture, released_quirks)
+        if architecture.branches is None:
+            return Pretrained(encoder)
+        return _method(encoder, architecture.branches, shared=architecture.family == "swin")
+
+
+def trunk_prefix(module: nn.Module) -> str:
+    """Where the timm model stands in a module that `build` made."""
+    return "" if isinstance(module, (VisionTransformer, SwinTransformer)) else "encoder.trunk."
+
+
+def _encoder(a: Architecture, released_quirks: bool) -> Encoder:
+    assert a.image_size is not None
+    assert a.num_heads is not None
+    if a.family == "swin":
+        assert a.window is not None
+        sizes = (a.image_size, a.width, a.num_blocks, a.num_heads, a.window, a.patch_size, a.mlp_ratio, a.in_channels)
+        return swin(*sizes, released_quirks=released_quirks)
+    if a.timm:
+        return ViTEncoder(_timm_vit(a))
+    (depth,), (heads,) = a.num_blocks, a.num_heads
+    return vit(a.image_size, a.patch_size, a.width, depth, heads, a.mlp_ratio, a.num_registers, a.in_channels)
+
+
+def _timm_vit(a: Architecture) -> VisionTransformer:
+    assert a.num_heads is not None
+    more: dict[str, Any] = {"fc_norm": False} | a.timm
+    return VisionTransformer(
+        img_size=a.image_size or 224,
+        patch_size=a.patch_size,
+        in_chans=a.in_channels,
+        embed_dim=a.width,
+        depth=a.num_blocks[0],
+        num_heads=a.num_heads[0],
+        mlp_ratio=a.mlp_ratio,
+        reg_tokens=a.num_registers,
+        num_classes=a.num_classes,
+        global_pool=a.global_pool,
+        weight_init="skip",
+        **more,
+    )
+
+
+def _swin_classifier(a: Architecture) -> SwinTransformer:
+    assert a.num_heads is not None
+    assert a.window is not None
+    return SwinTransformer(
+        img_size=a.image_size or 224,
+        patch_size=a.patch_size,
+        in_chans=a.in_channels,
+        embed_dim=a.width,
+        depths=a.num_blocks,
+        num_heads=a.num_heads,
+        window_size=a.window,
+        mlp_ratio=a.mlp_ratio,
+        num_classes=a.num_classes,
+        drop_path_rate=0.0,
+        norm_layer=cast("Any", partial(nn.LayerNorm, eps=1e-6)),
+        weight_init="skip",
+    )
+
+
+def _method(encoder: Encoder, branches: Branches, shared: bool) -> Method:
+    assert branches.num_heads is not None
+    masker = RandomMasker(0.75, shared=shared)
+    sizes: dict[str, Any] = {"dim": branches.dim, "num_blocks": branches.num_blocks, "num_heads": branches.num_heads}
+    sizes["mlp_ratio"] = branches.mlp_ratio
+    target = partial(UnknownTarget, dim=branches.target_dim)
+    if branches.method == "mae":
+        return MAE(encoder, masker, target, **sizes)
+    if branches.method == "mirl":
+        return MIRL(encoder, masker, target, branches.depths, unit_head=branches.unit_head, **sizes)
+    if branches.method == "deepmim":
+        return DeepMIM(encoder, masker, target, branches.depths, **sizes)
+    return LocalMIM(encoder, masker, _localmim_target(branches, encoder), branches.depths, **sizes)
+
+
+def _localmim_target(branches: Branches, encoder: Encoder) -> Any:
+    channels = cast("nn.Conv2d", encoder.get_submodule("trunk.patch_embed.proj")).in_channels
+    if branches.bins is not None:
+        return partial(HOGTarget, bins=branches.bins, bias=branches.bias, channels=channels)
+    return lambda cell: UnknownTarget(cell, channels * cell * cell)
