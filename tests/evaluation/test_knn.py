@@ -42,6 +42,8 @@ def test_chunks_do_not_change_predictions(monkeypatch):
     whole = knn_predict(train, labels, queries, 5, 4)
     monkeypatch.setattr(knn, "_MAX_ENTRIES", 200)  # four queries at a time
     assert torch.equal(knn_predict(train, labels, queries, 5, 4), whole)
+    monkeypatch.setattr(knn, "_RESIDENT", 8 * 12)  # twelve training images at a time
+    assert torch.equal(knn_predict(train, labels, queries, 5, 4), whole)
 
 
 def test_k_is_the_best_on_val_and_the_smaller_among_equals(make_features):

@@ -7,8 +7,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from mimbench.core import generator
-from mimbench.evaluation import Features, Linear
-from mimbench.evaluation.linear import train_heads
+from mimbench.evaluation import Features, Linear, LinearSources, heads, whitening
+from mimbench.evaluation.features import Rows
+from mimbench.evaluation.heads import train_heads
 from mimbench.evaluation.whitening import Whitening
 
 
@@ -30,6 +31,10 @@ def random_network(pixels):
     return (hidden @ draws.normal(size=(96, 96)) / 10).astype(np.float32)
 
 
+def rows(x):
+    return Rows((x,), x.device)
+
+
 def scikit_learn(splits):
     scaler = StandardScaler().fit(splits["train"].at(0))
     model = LogisticRegression(max_iter=5000).fit(scaler.transform(splits["train"].at(0)), splits["train"].labels)
@@ -47,19 +52,19 @@ def test_it_reaches_scikit_learns_logistic_regression_within_a_third_of_a_point(
 def test_a_converged_head_is_scikit_learns_optimum(make_features):
     train = make_features(num_train=200)["train"]
     x = train.at(1) * torch.logspace(-2, 2, 12) + 5  # channels of very different scale
-    whitening = Whitening.of(x, ridge=1 / 200)
-    heads = train_heads(whitening(x), train.labels, 5, [0.5], 800, 200, whitening.decay, generator(0))
+    white = Whitening.of(rows(x), ridge=1 / 200)
+    (head,) = train_heads([white(x)], train.labels, 5, [0.5], 800, 200, [white.decay], generator(0))
     z = StandardScaler().fit_transform(x.double())
     reference = LogisticRegression(max_iter=5000, tol=1e-10).fit(z, train.labels)
     # fp32, and full-batch descent stops when the rate does.
-    ours, theirs = heads.logits(whitening(x))[:, 0].softmax(1), torch.from_numpy(reference.predict_proba(z)).float()
+    ours, theirs = head.logits(white(x))[:, 0].softmax(1), torch.from_numpy(reference.predict_proba(z)).float()
     torch.testing.assert_close(ours, theirs, atol=2e-4, rtol=0)
 
 
 def test_whitened_features_are_uncorrelated_with_unit_variance():
     draws = torch.Generator().manual_seed(0)
     x = torch.randn(4000, 6, generator=draws) @ torch.randn(6, 6, generator=draws) + 3
-    covariance = np.cov(Whitening.of(x, ridge=1e-9)(x).numpy(), rowvar=False, bias=True)
+    covariance = np.cov(Whitening.of(rows(x), ridge=1e-9)(x).numpy(), rowvar=False, bias=True)
     np.testing.assert_allclose(covariance, np.eye(6), atol=1e-3)  # fp32, condition number about 1e3
 
 
@@ -76,16 +81,16 @@ def test_a_constant_channel_is_harmless(make_features):
 
 def test_a_head_does_not_depend_on_the_rest_of_the_grid(make_features):
     train = make_features()["train"]
-    args = train.at(1), train.labels, 5
-    rest = 5, 32, torch.full((12,), 1e-3)
-    grid = train_heads(*args, [0.01, 0.1, 50.0], *rest, generator(3))
-    alone = train_heads(*args, [0.1], *rest, generator(3))
+    decay = torch.full((12,), 1e-3)
+    both = [train.at(0), train.at(1)]
+    grid = train_heads(both, train.labels, 5, [0.01, 0.1, 50.0], 5, 32, [decay, decay], generator(3))[1]
+    (alone,) = train_heads(both[1:], train.labels, 5, [0.1], 5, 32, [decay], generator(3))
     torch.testing.assert_close(grid.weight[:, [1]], alone.weight, rtol=1e-5, atol=1e-6)  # fp32, other block sizes
 
 
 def test_heads_equal_autograd_and_torchs_sgd(make_features):
     train = make_features()["train"]
-    heads = train_heads(train.at(1), train.labels, 5, [0.2], 3, 50, torch.full((12,), 0.01), generator(3))
+    (head,) = train_heads([train.at(1)], train.labels, 5, [0.2], 3, 50, [torch.full((12,), 0.01)], generator(3))
     layer, draws = torch.nn.Linear(12, 5), generator(3)
     torch.nn.init.zeros_(layer.weight), torch.nn.init.zeros_(layer.bias)
     groups = [{"params": [layer.weight], "weight_decay": 0.01}, {"params": [layer.bias]}]
@@ -99,8 +104,8 @@ def test_heads_equal_autograd_and_torchs_sgd(make_features):
             loss.backward()
             optimizer.step()
             schedule.step()
-    torch.testing.assert_close(heads.weight[:, 0].T, layer.weight.data, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(heads.bias[0], layer.bias.data, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(head.weight[:, 0].T, layer.weight.data, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(head.bias[0], layer.bias.data, rtol=1e-4, atol=1e-5)
 
 
 def test_a_diverging_rate_is_not_chosen(make_features):
@@ -127,3 +132,36 @@ def test_the_seed_decides_and_pytorchs_generator_does_not(make_features):
 def test_senseless_hyper_parameters_are_refused(wrong):
     with pytest.raises(ValueError, match="must be positive"):
         Linear(**wrong)
+
+
+def test_sources_are_chosen_on_val_and_each_is_trained_as_if_alone(make_features):
+    splits = make_features()
+    for name, features in splits.items():
+        draws = torch.Generator().manual_seed(len(name))
+        features.token[1] = features.patches[1] + 3 * torch.randn(features.patches[1].shape, generator=draws)
+    quick = {"epochs": 5, "min_steps": 1}
+    whole = LinearSources(**quick)(splits.__getitem__)
+    alone = {
+        kind: Linear(sources=[kind], **quick)(splits.__getitem__)["val_accuracy"]
+        for kind in ("patches", "token", "both")
+    }
+    assert whole["val_accuracy"] == max(alone.values())
+    assert whole["source"] == max(alone, key=alone.__getitem__)
+    assert len(set(alone.values())) == 3
+
+
+def test_a_trunk_without_class_token_has_the_mean_alone(make_features):
+    assert LinearSources(epochs=5, min_steps=1)(make_features().__getitem__)["source"] == "patches"
+
+
+def test_features_that_are_whitened_on_the_way_give_the_same_heads(make_features, monkeypatch):
+    splits = make_features()
+    whole = Linear(epochs=5, min_steps=1)(splits.__getitem__)
+    monkeypatch.setattr(heads, "_RESIDENT", 0)
+    monkeypatch.setattr(whitening, "_CHUNK", 50)
+    assert Linear(epochs=5, min_steps=1)(splits.__getitem__) == whole
+
+
+def test_no_source_is_refused():
+    with pytest.raises(ValueError, match="sources are among patches, token, both"):
+        Linear(sources=[])

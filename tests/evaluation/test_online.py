@@ -3,6 +3,7 @@ from functools import partial
 import lightning as L
 import pytest
 import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging
 
 from mimbench.encoders import vit
 from mimbench.evaluation import KNN, OnlineKNN, run_protocols
@@ -38,7 +39,7 @@ def fit(method, datamodule, callbacks, tmp_path, epochs=4):
 def test_it_is_the_knn_of_the_last_depth_on_val(method, datamodule):
     # All images are among the chosen ones here, so that val_accuracy of the protocol is the same number.
     online = OnlineKNN(num_train=1000, num_val=1000, k=5).accuracy(method, datamodule)
-    assert online == run_protocols([KNN(ks=[5])], method.encoder, datamodule)["knn-v1"]["val_accuracy"]
+    assert online == run_protocols([KNN(ks=[5])], method.encoder, datamodule)["knn-v1+ks=5"]["val_accuracy"]
 
 
 def test_it_is_logged_every_n_epochs(method, datamodule, tmp_path):
@@ -52,6 +53,19 @@ def test_it_is_logged_every_n_epochs(method, datamodule, tmp_path):
     trainer = fit(method, datamodule, [Watch(every_n_epochs=2, num_train=32, num_val=16, k=3)], tmp_path, epochs=5)
     assert values == [1, 3]
     assert 0 <= float(trainer.callback_metrics["knn"]) <= 1
+
+
+@pytest.mark.filterwarnings("ignore:.*WeightAveraging callback with a model")
+def test_it_sees_the_averaged_weights_where_these_are_validated(method, datamodule, tmp_path):
+    average, seen = EMAWeightAveraging(decay=0.5, use_buffers=False), []
+
+    class Watch(OnlineKNN):
+        def accuracy(self, method, datamodule):
+            seen.append(method.encoder.trunk.cls_token.clone())
+            return super().accuracy(method, datamodule)
+
+    fit(method, datamodule, [Watch(every_n_epochs=1, num_train=32, num_val=16, k=3), average], tmp_path, epochs=1)
+    assert torch.equal(seen[0], average._average_model.module.encoder.trunk.cls_token)
 
 
 def test_training_with_it_gives_the_same_weights(datamodule, tmp_path):

@@ -3,10 +3,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mimbench.evaluation import KNN, Layerwise, Linear
+from mimbench.evaluation import KNN, FewShot, Layerwise, Linear, LinearSources
 
-PROTOCOLS = [KNN(), Linear(epochs=5, min_steps=1), Layerwise(linear=Linear(epochs=5, min_steps=1))]
-CHOSEN = ("k", "lr", "val_accuracy", "depth", "depths")
+PROTOCOLS = [
+    KNN(),
+    Linear(epochs=5, min_steps=1),
+    Layerwise(linear=Linear(epochs=5, min_steps=1)),
+    LinearSources(epochs=5, min_steps=1),
+    FewShot(shots=(1, 3), num_draws=2, cs=(0.1, 1.0)),
+]
+CHOSEN = ("k", "lr", "source", "c", "val_accuracy", "val_accuracies", "depth", "depths")
 
 
 def chosen(result):
@@ -38,6 +44,7 @@ def test_everything_is_chosen_without_the_test_split(protocol, make_features):
 
     with pytest.raises(LookupError, match="sealed"):
         protocol(without_test)
+    assert asked.count("test") == 1
     assert asked[-1] == "test"
     assert {"train", "val"} <= set(asked)
 

@@ -1,33 +1,32 @@
 """Features of a datamodule's splits, extracted when first asked for."""
 
-import hashlib
-import shutil
-import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mimbench.data import ImageDataModule
 from mimbench.data.source import SplitName
 from mimbench.encoders import Encoder
-from mimbench.evaluation.features import Features, assemble, extract
+from mimbench.evaluation.features import LABELS, Features, assemble, fill, names, shapes
+from mimbench.evaluation.fingerprint import key
+from mimbench.evaluation.store import Shapes, Store
 
-FINGERPRINT = "encoder.txt"
+DEFAULT_GIB = 100
 
 
 class FeatureCache:
-    """Hands out the features of a split at every depth; all protocols that share it cost one pass per split.
+    """Hands out the features of a split; all protocols that share it cost one pass per split.
 
-    Nothing is read before it is asked for, the test split least of all.
+    Nothing is read before it is asked for, the test split least of all. On disk an entry belongs to the weights and
+    settings of an encoder and the labels and pictures of a split, so that jobs of any run can share a directory.
 
     Args:
         device: Where the encoder runs and protocols compute.
-        directory: Keeps memory-mapped features on disk; for one encoder and one datamodule only. None: in memory.
-
-    Raises:
-        ValueError: When called, if the directory holds the features of other weights.
+        directory: Keeps memory-mapped features on disk; see `Store`. None: in memory.
+        wanted: Names of the features; all that the encoder has by default.
+        max_gib: Limit of the whole directory.
     """
 
     def __init__(
@@ -36,56 +35,37 @@ class FeatureCache:
         datamodule: ImageDataModule,
         device: torch.device | str = "cpu",
         directory: Path | None = None,
+        wanted: Collection[str] | None = None,
+        max_gib: float = DEFAULT_GIB,
     ):
-        self.encoder, self.datamodule = encoder, datamodule
-        self.device, self.directory = torch.device(device), directory
+        self.encoder, self.datamodule, self.device = encoder, datamodule, torch.device(device)
+        self.wanted = names(encoder, range(encoder.depth + 1)) if wanted is None else set(wanted)
+        self.store = None if directory is None else Store(directory, int(max_gib * 2**30))
         self._splits: dict[SplitName, Features] = {}
 
     def __call__(self, split: SplitName) -> Features:
         if split not in self._splits:
-            self._splits[split] = (
-                self._extract(split) if self.directory is None else self._on_disk(self.directory, split)
-            )
+            rows = self._in_memory(split) if self.store is None else self._on_disk(self.store, split)
+            self._splits[split] = assemble(rows, self.device)
         return self._splits[split]
 
-    def _extract(self, split: SplitName, directory: Path | None = None) -> Features:
-        depths = range(self.encoder.depth + 1)
-        return extract(self.encoder, self.datamodule.plain(split), depths, self.device, directory)
+    def _in_memory(self, split: SplitName) -> dict[str, Tensor]:
+        rows = {name: torch.empty(shape, dtype=dtype) for name, (shape, dtype) in self._shapes(split).items()}
+        self._fill(rows, split)
+        return rows
 
-    def _on_disk(self, directory: Path, split: SplitName) -> Features:
-        key, folder = fingerprint(self.encoder), directory / split
-        if not folder.exists():
-            directory.mkdir(parents=True, exist_ok=True)
-            unfinished = Path(tempfile.mkdtemp(prefix=f".{split}-", dir=directory))
-            try:
-                self._extract(split, unfinished)
-                (unfinished / FINGERPRINT).write_text(key)
-                _publish(unfinished, folder)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
-        if (folder / FINGERPRINT).read_text() != key:
-            raise ValueError(f"{folder} holds features of another encoder; delete it or name another directory.")
-        return assemble({path.stem: _map(path) for path in folder.glob("*.npy")}, self.device)
+    def _on_disk(self, store: Store, split: SplitName) -> dict[str, Tensor]:
+        wanted = self._shapes(split)
+        with store.entry(key(self.encoder, self.datamodule, split)) as folder:
+            missing = {name: wanted[name] for name in wanted.keys() - store.read(folder, set(wanted)).keys()}
+            if missing:
+                with store.writing(folder, {LABELS: wanted[LABELS]} | missing) as rows:
+                    self._fill(rows, split)
+            return store.read(folder, set(wanted))
 
+    def _shapes(self, split: SplitName) -> Shapes:
+        size = len(self.datamodule.split(split))
+        return {name: ((size, *tail), dtype) for name, (tail, dtype) in shapes(self.encoder, self.wanted).items()}
 
-def fingerprint(module: nn.Module) -> str:
-    """SHA-256 of names, shapes and bytes of a module's weights."""
-    digest = hashlib.sha256()
-    for name, value in module.state_dict().items():
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
-
-
-def _publish(unfinished: Path, folder: Path) -> None:
-    """A rename, so that a folder is complete or absent; another job that was faster wins."""
-    try:
-        unfinished.rename(folder)
-    except OSError:
-        if not folder.is_dir():
-            raise
-
-
-def _map(path: Path) -> Tensor:
-    # Copy on write: the tensor may be written to, the file never is.
-    return torch.from_numpy(np.load(path, mmap_mode="c"))
+    def _fill(self, rows: dict[str, Tensor], split: SplitName) -> None:
+        fill(rows, self.encoder, self.datamodule.plain(split), self.device)

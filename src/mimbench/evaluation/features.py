@@ -1,13 +1,12 @@
 """What an encoder says about the images of a split, at all depths from one pass."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Literal
 
-import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -15,6 +14,37 @@ from mimbench.data import Batch
 from mimbench.encoders import Encoder
 
 LABELS = "labels"
+
+FeatureKind = Literal["patches", "token", "both"]
+"""The mean of the patch tokens, the class token, or one behind the other."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Features of many images, one row each, fetched in pieces: they may lie in files and exceed the memory.
+
+    Attributes:
+        parts: Side by side they make the rows.
+        device: Where rows are delivered.
+    """
+
+    parts: tuple[Float[Tensor, "n _"], ...]
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.parts[0])
+
+    @property
+    def width(self) -> int:
+        return sum(part.shape[1] for part in self.parts)
+
+    def __getitem__(self, index: slice | Int64[Tensor, " b"]) -> Float[Tensor, "b d"]:
+        parts = [part[index].to(self.device) for part in self.parts]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    def blocks(self, size: int) -> Iterator[Float[Tensor, "b d"]]:
+        """All rows in order, `size` at a time."""
+        return (self[start : start + size] for start in range(0, len(self), size))
 
 
 @dataclass(frozen=True)
@@ -37,52 +67,85 @@ class Features:
     def last_depth(self) -> int:
         return max(self.patches)
 
-    def at(self, depth: int) -> Float32[Tensor, "n d"]:
-        """The mean of the patch tokens at one depth, on `device`."""
-        return self.patches[depth].to(self.device)
+    def rows(self, depth: int, kind: FeatureKind = "patches") -> Rows:
+        """One kind of feature at one depth, to be fetched in pieces.
+
+        Raises:
+            ValueError: The features lack it, as those of trunks without a class token do.
+        """
+        tables = {"patches": [self.patches], "token": [self.token], "both": [self.patches, self.token]}[kind]
+        if any(depth not in table for table in tables):
+            raise ValueError(f"There is no {kind} feature at depth {depth}; has the encoder a class token?")
+        return Rows(tuple(table[depth] for table in tables), self.device)
+
+    def at(self, depth: int, kind: FeatureKind = "patches") -> Float[Tensor, "n d"]:
+        """One kind of feature at one depth as one tensor on `device`."""
+        return self.rows(depth, kind)[:]
 
 
 def extract(
-    encoder: Encoder,
-    loader: DataLoader[Batch],
-    depths: Collection[int],
-    device: torch.device | str = "cpu",
-    directory: Path | None = None,
+    encoder: Encoder, loader: DataLoader[Batch], depths: Collection[int], device: torch.device | str = "cpu"
 ) -> Features:
     """Runs the encoder over whole images once, in evaluation mode and single precision.
 
-    The encoder is moved to `device`; the training flags of its modules are put back.
-
-    Args:
-        directory: Where to write the features, one .npy per depth; without it they stay in memory.
+    The encoder is moved to `device`; the training flags of its modules are put back. The features stay in memory.
 
     Raises:
         ValueError: The loader leaves out images, or a feature is not finite.
     """
     num_images = len(loader.dataset)  # pyright: ignore[reportArgumentType]
-    rows: dict[str, Tensor] = {}
-    done = 0
+    rows = {
+        name: torch.empty(num_images, *tail, dtype=dtype)
+        for name, (tail, dtype) in shapes(encoder, names(encoder, depths)).items()
+    }
+    fill(rows, encoder, loader, device)
+    return assemble(rows, device)
+
+
+def names(encoder: Encoder, depths: Collection[int]) -> set[str]:
+    """The names of all features an encoder has at some depths."""
+    kinds = ("patches", "token") if _has_token(encoder) else ("patches",)
+    return {f"{kind}-{depth}" for kind in kinds for depth in depths}
+
+
+def shapes(encoder: Encoder, wanted: Collection[str]) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+    """Per image, of features by name, labels among them; without those that the encoder does not have."""
+    available = {name for name in wanted if name in names(encoder, [_depth(name)])}
+    widths = {name: (encoder.taps[_depth(name)].width,) for name in sorted(available)}
+    return {LABELS: ((), torch.int64)} | {name: (width, torch.float32) for name, width in widths.items()}
+
+
+def fill(
+    rows: Mapping[str, Tensor], encoder: Encoder, loader: DataLoader[Batch], device: torch.device | str = "cpu"
+) -> None:
+    """Writes the features that `rows` names; see `extract`."""
+    num_images, done = len(rows[LABELS]), 0
+    wanted = [name for name in rows if name != LABELS]
     with _evaluating(encoder.to(device)):
         for batch in loader:
-            values = {LABELS: batch.labels} | _describe(encoder, batch.images.to(device), depths)
-            for name, value in values.items():
-                if name not in rows:
-                    rows[name] = _allocate(num_images, value, directory and directory / f"{name}.npy")
+            values = _describe(encoder, batch.images.to(device), wanted) if wanted else {}
+            for name, value in (values | {LABELS: batch.labels}).items():
                 rows[name][done : done + len(value)] = value
             done += len(batch.labels)
     if done != num_images:
         raise ValueError(f"The loader delivered {done} of {num_images} images; use datamodule.plain(split).")
-    return assemble(rows, device)
 
 
-def assemble(rows: dict[str, Tensor], device: torch.device | str) -> Features:
+def assemble(rows: Mapping[str, Tensor], device: torch.device | str) -> Features:
     """Features from tensors named "labels", "patches-<depth>" and "token-<depth>"."""
 
     def by_depth(kind: str) -> dict[int, Tensor]:
-        found = (name.rpartition("-") for name in rows if name.startswith(f"{kind}-"))
-        return {depth: rows[f"{kind}-{depth}"] for depth in sorted(int(depth) for _, _, depth in found)}
+        return {depth: rows[f"{kind}-{depth}"] for depth in sorted(_depth(n) for n in rows if n.startswith(kind))}
 
     return Features(by_depth("patches"), by_depth("token"), rows[LABELS], torch.device(device))
+
+
+def _depth(name: str) -> int:
+    return int(name.rpartition("-")[2])
+
+
+def _has_token(encoder: Encoder) -> bool:
+    return getattr(encoder.trunk, "cls_token", None) is not None
 
 
 @contextmanager
@@ -97,23 +160,15 @@ def _evaluating(encoder: Encoder) -> Iterator[None]:
 
 
 @torch.inference_mode()
-def _describe(encoder: Encoder, images: Tensor, depths: Collection[int]) -> dict[str, Tensor]:
+def _describe(encoder: Encoder, images: Tensor, wanted: Collection[str]) -> dict[str, Tensor]:
     dtype = next(encoder.parameters()).dtype
     with torch.autocast(images.device.type, enabled=False):
-        tokens = encoder(images.to(dtype), depths)
-    values = {f"patches-{depth}": tokens[depth].patches.float().mean(1) for depth in depths}
-    # timm puts the class token in front of the registers.
-    if getattr(encoder.trunk, "cls_token", None) is not None:
-        values |= {f"token-{depth}": tokens[depth].prefix[:, 0].float() for depth in depths}
-    for name, value in values.items():
-        if not value.isfinite().all():
+        tokens = encoder(images.to(dtype), {_depth(name) for name in wanted})
+    values = {}
+    for name in wanted:
+        at = tokens[_depth(name)]
+        # timm puts the class token in front of the registers.
+        values[name] = at.patches.float().mean(1) if name.startswith("patches") else at.prefix[:, 0].float()
+        if not values[name].isfinite().all():
             raise ValueError(f"Features ({name}) are not finite; evaluate a checkpoint from before training diverged.")
     return values
-
-
-def _allocate(num_images: int, like: Tensor, path: Path | None) -> Tensor:
-    shape = (num_images, *like.shape[1:])
-    if path is None:
-        return torch.empty(shape, dtype=like.dtype)
-    kind = np.int64 if like.dtype == torch.int64 else np.float32
-    return torch.from_numpy(np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape))

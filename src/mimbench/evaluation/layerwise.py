@@ -1,30 +1,34 @@
 """Accuracy at every depth."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
-from mimbench.evaluation.base import FeatureSource, Protocol
+from mimbench.evaluation.base import FeatureProtocol, FeatureSource
 from mimbench.evaluation.knn import KNN
 from mimbench.evaluation.linear import Linear
-from mimbench.evaluation.selection import measure
+from mimbench.evaluation.selection import measure_all
 
 
-class Layerwise(Protocol):
+@dataclass
+class Layerwise(FeatureProtocol):
     """layerwise-v1: knn-v1 and linear-v1 at every depth from 0, the patch embedding, to the output.
 
     Features: mean of the patch tokens of each depth, from the same pass; only the last has the trunk's final norm.
     Everything else as in `KNN` and `Linear`, whose numbers it repeats at the last depth; k and learning rate are
-    chosen on "val" for each depth by itself.
+    chosen on "val" for each depth by itself. The heads of all depths are trained in the same pass.
     """
 
     name = "layerwise-v1"
 
-    def __init__(self, knn: KNN | None = None, linear: Linear | None = None):
-        self.knn, self.linear = knn or KNN(), linear or Linear()
+    knn: KNN = field(default_factory=KNN)
+    linear: Linear = field(default_factory=Linear)
+
+    def reads(self, depth: int) -> set[str]:
+        return {name for d in range(depth + 1) for name in self.knn.reads(d) | self.linear.reads(d)}
 
     def __call__(self, features: FeatureSource) -> dict[str, Any]:
         depths = sorted(features("train").patches)
-        knn = measure(self.knn.select, features, depths)
-        linear = measure(self.linear.select, features, depths)
+        knn, linear = measure_all([self.knn.select_all, self.linear.select_all], features, depths)
         return {
             "depths": depths,
             "knn": [result["accuracy"] for result in knn],

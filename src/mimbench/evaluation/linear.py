@@ -5,20 +5,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from jaxtyping import Float, Int64
-from torch import Tensor
-
 from mimbench.core import generator
-from mimbench.evaluation.base import FeatureSource, Protocol
-from mimbench.evaluation.features import Features
+from mimbench.evaluation.base import FeatureProtocol, FeatureSource
+from mimbench.evaluation.features import FeatureKind, Features
+from mimbench.evaluation.heads import train_heads, whitened
 from mimbench.evaluation.selection import Selected, accuracy, measure, num_classes
 from mimbench.evaluation.whitening import Whitening
 
-_CHUNK = 4096  # images per matrix of logits
+_READS: dict[FeatureKind, tuple[FeatureKind, ...]] = {
+    "patches": ("patches",),
+    "token": ("token",),
+    "both": ("patches", "token"),
+}
 
 
-class Linear(Protocol):
+@dataclass
+class Linear(FeatureProtocol):
     """linear-v1: multinomial logistic regression, trained by SGD at all learning rates at once.
 
     Features: mean of the patch tokens of the last depth (after the trunk's final norm), evaluation transform.
@@ -28,104 +30,93 @@ class Linear(Protocol):
     Optimiser: SGD in whitened coordinates (see `Whitening`), momentum 0.9, cosine to 0, heads start at 0, the order
         of images from `seed`; 50 epochs at batch 256, or 1,000 steps where these are more. No early stopping: the head
         after the last step counts.
-    Grid: learning rates 0.05, 0.1, 0.2, 0.5, 1, 2.
+    Grid: learning rates 0.05, 0.1, 0.2, 0.5, 1, 2, times `sources`, which is the one above; see `LinearSources`.
     Selection: accuracy on "val", the larger rate among equals, as it has converged further.
     Read once, after selection: "test".
 
     Raises:
-        ValueError: No learning rate, or a rate, epochs or batch_size that is not positive.
+        ValueError: No source or learning rate, or a rate, epochs or batch_size that is not positive.
     """
 
     name = "linear-v1"
 
-    def __init__(
-        self,
-        lrs: Sequence[float] = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0),
-        epochs: int = 50,
-        min_steps: int = 1000,
-        batch_size: int = 256,
-        seed: int = 0,
-    ):
-        self.lrs = tuple(sorted(float(lr) for lr in lrs))
-        self.epochs, self.min_steps, self.batch_size, self.seed = epochs, min_steps, batch_size, seed
-        if not self.lrs or self.lrs[0] <= 0 or epochs < 1 or batch_size < 1:
-            raise ValueError(f"lrs, epochs and batch_size must be positive, got {list(lrs)}, {epochs}, {batch_size}.")
+    lrs: tuple[float, ...] | list[float] = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+    epochs: int = 50
+    min_steps: int = 1000
+    batch_size: int = 256
+    seed: int = 0
+    sources: tuple[FeatureKind, ...] | list[FeatureKind] = ("patches",)
+
+    def __post_init__(self) -> None:
+        given, self.lrs, self.sources = self.lrs, tuple(sorted(float(lr) for lr in self.lrs)), tuple(self.sources)
+        if not self.lrs or self.lrs[0] <= 0 or self.epochs < 1 or self.batch_size < 1:
+            raise ValueError(
+                f"lrs, epochs and batch_size must be positive, got {list(given)}, {self.epochs}, {self.batch_size}."
+            )
+        if not self.sources or not set(self.sources) <= set(_READS):
+            raise ValueError(f"sources are among {', '.join(_READS)}, got {list(self.sources)}.")
+
+    def reads(self, depth: int) -> set[str]:
+        return {f"{kind}-{depth}" for source in self.sources for kind in _READS[source]}
 
     def __call__(self, features: FeatureSource) -> dict[str, Any]:
         return measure(self.select, features)[0]
 
     def select(self, train: Features, val: Features, depth: int) -> Selected:
         """The best head at one depth."""
-        x, labels = train.at(depth), train.labels.to(train.device)
-        whitening = Whitening.of(x, ridge=1 / len(x))
+        return self.select_all(train, val, [depth])[depth]
+
+    def select_all(self, train: Features, val: Features, depths: Sequence[int]) -> dict[int, Selected]:
+        """The best head at each of some depths, all trained in one pass."""
+        cells: list[tuple[int, FeatureKind]] = [(depth, kind) for depth in depths for kind in self._kinds(train)]
+        rows = [train.rows(*cell) for cell in cells]
+        whitenings = [Whitening.of(x, ridge=1 / len(x)) for x in rows]
+        steps_per_epoch = math.ceil(len(train.labels) / self.batch_size)
         heads = train_heads(
-            whitening(x),
-            labels,
+            whitened(rows, whitenings),
+            train.labels.to(train.device),
             num_classes(train),
             self.lrs,
-            max(self.epochs, math.ceil(self.min_steps / math.ceil(len(x) / self.batch_size))),
+            max(self.epochs, math.ceil(self.min_steps / steps_per_epoch)),
             self.batch_size,
-            decay=whitening.decay,
-            generator=generator(self.seed),
+            [whitening.decay for whitening in whitenings],
+            generator(self.seed),
         )
-        truth = val.labels.to(val.device)
-        predicted = heads.predict(whitening(val.at(depth)))
-        scores = [accuracy(column, truth) for column in predicted.unbind(1)]
-        best = max(range(len(scores)), key=lambda g: (scores[g], g))
-        chosen = Heads(heads.weight[:, [best]], heads.bias[[best]])
-        return Selected(
-            {"lr": self.lrs[best]}, scores[best], lambda queries: chosen.predict(whitening(queries)).squeeze(1)
-        )
+        truth, best = val.labels.to(val.device), dict[int, Selected]()
+        for (depth, kind), whitening, trained in zip(cells, whitenings, heads, strict=True):
+            for g, predicted in enumerate(trained.predict(whitening(val.at(depth, kind))).unbind(1)):
+                score = accuracy(predicted, truth)
+                # Within a source the rates ascend; among sources the first one wins.
+                rival = best.get(depth)
+                if rival is None or score > rival.val_accuracy or (score == rival.val_accuracy and kind == rival.kind):
+                    chosen = trained.only(g)
+                    setting: dict[str, Any] = {"lr": self.lrs[g]} | ({"source": kind} if len(self.sources) > 1 else {})
+                    best[depth] = Selected(
+                        setting,
+                        score,
+                        lambda x, w=whitening, h=chosen: h.predict(w(x)).squeeze(1),
+                        kind,
+                        lambda x, w=whitening, h=chosen: h.logits(w(x)).squeeze(1),
+                    )
+        return best
+
+    def _kinds(self, train: Features) -> list[FeatureKind]:
+        """The sources that the trunk has."""
+        known: list[FeatureKind] = [kind for kind in _READS if kind in self.sources]
+        return [kind for kind in known if kind == "patches" or train.token] or known[:1]
 
 
-@dataclass(frozen=True)
-class Heads:
-    """Linear classifiers side by side; g counts the learning rates, c the classes."""
+@dataclass
+class LinearSources(Linear):
+    """linear-v2: linear-v1 with the choice of what to read.
 
-    weight: Float[Tensor, "d g c"]
-    bias: Float[Tensor, "g c"]
-
-    def logits(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b g c"]:
-        return torch.addmm(self.bias.flatten(), x, self.weight.flatten(1)).unflatten(1, self.bias.shape)
-
-    def predict(self, x: Float[Tensor, "n d"]) -> Int64[Tensor, "n g"]:
-        """The most likely class by each head."""
-        return torch.cat([self.logits(chunk).argmax(2) for chunk in x.split(_CHUNK)])
-
-
-@torch.no_grad()
-def train_heads(
-    x: Float[Tensor, "n d"],
-    labels: Int64[Tensor, " n"],
-    num_classes: int,
-    lrs: Sequence[float],
-    epochs: int,
-    batch_size: int,
-    decay: Float[Tensor, " d"],
-    generator: torch.Generator,
-) -> Heads:
-    """Logistic regressions at several learning rates, in one pass per epoch.
-
-    All heads see the same batches, so a head does not depend on the others in the grid.
-
-    Args:
-        decay: Weight decay per feature, as part of the loss; biases are not decayed.
-        generator: On the CPU; decides the order of the images.
+    Features: mean of the patch tokens, class token, or both one behind the other, each of the last depth after the
+        trunk's final norm; a trunk without a class token has the mean alone.
+    Grid: the learning rates of linear-v1 x these sources, all trained in the same pass over the features.
+    Selection: accuracy on "val"; among equals the first of these sources, within it the larger rate.
+    Everything else: as in linear-v1.
     """
-    heads = Heads(x.new_zeros(x.shape[1], len(lrs), num_classes), x.new_zeros(len(lrs), num_classes))
-    weight_momentum, bias_momentum = torch.zeros_like(heads.weight), torch.zeros_like(heads.bias)
-    peak, rows = x.new_tensor(lrs)[:, None], torch.arange(batch_size, device=x.device)
-    step, total = 0, epochs * math.ceil(len(x) / batch_size)
-    for _ in range(epochs):
-        for index in torch.randperm(len(x), generator=generator).to(x.device).split(batch_size):
-            batch = x[index]
-            # The gradient of the cross-entropy with respect to the logits, in closed form.
-            slope = heads.logits(batch).softmax(2)
-            slope[rows[: len(batch)], :, labels[index]] -= 1
-            slope /= len(batch)
-            gradient = (batch.T @ slope.flatten(1)).view_as(heads.weight).addcmul_(heads.weight, decay[:, None, None])
-            rate = peak * (0.5 * (1 + math.cos(math.pi * step / total)))
-            heads.weight.sub_(weight_momentum.mul_(0.9).add_(gradient) * rate)
-            heads.bias.sub_(bias_momentum.mul_(0.9).add_(slope.sum(0)) * rate)
-            step += 1
-    return heads
+
+    name = "linear-v2"
+
+    sources: tuple[FeatureKind, ...] | list[FeatureKind] = ("patches", "token", "both")

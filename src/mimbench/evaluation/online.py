@@ -1,12 +1,10 @@
 """A glimpse of the features during training."""
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import Callback
-from torch.utils.data import DataLoader, Subset
 
-from mimbench.core import generator
-from mimbench.data import Batch, ImageDataModule
+from mimbench.data import ImageDataModule
+from mimbench.data.reload import some
 from mimbench.data.source import SplitName
 from mimbench.evaluation.features import Features, extract
 from mimbench.evaluation.knn import knn_predict
@@ -18,7 +16,8 @@ class OnlineKNN(Callback):
     """Logs `knn`: accuracy on some validation images, their neighbours sought among some training images.
 
     The images are the same in every epoch and every run; the test split is never read. Every rank computes the same
-    number, so that it can be monitored. Random states and training flags are left as they were.
+    number, so that it can be monitored. Random states and training flags are left as they were. It belongs to
+    validation, so that it sees averaged weights where these are validated; it comes before the averaging callback.
 
     Args:
         k: Neighbours that vote.
@@ -35,8 +34,8 @@ class OnlineKNN(Callback):
         for split in self.num_images:
             check_labels(_datamodule(trainer).split(split).labels, split)
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not trainer.sanity_checking and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
             assert isinstance(pl_module, Method)
             pl_module.log("knn", self.accuracy(pl_module, _datamodule(trainer)), sync_dist=True)
 
@@ -49,7 +48,7 @@ class OnlineKNN(Callback):
         return accuracy(predicted, val.labels.to(val.device))
 
     def _features(self, method: Method, datamodule: ImageDataModule, split: SplitName) -> Features:
-        loader = _some(datamodule.plain(split), self.num_images[split])
+        loader = some(datamodule.plain(split), self.num_images[split])
         return extract(method.encoder, loader, [method.encoder.depth], method.device)
 
 
@@ -58,16 +57,3 @@ def _datamodule(trainer: L.Trainer) -> ImageDataModule:
     if data is None:
         raise ValueError("OnlineKNN reads an ImageDataModule; pass one to Trainer.fit(method, datamodule).")
     return data
-
-
-def _some(loader: DataLoader[Batch], num_images: int) -> DataLoader[Batch]:
-    """A loader over a fixed random choice of images, in order."""
-    size = len(loader.dataset)  # pyright: ignore[reportArgumentType]
-    index = torch.randperm(size, generator=generator(size))[:num_images].sort().values
-    return DataLoader(
-        Subset(loader.dataset, index.tolist()),
-        batch_size=loader.batch_size,
-        num_workers=loader.num_workers,
-        collate_fn=loader.collate_fn,
-        generator=torch.Generator(),  # or every pass would advance PyTorch's default generator
-    )

@@ -1,6 +1,6 @@
 """Choose on the validation split, then read the test split once."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from mimbench.evaluation.base import FeatureSource
-from mimbench.evaluation.features import Features
+from mimbench.evaluation.features import FeatureKind, Features
 
 
 @dataclass(frozen=True)
@@ -19,40 +19,55 @@ class Selected:
         setting: The chosen hyper-parameters by name.
         val_accuracy: Their accuracy on the validation split.
         predict: From features "q d" to classes "q".
+        kind: The features that it reads.
+        scores: From features "q d" to a score per class "q c", where it has them.
     """
 
     setting: dict[str, Any]
     val_accuracy: float
     predict: Callable[[Tensor], Tensor]
+    kind: FeatureKind = "patches"
+    scores: Callable[[Tensor], Tensor] | None = None
 
 
-# From train, val and a depth. There is no third split to look at.
+# From train, val and a depth, or several. There is no third split to look at.
 Select = Callable[[Features, Features, int], Selected]
+SelectAll = Callable[[Features, Features, Sequence[int]], dict[int, Selected]]
 
 
-def measure(select: Select, features: FeatureSource, depths: Collection[int] | None = None) -> list[dict[str, Any]]:
-    """Test accuracy and chosen hyper-parameters at each depth, the last one by default.
+def measure(select: Select, features: FeatureSource, depths: Sequence[int] | None = None) -> list[dict[str, Any]]:
+    """Test accuracy, which test images were right and chosen hyper-parameters at each depth, the last by default.
 
     Raises:
         ValueError: Labels are missing, or a class has no training images.
     """
+    return measure_all([lambda train, val, wanted: {d: select(train, val, d) for d in wanted}], features, depths)[0]
+
+
+def measure_all(
+    selections: Sequence[SelectAll], features: FeatureSource, depths: Sequence[int] | None = None
+) -> list[list[dict[str, Any]]]:
+    """`measure` for several selections, each of which treats all depths together; test is read after the last one."""
     train, val = features("train"), features("val")
     check_classes(train, val, "val")
-    depths = [train.last_depth] if depths is None else depths
-    selected = {depth: select(train, val, depth) for depth in depths}
+    wanted = [train.last_depth] if depths is None else depths
+    selected = [select(train, val, wanted) for select in selections]
     test = features("test")
     check_classes(train, test, "test")
+    return [[_tested(chosen, test, depth) for depth, chosen in of_depth.items()] for of_depth in selected]
+
+
+def _tested(chosen: Selected, test: Features, depth: int) -> dict[str, Any]:
     labels = test.labels.to(test.device)
-    return [
-        {
-            "accuracy": accuracy(chosen.predict(test.at(depth)), labels),
-            "num_test": len(labels),
-            **chosen.setting,
-            "val_accuracy": chosen.val_accuracy,
-            "depth": depth,
-        }
-        for depth, chosen in selected.items()
-    ]
+    predicted = chosen.predict(test.at(depth, chosen.kind))
+    return {
+        "accuracy": accuracy(predicted, labels),
+        "correct": (predicted == labels).tolist(),
+        "num_test": len(labels),
+        **chosen.setting,
+        "val_accuracy": chosen.val_accuracy,
+        "depth": depth,
+    }
 
 
 def accuracy(predicted: Int64[Tensor, " n"], labels: Int64[Tensor, " n"]) -> float:

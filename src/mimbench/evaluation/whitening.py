@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mimbench.evaluation.features import Rows
+
 _CHUNK = 65536
 
 
@@ -28,17 +30,29 @@ class Whitening:
     decay: Float[Tensor, " d"]
 
     @classmethod
-    def of(cls, x: Float[Tensor, "n d"], ridge: float) -> "Whitening":
+    def of(cls, x: Rows, ridge: float) -> "Whitening":
         """Whitens `x`; directions of variance below `ridge` (relative to a channel's) are not blown up to 1."""
-        mean, std = x.mean(0), x.std(0, correction=0)
+        mean, std = _moments(x)
         std = torch.where(std > 1e-6 * mean.abs(), std, 1)  # constant channels carry nothing
         # In double precision: products in TF32 would drown the small eigenvalues.
-        parts = ((part - mean).div_(std).double() for part in x.split(_CHUNK))
-        covariance = sum((part.T @ part for part in parts), x.new_zeros((), dtype=torch.float64)) / len(x)
+        parts = ((part - mean).div_(std).double() for part in x.blocks(_CHUNK))
+        covariance = sum((part.T @ part for part in parts), mean.new_zeros((), dtype=torch.float64)) / len(x)
         values, vectors = torch.linalg.eigh(covariance)
         values = values.clamp(min=0) + ridge
         matrix = vectors * values.rsqrt() / std.double()[:, None]
-        return cls(mean, matrix.to(x.dtype), (ridge / values).to(x.dtype))
+        return cls(mean, matrix.to(mean.dtype), (ridge / values).to(mean.dtype))
 
-    def __call__(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    def __call__(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
         return (x - self.mean) @ self.matrix
+
+
+def _moments(x: Rows) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
+    """Mean and standard deviation of every channel."""
+    if len(x) <= _CHUNK:
+        whole = x[:]
+        return whole.mean(0), whole.std(0, correction=0)
+    mean = sum(block.double().sum(0) for block in x.blocks(_CHUNK)) / len(x)
+    square = sum((block.double() - mean).square_().sum(0) for block in x.blocks(_CHUNK)) / len(x)
+    assert isinstance(mean, Tensor)
+    assert isinstance(square, Tensor)
+    return mean.float(), square.sqrt().float()

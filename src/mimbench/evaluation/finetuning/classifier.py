@@ -1,0 +1,93 @@
+"""A pre-trained trunk as a classifier, named as timm and the released fine-tuning codes name it."""
+
+import copy
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+from timm.layers import DropPath, calculate_drop_path_rates
+from timm.models.swin_transformer import SwinTransformer
+from timm.models.vision_transformer import VisionTransformer
+from torch import nn
+
+from mimbench.encoders import Encoder
+
+HEAD_STD = 2e-5
+
+
+def classifier(
+    encoder: Encoder,
+    num_classes: int,
+    pooling: str = "avg",
+    drop_path: float = 0.0,
+    train_positions: bool = True,
+    generator: torch.Generator | None = None,
+) -> nn.Module:
+    """Makes the encoder's trunk a classifier: images "b c h w" to logits "b num_classes".
+
+    ViT, "avg": the mean of the patch tokens of the last block, without the pre-trained final norm, then a fresh norm;
+    "token": the class token after the pre-trained norm. Swin: its norm, then the mean. The head starts from a
+    truncated normal of deviation 2e-5 and bias 0, as in MAE's released code, so that it hardly disturbs the trunk.
+
+    Args:
+        encoder: Its trunk is changed, and is what comes back; a Swin's never has a class token.
+        drop_path: Rate of the last block, see `FineTuneRecipe`.
+        generator: Draws the head; None: PyTorch's default generator.
+
+    Raises:
+        ValueError: The trunk has no class token to classify, or is of a family that nobody has taught to classify.
+    """
+    trunk = encoder.trunk
+    trunk.requires_grad_(True)
+    if isinstance(trunk, VisionTransformer):
+        _pool_vit(trunk, pooling)
+    elif not isinstance(trunk, SwinTransformer):
+        raise ValueError(f"Fine-tuning knows timm's VisionTransformer and SwinTransformer, not {type(trunk).__name__}.")
+    elif pooling != "avg":
+        raise ValueError("A Swin has no class token; choose finetune.pooling=avg.")
+    trunk.reset_classifier(num_classes, pooling)
+    head = trunk.get_classifier()
+    assert isinstance(head, nn.Linear)
+    nn.init.trunc_normal_(head.weight, std=HEAD_STD, generator=generator)
+    nn.init.zeros_(head.bias)
+    set_drop_path(trunk, drop_path)
+    if (positions := getattr(trunk, "pos_embed", None)) is not None:
+        positions.requires_grad_(train_positions)
+    return trunk
+
+
+def named_blocks(trunk: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Blocks of a ViT or Swin from the input on, by name; over all stages."""
+    stages = getattr(trunk, "layers", None)
+    if stages is None:
+        return [(f"blocks.{i}", block) for i, block in enumerate(_children(trunk.get_submodule("blocks")))]
+    return [
+        (f"layers.{stage}.blocks.{i}", block)
+        for stage, layer in enumerate(stages)
+        for i, block in enumerate(_children(layer.blocks))
+    ]
+
+
+def set_drop_path(trunk: nn.Module, rate: float) -> None:
+    """Rates that rise linearly from 0 in the first block to `rate` in the last, as in timm."""
+    blocks = named_blocks(trunk)
+    shares = cast("list[float]", calculate_drop_path_rates(rate, len(blocks)))
+    for (_, block), share in zip(blocks, shares, strict=True):
+        for name in [name for name, _ in block.named_children() if name.startswith("drop_path")]:
+            setattr(block, name, DropPath(share) if share else nn.Identity())
+
+
+def _pool_vit(trunk: VisionTransformer, pooling: str) -> None:
+    if pooling == "token" and trunk.cls_token is None:
+        raise ValueError("This encoder has no class token; choose finetune.pooling=avg.")
+    if pooling == "avg":
+        norm = trunk.norm if isinstance(trunk.norm, nn.LayerNorm) else trunk.fc_norm
+        trunk.fc_norm = copy.deepcopy(norm) if isinstance(norm, nn.LayerNorm) else nn.LayerNorm(trunk.embed_dim, 1e-6)
+        trunk.fc_norm.reset_parameters()
+        trunk.norm = nn.Identity()
+    else:
+        trunk.fc_norm = nn.Identity()
+
+
+def _children(module: nn.Module) -> Iterator[nn.Module]:
+    return module.children()

@@ -1,0 +1,66 @@
+"""What a classifier is trained on."""
+
+import torch
+
+from mimbench.data import Batch, ImageDataModule, Split, TrainLoader
+from mimbench.data.loader import TrainSet
+from mimbench.data.sampler import Draw
+from mimbench.data.source import SplitName
+from mimbench.evaluation.finetuning.augmentation import Augmentation
+from mimbench.evaluation.finetuning.recipe import FineTuneRecipe
+from mimbench.evaluation.selection import check_labels
+
+_LABELLED: tuple[SplitName, ...] = ("train", "val", "test")
+
+
+class AugmentedSet(TrainSet):
+    """A split under a recipe's augmentation, asked for whole batches."""
+
+    def __init__(self, split: Split, augmentation: Augmentation) -> None:
+        self.split, self.augmentation = split, augmentation
+
+    def __getitem__(self, draw: Draw) -> Batch:
+        pictures = self.split.take(draw.index.tolist())
+        images = self.augmentation(pictures, draw.index, draw.epoch)
+        return Batch(images, pictures.labels, torch.from_numpy(draw.index))
+
+
+class FineTuneData(ImageDataModule):
+    """The pictures of another datamodule in batches of a recipe, augmented as it says; evaluated as they were.
+
+    Raises:
+        ValueError: A split is empty or has pictures without a known class, or there are fewer pictures than in a batch.
+    """
+
+    def __init__(self, data: ImageDataModule, recipe: FineTuneRecipe, seed: int) -> None:
+        crop_scale = data.crop_scale if recipe.crop_scale is None else (recipe.crop_scale[0], recipe.crop_scale[1])
+        super().__init__(
+            data.source,
+            data.image_size,
+            recipe.batch_size,
+            data.eval_batch_size,
+            data.num_workers,
+            seed,
+            crop_scale,
+            data.flip,
+        )
+        self.recipe, self.read = recipe, data
+        if recipe.batch_size > self.num_train:
+            raise ValueError(
+                f"finetune.batch_size={recipe.batch_size} exceeds the {self.num_train} training pictures; lower it."
+            )
+        for name in _LABELLED:
+            labels = self.split(name).labels
+            check_labels(labels, name)
+            if int(labels.max()) >= self.num_classes:
+                raise ValueError(
+                    f"{name} has labels up to {int(labels.max())}, but there are {self.num_classes} classes."
+                )
+
+    def split(self, name: SplitName) -> Split:
+        return self.read.split(name)
+
+    def train_dataloader(self) -> TrainLoader:
+        augmentation = Augmentation(self.recipe, self.image_size, self.crop_scale, self.flip, self.seed)
+        dataset = AugmentedSet(self.split("train"), augmentation)
+        return TrainLoader(dataset, self._sampler(dataset), **self._options())

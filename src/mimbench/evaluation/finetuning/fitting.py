@@ -1,0 +1,98 @@
+"""Trains a classifier on one encoder and one dataset, then reads the test split."""
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+from safetensors.torch import save_file
+from torch import nn
+
+from mimbench.core import generator
+from mimbench.data import ImageDataModule
+from mimbench.evaluation import fingerprint
+from mimbench.evaluation.base import Subject
+from mimbench.evaluation.finetuning.classifier import classifier
+from mimbench.evaluation.finetuning.data import FineTuneData
+from mimbench.evaluation.finetuning.freezing import train_last
+from mimbench.evaluation.finetuning.module import FineTuning
+from mimbench.evaluation.finetuning.recipe import FineTuneRecipe
+from mimbench.training import InterruptedRun, pretrain
+
+CLASSIFIER = "classifier.safetensors"
+
+
+def fine_tune(
+    subject: Subject,
+    recipe: FineTuneRecipe,
+    seed: int,
+    directory: Path,
+    num_blocks: float | None = None,
+    grad_checkpointing: bool = False,
+) -> dict[str, Any]:
+    """Fine-tunes the encoder of `subject`, which is used up, to the last epoch of the recipe.
+
+    Goes on from the checkpoint in `directory`, exactly, after an interruption. Accuracies are of the weights after the
+    last epoch; the test split is read then, once, by the first process.
+
+    Args:
+        directory: Of this encoder, data, recipe and seed alone; see `folder`.
+        num_blocks: How many last blocks train; None: everything.
+
+    Raises:
+        ValueError: The data, the encoder and the recipe do not fit together.
+        KeyboardInterrupt: A signal asked to stop; everything is saved.
+    """
+    data = FineTuneData(subject.datamodule, recipe, seed)
+    model = classifier(
+        subject.encoder, data.num_classes, recipe.pooling, recipe.drop_path, recipe.train_positions, generator(seed)
+    )
+    if num_blocks is not None:
+        train_last(model, num_blocks)
+    if grad_checkpointing:
+        model.set_grad_checkpointing()  # pyright: ignore[reportCallIssue]
+    training = FineTuning(model, recipe, data.num_classes, seed)
+    try:
+        fitted = pretrain(
+            training, data, directory, recipe.epochs, trainer_options=subject.trainer, checkpoint_every_n_epochs=1
+        )
+    except InterruptedRun as stop:
+        print(stop)
+        raise KeyboardInterrupt from None
+    if not rank_zero_only.rank:
+        save_file({k: v.contiguous() for k, v in training.evaluated.state_dict().items()}, directory / CLASSIFIER)
+    correct = [] if rank_zero_only.rank else hits(training.evaluated, data, subject.device)
+    return {
+        "accuracy": sum(correct) / max(1, len(correct)),
+        "num_test": len(data.split("test")),
+        "correct": correct,
+        "val_accuracy": fitted.metrics["val/accuracy"],
+        "val_loss": fitted.metrics["val/loss"],
+        "train_seconds": fitted.seconds,
+        "images_per_second": fitted.images_per_second,
+        "trained_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+    }
+
+
+@torch.inference_mode()
+def hits(model: nn.Module, data: ImageDataModule, device: torch.device) -> list[bool]:
+    """Whether each test picture gets its class, in single precision."""
+    model.to(device).eval()
+    found: list[bool] = []
+    for batch in data.plain("test"):
+        found += (model(batch.images.to(device)).argmax(1).cpu() == batch.labels).tolist()
+    return found
+
+
+def folder(subject: Subject, recipe: FineTuneRecipe, seed: int) -> Path:
+    """Where a training of these weights, pictures and settings lies, so that none goes on from another's checkpoint."""
+    start = fingerprint.key(subject.encoder, subject.datamodule, "train")
+    return subject.directory / hashlib.sha256(f"{start} {recipe} {seed}".encode()).hexdigest()[:12]
+
+
+@rank_zero_only
+def forget(directory: Path) -> None:
+    """Deletes the checkpoint of a training that has ended, which is three times the classifier's size."""
+    shutil.rmtree(directory / "checkpoints", ignore_errors=True)

@@ -1,0 +1,43 @@
+"""The state of a probe that trains for long, on disk."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mimbench.evaluation.fingerprint import of_module
+
+
+class Resume:
+    """Keeps the newest state in one file, whole or absent, and hands it out to the same probe of the same encoder.
+
+    Args:
+        what: Everything else that decides the result, such as the protocol's label and parameters.
+    """
+
+    def __init__(self, directory: Path, encoder: nn.Module, what: str):
+        self.path, self.key = directory / "state.pt", f"{what} {of_module(encoder)}"
+
+    def load(self) -> dict[str, Any] | None:
+        """The newest state, or None where there is none of this probe."""
+        if not self.path.exists():
+            return None
+        saved = torch.load(self.path, map_location="cpu", weights_only=True)
+        return saved["state"] if saved["key"] == self.key else None
+
+    def save(self, state: dict[str, Any]) -> None:
+        part = self.path.with_suffix(".part")
+        try:
+            with part.open("wb") as file:
+                torch.save({"key": self.key, "state": state}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self.path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        """After the last step nobody needs it."""
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,67 @@
+"""Encoders without their last units, or with these drawn anew (MIRL's question: which blocks carry the features?)."""
+
+import copy
+
+import torch
+from timm.layers import LayerScale
+from torch import nn
+
+from mimbench.core import generator, initialize
+from mimbench.encoders import Encoder, SwinEncoder, ViTEncoder
+
+
+def drop(encoder: Encoder, k: int) -> Encoder:
+    """A copy without the last k units: blocks of a ViT, stages of a Swin.
+
+    A ViT keeps its final norm, now behind the last block that is left. A Swin's has another width; a fresh one without
+    learned scale stands in its place.
+
+    Raises:
+        ValueError: No unit would be left, or k is below 1.
+    """
+    _check(encoder, k)
+    trunk = copy.deepcopy(encoder.trunk)
+    if isinstance(encoder, ViTEncoder):
+        trunk.blocks = trunk.blocks[:-k]  # pyright: ignore[reportIndexIssue,reportArgumentType]
+        return ViTEncoder(trunk)  # pyright: ignore[reportArgumentType]
+    if isinstance(encoder, SwinEncoder):
+        trunk.layers = trunk.layers[:-k]  # pyright: ignore[reportIndexIssue,reportArgumentType]
+        old = trunk.norm
+        assert isinstance(old, nn.LayerNorm)
+        trunk.norm = nn.LayerNorm(encoder.taps[encoder.depth - k - 1].width, eps=old.eps).to(old.weight)
+        return SwinEncoder(trunk, encoder.released_quirks)
+    raise ValueError(f"Units of {type(encoder).__name__} cannot be dropped; only those of ViT and Swin.")
+
+
+def reinitialise(encoder: Encoder, k: int, seed: int = 0) -> Encoder:
+    """A copy with the weights of the last k units drawn anew, as before pre-training; the final norm stays.
+
+    Raises:
+        ValueError: No unit would be left as it is, or k is below 1.
+    """
+    _check(encoder, k)
+    encoder = copy.deepcopy(encoder)
+    units = encoder.trunk.blocks if isinstance(encoder, ViTEncoder) else encoder.trunk.layers
+    for unit in list(units)[-k:]:  # pyright: ignore[reportArgumentType]
+        _draw(unit, generator(seed, encoder.depth, k))
+    return encoder
+
+
+@torch.no_grad()
+def _draw(unit: nn.Module, draws: torch.Generator) -> None:
+    device = next(unit.parameters()).device
+    unit.cpu()  # the same numbers on every device
+    initialize(unit, draws)
+    for name, parameter in unit.named_parameters():
+        if name.endswith("relative_position_bias_table"):
+            nn.init.trunc_normal_(parameter, std=0.02, generator=draws)
+    for module in unit.modules():
+        if isinstance(module, LayerScale):
+            nn.init.constant_(module.gamma, module.init_values)
+    unit.to(device)
+
+
+def _check(encoder: Encoder, k: int) -> None:
+    if not 1 <= k < encoder.depth:
+        unit = "blocks" if isinstance(encoder, ViTEncoder) else "stages"
+        raise ValueError(f"Of {encoder.depth} {unit} between 1 and {encoder.depth - 1} can be cut, got {k}.")
