@@ -10,6 +10,7 @@ from mimbench.data.loader import Batch, PlainSet, TrainLoader, TrainSet
 from mimbench.data.sampler import EpochSampler
 from mimbench.data.source import Source, Split, SplitName
 from mimbench.data.transforms import EvalTransform, TrainTransform
+from mimbench.data.workers import outlive_signals
 
 
 class ImageDataModule(LightningDataModule):
@@ -113,6 +114,7 @@ class ImageDataModule(LightningDataModule):
             "num_workers": self.num_workers,
             "persistent_workers": self.num_workers > 0,
             "pin_memory": torch.cuda.is_available(),
+            "worker_init_fn": outlive_signals,
         }
 
 

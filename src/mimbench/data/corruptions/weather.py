@@ -1,0 +1,71 @@
+"""Snow, fog and too much light."""
+
+import numpy as np
+from jaxtyping import Float
+from skimage.color import hsv2rgb, rgb2hsv
+
+from mimbench.data.corruptions.picture import Picture, smeared, zoomed
+
+_LUMA = np.array([0.299, 0.587, 0.114])
+
+
+def snow(
+    picture: Picture,
+    rng: np.random.Generator,
+    mean: float,
+    deviation: float,
+    size: float,
+    threshold: float,
+    radius: float,
+    sigma: float,
+    opacity: float,
+) -> Picture:
+    """Flakes: an enlarged normal noise above a threshold, smeared downwards, over a whitened picture."""
+    flakes = zoomed(rng.normal(mean, deviation, (*picture.shape[:2], 1)), size)
+    flakes = np.floor(255 * np.where(flakes < threshold, 0, flakes).clip(0, 1)) / 255
+    flakes = smeared(flakes, radius, sigma, rng.uniform(-135, -45))
+    white = np.maximum(picture, (picture @ _LUMA)[..., None] * 1.5 + 0.5)
+    return opacity * picture + (1 - opacity) * white + flakes + np.rot90(flakes, 2)
+
+
+def fog(picture: Picture, rng: np.random.Generator, thickness: float, decay: float) -> Picture:
+    """Adds a plasma fractal and keeps the picture's maximum."""
+    height, width = picture.shape[:2]
+    clouds = plasma(1 << (max(height, width) - 1).bit_length(), decay, rng)[:height, :width, None]
+    brightest = picture.max()
+    return (picture + thickness * clouds) * brightest / (brightest + thickness)
+
+
+def brightness(picture: Picture, rng: np.random.Generator, amount: float) -> Picture:
+    """Raises the value of the HSV colours."""
+    colours = rgb2hsv(picture)
+    colours[..., 2] = (colours[..., 2] + amount).clip(0, 1)
+    return hsv2rgb(colours)
+
+
+def plasma(side: int, decay: float, rng: np.random.Generator) -> Float[np.ndarray, "side side"]:
+    """A fractal in [0, 1] by diamond and square on a torus; random heights shrink by decay^2 with every halving.
+
+    Args:
+        side: A power of 2.
+    """
+    field = np.zeros((side, side))
+    step, height = side, 100.0
+    while step >= 2:
+        half = step // 2
+        corners = field[::step, ::step]
+        pairs = corners + np.roll(corners, -1, 0)
+        middles = _jittered(pairs + np.roll(pairs, -1, 1), height, rng)
+        field[half::step, half::step] = middles
+        upper = middles + np.roll(middles, 1, 0) + corners + np.roll(corners, -1, 1)
+        left = middles + np.roll(middles, 1, 1) + corners + np.roll(corners, -1, 0)
+        field[::step, half::step] = _jittered(upper, height, rng)
+        field[half::step, ::step] = _jittered(left, height, rng)
+        step, height = half, height / decay
+    field -= field.min()
+    return field / max(field.max(), np.finfo(float).tiny)
+
+
+def _jittered(sums: np.ndarray, height: float, rng: np.random.Generator) -> np.ndarray:
+    # The released code multiplies by the height twice.
+    return sums / 4 + height**2 * rng.uniform(-1, 1, sums.shape)

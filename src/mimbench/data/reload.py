@@ -1,0 +1,29 @@
+"""Plain loaders over other pictures than they were made for."""
+
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from mimbench.core import generator
+from mimbench.data.loader import Batch
+
+
+def reload(loader: DataLoader[Batch], dataset: Dataset[Any]) -> DataLoader[Batch]:
+    """A loader like this one over another dataset, in order, nothing dropped."""
+    return DataLoader(
+        dataset,
+        batch_size=loader.batch_size,
+        num_workers=loader.num_workers,
+        collate_fn=loader.collate_fn,
+        pin_memory=loader.pin_memory,
+        worker_init_fn=loader.worker_init_fn,
+        generator=torch.Generator(),  # or every pass would advance PyTorch's default generator
+    )
+
+
+def some(loader: DataLoader[Batch], num_images: int) -> DataLoader[Batch]:
+    """A loader over a fixed random choice of images, in order; over all of them where there are no more."""
+    size = len(loader.dataset)  # pyright: ignore[reportArgumentType]
+    index = torch.randperm(size, generator=generator(size))[:num_images].sort().values
+    return reload(loader, Subset(loader.dataset, index.tolist()))
