@@ -5,9 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import yaml
+from PIL import Image
 
-from mimbench.reporting import records
+from mimbench.reporting import correctness, records
 from mimbench.reporting.records import Record
 
 MakeRun = Callable[..., Path]
@@ -17,7 +20,16 @@ Plan = Callable[..., Path]
 @pytest.fixture
 def make_run(tmp_path: Path) -> MakeRun:
     """Writes one run directory below tmp_path and returns it; accuracies are fractions."""
+    return run_writer(tmp_path)
 
+
+@pytest.fixture(scope="session")
+def make_runs_in() -> Callable[[Path], MakeRun]:
+    """`make_run` for another directory."""
+    return run_writer
+
+
+def run_writer(root: Path) -> MakeRun:
     def make(
         method: str = "mae",
         seed: int = 0,
@@ -30,6 +42,9 @@ def make_run(tmp_path: Path) -> MakeRun:
         axes: dict[str, Any] | None = None,
         cost: dict[str, Any] | None = None,
         losses: str = "",
+        config: dict[str, Any] | None = None,
+        correct: dict[str, list[bool]] | None = None,
+        analysis: dict[str, Any] | None = None,
         **fields: Any,
     ) -> Path:
         all_axes = {"method": method, "encoder": "vit_demo", "depth": depth, "data": data, "seed": seed} | (axes or {})
@@ -48,6 +63,8 @@ def make_run(tmp_path: Path) -> MakeRun:
                 "linear": [linear * fraction for fraction in fractions],
                 "num_test": num_test,
             }
+        if analysis is not None:
+            metrics["analysis-v1"] = analysis
         trained = method != "untrained"
         values = {
             "identity": f"id-{name}",
@@ -65,8 +82,12 @@ def make_run(tmp_path: Path) -> MakeRun:
             "environment": {"torch": "2.15.0", "commit": "abc1234"},
         }
         values["cost"] |= cost or {}
-        directory = tmp_path / "sweep" / name
+        directory = root / "sweep" / name
         records.write(Record(**(values | fields)), directory)
+        for protocol, answers in (correct or {}).items():
+            correctness.write(directory, protocol, answers)
+        if config is not None:
+            (directory / "config.yaml").write_text(yaml.safe_dump(config))
         if losses:
             (directory / "metrics.csv").write_text(losses)
         return directory
@@ -93,5 +114,25 @@ def plan(tmp_path: Path) -> Plan:
         ]
         (directory / "sweep.json").write_text(json.dumps({"name": "demo", "axes": {}, "runs": planned}))
         return directory
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def paint() -> Callable[..., None]:
+    """Writes a run's picture of reconstructions with its legend: one grey value per row."""
+
+    def write(directory: Path, branches: dict[str, int], mask: int = 0, side: int = 12, num_images: int = 3) -> None:
+        rows = {"image": 200, "visible": mask} | branches
+        step = side + 2
+        picture = np.zeros((len(rows) * step + 2, num_images * step + 2, 3), dtype=np.uint8)
+        for place, value in enumerate(rows.values()):
+            for image in range(num_images):
+                top, left = 2 + place * step, 2 + image * step
+                picture[top : top + side, left : left + side] = value
+        path = directory / "figures" / "reconstructions.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(picture).save(path)
+        path.with_suffix(".json").write_text(json.dumps({"rows": list(rows), "side": side, "gap": 2}))
 
     return write

@@ -21,7 +21,7 @@ def test_it_prints_the_table_and_the_reports_path(make_run: MakeRun, capsys: pyt
     printed = capsys.readouterr()
     assert "+20.0 ▲" in printed.out
     assert "failed 1: ValueError: boom" in printed.out
-    assert printed.out.rstrip().endswith(str(directory.parent / "report" / "report.md"))
+    assert printed.out.rstrip().endswith(str(directory.parent / "report" / "report.html"))
     assert printed.err == ""
     assert not (directory.parent / "report" / "figures").exists()
 
@@ -29,7 +29,7 @@ def test_it_prints_the_table_and_the_reports_path(make_run: MakeRun, capsys: pyt
 def test_out_says_where(make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     directory = make_run("mae")
     assert main([str(directory.parent), "--out", str(tmp_path / "elsewhere"), "--no-figures"]) == 0
-    assert (tmp_path / "elsewhere" / "report.md").exists()
+    assert (tmp_path / "elsewhere" / "report.html").exists()
     assert not (directory.parent / "report").exists()
 
 

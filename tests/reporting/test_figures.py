@@ -10,6 +10,7 @@ from matplotlib import rcParams
 
 from mimbench.reporting import curves, figures, palette
 from mimbench.reporting.collect import collect
+from mimbench.reporting.cost import COSTS
 from mimbench.reporting.summary import summarise
 
 MakeRun = Callable[..., Path]
@@ -37,27 +38,30 @@ def test_accuracy_by_depth_needs_two_depths(make_run: MakeRun):
     np.testing.assert_allclose(figure.axes[0].containers[0].lines[0].get_ydata().astype(float), [30, 50])
 
 
-def test_accuracy_by_flops_has_a_point_per_condition_on_a_logarithmic_axis(make_run: MakeRun):
+def test_accuracy_by_cost_has_a_point_per_condition_and_the_front_on_a_logarithmic_axis(make_run: MakeRun):
     make_run("untrained", knn=0.2)
     make_run("mae", knn=0.3, cost={"training_flops": 1e13})
     directory = make_run("mirl", knn=0.4, cost={"training_flops": 5e15})
-    figure = figures.accuracy_by_flops(summarise(collect(directory.parent)))
+    figure = figures.accuracy_by_cost(summarise(collect(directory.parent)), COSTS["flops"])
     assert figure is not None
     axes = figure.axes[0]
     points = sorted((*container.lines[0].get_xdata(), *container.lines[0].get_ydata()) for container in axes.containers)
     np.testing.assert_allclose(points, [(1e13, 30), (5e15, 40)])
     assert axes.get_xscale() == "log"
     assert any(text.get_text() == "untrained, depth 4" for text in axes.texts)
+    (front,) = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
+    np.testing.assert_allclose(np.transpose(front.get_data()), [(1e13, 30), (5e15, 40)])
 
 
 def test_loss_curves_hold_the_logged_losses_and_survive_half_a_line(make_run: MakeRun):
     directory = make_run("mae", losses=LOSSES + "2,train/lo")
-    make_run("mirl", losses=LOSSES + "2,val/loss,0.")
+    make_run("mirl", losses=LOSSES + "2,val/loss,7")
     found = curves.losses(collect(directory.parent).runs, [])
     by_name = {(curve.condition.method, curve.metric): curve for curve in found}
     np.testing.assert_array_equal(by_name["mae", "train/loss"].steps, [0, 1])
     np.testing.assert_array_equal(by_name["mae", "train/loss"].values, [1.0, 0.5])
     np.testing.assert_array_equal(by_name["mae", "val/loss"].values, [0.6])
+    np.testing.assert_array_equal(by_name["mirl", "val/loss"].values, [0.6])
     figure = figures.losses(found)
     assert figure is not None
     assert len(figure.axes) == 2
@@ -113,3 +117,32 @@ def test_the_same_sweep_gives_the_same_picture(make_run: MakeRun, kind: str):
             return palette.encode(figure, kind)
 
     assert picture() == picture()
+
+
+def test_throughput_is_a_curve_of_its_own_and_lines_out_of_order_are_sorted(make_run: MakeRun):
+    directory = make_run("mae", losses="step,metric,value\n5,throughput,90\n1,throughput,100\nx,throughput,1\n")
+    (curve,) = curves.losses(collect(directory.parent).runs, [])
+    assert curve.metric == "throughput"
+    np.testing.assert_array_equal(curve.steps, [1, 5])
+    np.testing.assert_array_equal(curve.values, [100, 90])
+    figure = figures.throughput([curve])
+    assert figure is not None
+    assert figure.axes[0].get_ylabel() == "images per second"
+
+
+def test_what_an_analysis_measured_by_depth_is_drawn_beside_the_accuracies(make_run: MakeRun):
+    analysis = {
+        "depths": [0, 2, 4],
+        "rank": [3.0, 9.0, 5.0],
+        "cka_to_last": [0.1, 0.5, 1.0],
+        "note": "x",
+        "pair": [1, 2],
+    }
+    directory = make_run("mae", analysis=analysis)
+    table = curves.layerwise(collect(directory.parent).runs)
+    assert set(table["protocol"]) == {"knn-v1", "linear-v1", "rank", "cka_to_last"}
+    figure = figures.layerwise(table)
+    assert figure is not None
+    by_name = {axes.get_ylabel(): axes for axes in figure.axes}
+    np.testing.assert_allclose(by_name["rank"].lines[0].get_ydata(), [3, 9, 5])
+    assert "CKA to the last depth" in by_name

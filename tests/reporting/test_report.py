@@ -27,7 +27,7 @@ def a_sweep(make_run: MakeRun, methods: tuple[str, ...] = ("untrained", "mae", "
 
 def write_tables(sweep_dir: Path, out: Path) -> Path:
     sweep = collect(sweep_dir)
-    return report.write(sweep, summarise(sweep), out, draw=False)
+    return report.write(sweep, summarise(sweep), out, draw=False).with_suffix(".md")
 
 
 def test_state_and_findings_come_before_the_table_and_the_table_before_the_rest(make_run: MakeRun, tmp_path: Path):
@@ -41,12 +41,13 @@ def test_state_and_findings_come_before_the_table_and_the_table_before_the_rest(
     assert "- commit: abc1234" in text
 
 
-def test_every_link_of_the_page_leads_to_a_file(make_run: MakeRun):
+def test_every_link_of_the_page_leads_to_a_file(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(report, "encode", lambda figure, kind: b"a picture")
     sweep_dir = a_sweep(make_run)
     failed = make_run("deepmim", 0, status="failed", error={"type": "ValueError", "message": "boom"})
     (failed / "log.txt").write_text("Traceback")
     make_run("localmim", 0, status="interrupted")
-    page = report.write_report(sweep_dir)
+    page = report.write_report(sweep_dir).with_suffix(".md")
     assert page == sweep_dir / "report" / "report.md"
     links = re.findall(r"\]\(([^)]+)\)", page.read_text())
     assert "../deepmim-d4-photos-s0/log.txt" in links
@@ -58,7 +59,7 @@ def test_every_link_of_the_page_leads_to_a_file(make_run: MakeRun):
 def test_markdown_and_csv_are_the_same_bytes_for_the_same_runs(make_run: MakeRun, tmp_path: Path):
     sweep_dir = a_sweep(make_run)
     pages = [write_tables(sweep_dir, tmp_path / name) for name in ("first", "again")]
-    for name in ("report.md", "table.md", "table.csv"):
+    for name in ("report.html", "report.md", "table.md", "table.csv", "table.tex"):
         first, again = [(page.parent / name).read_bytes() for page in pages]
         assert first == again
         assert first
@@ -83,7 +84,7 @@ def test_a_figure_that_no_longer_holds_is_removed(make_run: MakeRun, monkeypatch
     monkeypatch.setattr(report, "encode", lambda figure, kind: b"a picture")
     make_run("mae", depth=4)
     extra = make_run("mae", depth=8)
-    page = report.write_report(extra.parent)
+    page = report.write_report(extra.parent).with_suffix(".md")
     assert (page.parent / "figures/depth.png").exists()
     (extra / "record.json").unlink()
     report.write_report(extra.parent)
@@ -102,14 +103,14 @@ def test_differing_commits_are_counted(make_run: MakeRun, tmp_path: Path):
 @pytest.mark.parametrize("status", ["failed", "running"])
 def test_a_sweep_without_a_finished_run_still_has_a_report(make_run: MakeRun, status: str):
     directory = make_run("mae", 0, status=status, error={"type": "E", "message": "m"} if status == "failed" else None)
-    text = report.write_report(directory.parent).read_text()
+    text = report.write_report(directory.parent).with_suffix(".md").read_text()
     assert f"0 of 1 runs finished; 1 {status}." in text
 
 
 def test_a_sweep_of_broken_records_still_has_a_report(make_run: MakeRun):
     directory = make_run("mae", 0)
     (directory / "record.json").write_text("nonsense")
-    text = report.write_report(directory.parent).read_text()
+    text = report.write_report(directory.parent).with_suffix(".md").read_text()
     assert "**Warning:**" in text
     assert "| broken" in text
 

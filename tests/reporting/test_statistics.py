@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from mimbench.reporting import statistics
-from mimbench.reporting.statistics import BETTER, NOISE, WORSE, Sample, difference, estimate
+from mimbench.reporting.statistics import BETTER, NOISE, WORSE, Difference, Sample, difference, estimate, holm
 
 
 def over_seeds(*accuracies: float, num_test: float = 1000.0) -> Sample:
@@ -119,3 +119,69 @@ def test_a_sample_leaves_out_what_was_not_measured_and_takes_the_smallest_test_s
 def test_a_mean_skips_what_is_not_there():
     assert statistics.mean([1.0, None, 3.0, math.nan]) == 2.0
     assert math.isnan(statistics.mean([None]))
+
+
+def test_holm_steps_down_as_by_hand():
+    # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1: 0.02, 0.03, 0.06, 0.04, and never below the one before.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+    assert holm([]) == []
+
+
+def test_the_verdict_is_the_corrected_tests_where_there_is_one():
+    raw = Difference(0.1, 3, 0.05, 0.15, "", p=0.01)
+    assert raw.verdict == BETTER
+    assert raw._replace(adjusted=0.2).verdict == NOISE
+    assert raw.reversed.verdict == WORSE
+    assert (raw.reversed.low, raw.reversed.high) == (-0.15, -0.05)
+
+
+def with_answers(*right: list[int], num_test: int = 200) -> Sample:
+    """One seed per list of right images."""
+    correct = {seed: np.isin(np.arange(num_test), images) for seed, images in enumerate(right)}
+    return Sample({seed: float(c.mean()) for seed, c in correct.items()}, float(num_test), correct)
+
+
+def test_one_seed_with_known_images_is_compared_image_by_image():
+    # 20 images won and none lost tell more than two proportions that differ by a tenth.
+    own, base = with_answers(list(range(100))), with_answers(list(range(80)))
+    result, blind = difference(own, base), difference(own._replace(correct={}), base)
+    assert result is not None
+    assert blind is not None
+    assert (result.source, result.mean, result.verdict) == ("bootstrap over test images", pytest.approx(0.1), BETTER)
+    assert result.high - result.low < 0.6 * (blind.high - blind.low)
+    # The bootstrap's interval of a mean is close to the normal one.
+    gains = np.r_[np.ones(20), np.zeros(180)]
+    half = 1.96 * gains.std() / math.sqrt(200)
+    assert (result.low, result.high) == (pytest.approx(0.1 - half, abs=0.01), pytest.approx(0.1 + half, abs=0.01))
+    assert result == difference(own, base)
+
+
+def test_seeds_that_agree_do_not_outvote_the_images():
+    # Two seeds, each one image better: certain over seeds, nothing over 200 images.
+    own = with_answers([*range(50), 100], [*range(50), 101, 102])
+    base = with_answers(list(range(50)), [*range(50), 101])
+    shifted = own._replace(accuracies={0: 0.31, 1: 0.3100001})
+    result = difference(shifted, base._replace(accuracies={0: 0.25, 1: 0.2500002}))
+    assert result is not None
+    assert result.source == "paired t over shared seeds"
+    assert stats.ttest_rel([0.31, 0.3100001], [0.25, 0.2500002]).pvalue < 0.001
+    assert result.verdict == NOISE
+    assert result.image_low <= 0.0 <= result.image_high
+
+
+@pytest.mark.parametrize("other", [[0, 1], []])
+def test_other_test_images_or_unknown_ones_are_not_paired(other: list[int]):
+    own, base = with_answers([1, 2, 3]), with_answers(other, num_test=100)
+    result = difference(own, base if other else base._replace(correct={}))
+    assert result is not None
+    assert result.source == "Newcombe over test images"
+
+
+def test_equal_answers_are_noise_and_all_images_won_are_not():
+    same = difference(with_answers([1, 2, 3]), with_answers([1, 2, 3]))
+    assert same is not None
+    assert (same.p, same.verdict) == (1.0, NOISE)
+    won = difference(with_answers(list(range(200))), with_answers([]))
+    assert won is not None
+    assert (won.mean, won.verdict) == (1.0, BETTER)

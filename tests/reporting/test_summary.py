@@ -3,10 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mimbench.reporting.collect import collect
-from mimbench.reporting.summary import findings, summarise, titles
+from mimbench.reporting.findings import findings
+from mimbench.reporting.prose import answer
+from mimbench.reporting.statistics import holm
+from mimbench.reporting.summary import num_comparisons, summarise
+from mimbench.reporting.titles import titles
 
 MakeRun = Callable[..., Path]
 Plan = Callable[..., Path]
@@ -74,3 +79,60 @@ def test_titles_name_the_version_only_where_two_meet():
         "attentive-v1": "attentive",
     }
     assert titles(["knn-v2", "knn-v1"]) == {"knn-v1": "kNN v1", "knn-v2": "kNN v2"}
+
+
+def test_the_answer_counts_settings_led_and_those_beyond_noise(make_run: MakeRun):
+    for data, mirl in (("photos", 0.50), ("digits", 0.402)):
+        for seed, noise in enumerate((-0.010, 0.0, 0.011, -0.004, 0.007)):
+            make_run("mae", seed, data=data, knn=0.40 + noise, linear=None)
+            directory = make_run("mirl", seed, data=data, knn=mirl - noise * 1.1, linear=None)
+    sentences = answer(summarise(collect(directory.parent)))
+    assert sentences == ["kNN: mirl leads in 2 of 2 settings, beyond noise in 1."]
+
+
+@pytest.mark.parametrize(("knn", "verb"), [(0.6, "beats"), (0.31, "does not beat")])
+def test_with_one_method_the_answer_is_about_the_untrained_encoder(make_run: MakeRun, knn: float, verb: str):
+    make_run("untrained", knn=0.3, linear=None)
+    directory = make_run("mae", knn=knn, linear=None)
+    (sentence,) = answer(summarise(collect(directory.parent)))
+    assert sentence == f"kNN: pre-training {verb} the untrained encoder beyond noise in the one setting."
+
+
+def test_p_values_are_corrected_for_every_comparison_of_the_table(make_run: MakeRun):
+    for data in ("photos", "digits"):
+        for seed, noise in enumerate((-0.01, 0.0, 0.012)):
+            make_run("untrained", seed, data=data, knn=0.3 + noise, linear=0.4 - noise)
+            make_run("mae", seed, data=data, knn=0.33 - noise, linear=0.45 + noise)
+            directory = make_run("mirl", seed, data=data, knn=0.36 + 0.5 * noise, linear=0.42)
+    rows = summarise(collect(directory.parent))
+    gains = [gain for row in rows for gain in (*row.differences.values(), *row.behind.values())]
+    # Two datasets, two protocols: two methods against the untrained encoder and one against the leader.
+    assert len(gains) == num_comparisons(rows) == 12
+    np.testing.assert_allclose([gain.adjusted for gain in gains], holm([gain.p for gain in gains]))
+    assert all(gain.adjusted >= gain.p for gain in gains)
+
+
+def test_answers_by_image_reach_the_comparison(make_run: MakeRun):
+    right = [image < 400 for image in range(1000)]
+    better = [image < 430 for image in range(1000)]
+    make_run("untrained", knn=0.4, linear=None, correct={"knn-v1": right})
+    directory = make_run("mae", knn=0.43, linear=None, correct={"knn-v1": better})
+    gain = summarise(collect(directory.parent))[1].differences["knn-v1"]
+    assert (gain.source, gain.verdict) == ("bootstrap over test images", "better")
+
+
+def test_other_headlines_enter_the_table_without_intervals_of_proportions(make_run: MakeRun):
+    metrics = {"segment-linear-v1": {"miou": 0.25, "num_test": 50}, "detect-v1": {"ap_box": 0.1, "ap_mask": 0.2}}
+    directory = make_run("mae", metrics=metrics | {"by_step": {"knn-v1": {}}, "val/loss": 0.3})
+    (row,) = summarise(collect(directory.parent))
+    assert {name: estimate.mean for name, estimate in row.estimates.items()} == {
+        "segment-linear-v1": 0.25,
+        "detect-v1": 0.1,
+    }
+    assert all(np.isnan(estimate.low) for estimate in row.estimates.values())
+
+
+def test_the_best_epoch_does_not_count(make_run: MakeRun):
+    directory = make_run("mae", knn=0.4, linear=None, losses="step,metric,value\n1,knn,0.9\n2,knn,0.4\n")
+    (row,) = summarise(collect(directory.parent))
+    assert row.estimates["knn-v1"].mean == 0.4

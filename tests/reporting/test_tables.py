@@ -44,7 +44,7 @@ def test_markdown_and_csv_hold_the_same_rows_and_numbers(compared: tuple[Sweep, 
     for row, (_, values) in zip(rows, table.iterrows(), strict=True):
         assert row["runs"] == f"{values['finished']}/{values['planned']}"
         if values["finished"]:
-            shown = re.match(r"([\d.]+)(?: ± ([\d.]+))? \(n=(\d)\) \[([\d.]+), ([\d.]+)\]", row["kNN %"])
+            shown = re.match(r"([\d.]+)(?: ± ([\d.]+))? \(n=(\d)(?:/3)?\) \[([\d.]+), ([\d.]+)\]", row["kNN %"])
             assert shown is not None
             names = ("knn-v1_mean", "knn-v1_sd", "knn-v1_n", "knn-v1_low", "knn-v1_high")
             for text, name in zip(shown.groups(), names, strict=True):
@@ -63,7 +63,10 @@ def test_a_cell_shows_mean_deviation_n_interval_difference_and_verdict(compared:
     assert rows["mae"]["kNN vs untrained"] == "+9.9 ▲ [+7.1, +12.8]"
     assert rows["mae"]["linear vs untrained"].startswith("-0.2 ≈")
     assert rows["deepmim"]["kNN vs untrained"].startswith("-6.0 ▼")
+    assert rows["deepmim"]["kNN %"].startswith("20.0 (n=1/3)")
     assert rows["deepmim"]["kNN %"].endswith("]†")
+    assert rows["mae"]["kNN vs best"] == "best"
+    assert rows["deepmim"]["kNN vs best"].startswith("-17.0 ▼")
     assert (rows["mae"]["training FLOPs"], rows["mae"]["images/s"], rows["mae"]["minutes"]) == ("2e13", "450", "1.5")
 
 

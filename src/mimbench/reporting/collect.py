@@ -10,10 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from mimbench.reporting import records, variants
+from mimbench.reporting import configs, records, variants
 from mimbench.reporting.runs import Condition, Run
 
 MANIFEST = "sweep.json"
+# The number of a protocol that tables show: the first of these that its result has, a fraction.
+HEADLINES = ("accuracy", "miou", "ap_box", "ap")
 
 
 @dataclass(frozen=True)
@@ -61,17 +63,18 @@ def collect(directory: Path) -> Sweep:
 
 
 def frame(runs: Iterable[Run]) -> pd.DataFrame:
-    """Tidy accuracies: one row per run and protocol, for the runs that have any.
+    """Tidy headlines: one row per run and protocol, for the runs that have any.
 
-    Columns: identity, name, data, encoder, depth, method, variant, seed, protocol, accuracy (fraction), num_test.
+    Columns: identity, name, data, encoder, depth, method, variant, seed, protocol, accuracy (fraction; or another of
+    `HEADLINES`), num_test (NaN where the headline is no share of test images).
     """
     columns = ["identity", "name", *Condition._fields, "seed", "protocol", "accuracy", "num_test"]
     rows = [
-        (run.identity, run.name, *run.condition, run.axes["seed"], protocol, result["accuracy"], result.get("num_test"))
+        (run.identity, run.name, *run.condition, run.axes["seed"], protocol, *found)
         for run in runs
         if run.record is not None and run.condition is not None
         for protocol, result in run.record.metrics.items()
-        if isinstance(result, dict) and isinstance(result.get("accuracy"), int | float)
+        if (found := _headline(result)) is not None
     ]
     table = pd.DataFrame(rows, columns=columns)
     return table.astype({"accuracy": float, "num_test": float})
@@ -81,6 +84,15 @@ def groups(table: pd.DataFrame, columns: Sequence[str]) -> list[tuple[tuple[Any,
     """The rows of each combination of values in the columns, sorted by them."""
     grouped: Any = table.groupby(list(columns))
     return list(grouped)
+
+
+def _headline(result: Any) -> tuple[float, float | None] | None:
+    values = result if isinstance(result, dict) else {}
+    for name in HEADLINES:
+        value = values.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value), values.get("num_test") if name == "accuracy" else None
+    return None
 
 
 def _folders(directory: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -104,6 +116,7 @@ def _recorded(folder: Path) -> Run:
         error=f"{record.error['type']}: {record.error['message']}" if record.error else "",
         record=record,
         directory=folder,
+        config=configs.read(folder),
     )
 
 

@@ -1,6 +1,7 @@
 """The figures of a report; each is None where there is nothing to draw."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import groupby
 
 import pandas as pd
@@ -9,19 +10,22 @@ from matplotlib.figure import Figure
 
 from mimbench.reporting import curves, panels
 from mimbench.reporting.collect import Sweep, groups
+from mimbench.reporting.cost import COSTS, Cost
 from mimbench.reporting.curves import Curve
 from mimbench.reporting.palette import colours, legend, subplots
 from mimbench.reporting.runs import Setting
-from mimbench.reporting.summary import Summary, protocols, titles
+from mimbench.reporting.summary import Summary, protocols
+from mimbench.reporting.titles import titles
 
 
-def draw(sweep: Sweep, summaries: list[Summary], warnings: list[str]) -> dict[str, Figure | None]:
-    """All figures by file name without ending; a curve that cannot be read is named in `warnings`."""
+def draw(sweep: Sweep, summaries: list[Summary], logged: list[Curve]) -> dict[str, Figure | None]:
+    """All figures by file name without ending."""
     return {
         "layerwise": layerwise(curves.layerwise(sweep.finished)),
         "depth": accuracy_by_depth(summaries),
-        "flops": accuracy_by_flops(summaries),
-        "loss": losses(curves.losses(sweep.runs, warnings)),
+        **{name: accuracy_by_cost(summaries, cost) for name, cost in COSTS.items()},
+        "loss": losses([curve for curve in logged if curve.metric in curves.LOSSES]),
+        "throughput": throughput([curve for curve in logged if curve.metric == curves.THROUGHPUT]),
     }
 
 
@@ -36,8 +40,9 @@ def layerwise(table: pd.DataFrame) -> Figure | None:
     for row, (setting, of_setting) in zip(grid, settings, strict=True):
         of_protocol = {protocol: rows for (protocol,), rows in groups(of_setting, ["protocol"])}
         for axes, (protocol, name) in zip(row, names.items(), strict=True):
-            panels.layerwise(axes, of_protocol.get(protocol, table.head(0)), palette)
-            axes.set(title=str(Setting(*setting)), ylabel=f"{name} accuracy (%)")
+            percent = curves.is_accuracy(protocol)
+            panels.layerwise(axes, of_protocol.get(protocol, table.head(0)), palette, 100 if percent else 1)
+            axes.set(title=str(Setting(*setting)), ylabel=f"{name} accuracy (%)" if percent else name)
     return figure
 
 
@@ -47,14 +52,27 @@ def accuracy_by_depth(summaries: list[Summary]) -> Figure | None:
     return _by_data_and_encoder(summaries, panels.depth) if len(depths) > 1 else None
 
 
-def accuracy_by_flops(summaries: list[Summary]) -> Figure | None:
-    """Accuracy against training FLOPs: a point per condition, the untrained encoders as lines."""
-    trained = [summary for summary in summaries if summary.estimates and summary.training_flops > 0]
+def accuracy_by_cost(summaries: list[Summary], cost: Cost) -> Figure | None:
+    """Accuracy against a price, with the Pareto front: a point per condition, the untrained encoders as lines."""
+    trained = [summary for summary in summaries if summary.estimates and cost.of(summary) > 0]
     if not trained:
         return None
-    figure = _by_data_and_encoder(summaries, panels.flops)
+    figure = _by_data_and_encoder(summaries, partial(panels.cost, price=cost))
     depths = sorted({summary.condition.depth for summary in trained})
     legend(figure, sorted({summary.condition.label for summary in trained}), panels.markers(depths))
+    return figure
+
+
+def throughput(curves: list[Curve]) -> Figure | None:
+    """Images per second against step: a panel per setting."""
+    if not curves:
+        return None
+    settings = sorted({curve.condition.setting for curve in curves})
+    palette = colours({curve.condition.label for curve in curves})
+    figure, grid = subplots(len(settings), 1, width=5.6, height=2.4)
+    for (axes,), setting in zip(grid, settings, strict=True):
+        panels.throughput(axes, [curve for curve in curves if curve.condition.setting == setting], palette)
+        axes.set(title=str(setting), ylabel="images per second")
     return figure
 
 

@@ -7,17 +7,19 @@ from mimbench.reporting.statistics import BETTER, NOISE, WORSE, Difference, Esti
 MARKS = {BETTER: "▲", WORSE: "▼", NOISE: "≈"}
 NOTHING = "–"
 LEGEND = (
-    "Accuracy in percent, mean ± standard deviation over n seeds, [95 % interval]. "
-    "▲ better than untrained, ▼ worse, ≈ within noise. "
+    "Accuracy in percent, mean ± standard deviation over n seeds, [95 % interval]; n=2/3: two of three planned runs. "
+    "▲ better, ▼ worse, ≈ within noise: at 5 % after Holm's correction over the whole table. "
     "† interval over test images only: one seed, or seeds without spread."
 )
 
 
-def accuracy(estimate: Estimate | None) -> str:
+def accuracy(estimate: Estimate | None, planned: int = 0) -> str:
+    """Mean, deviation and n; n names the planned runs where they are more."""
     if estimate is None:
         return NOTHING
     spread = f" ± {100 * estimate.sd:.1f}" if estimate.n > 1 else ""
-    return f"{100 * estimate.mean:.1f}{spread} (n={estimate.n})"
+    short = f"/{planned}" if planned > estimate.n else ""
+    return f"{100 * estimate.mean:.1f}{spread} (n={estimate.n}{short})"
 
 
 def accuracy_interval(estimate: Estimate | None) -> str:
@@ -36,6 +38,18 @@ def gain_interval(difference: Difference | None) -> str:
     if difference is None or math.isnan(difference.low):
         return ""
     return f"[{_signed(difference.low)}, {_signed(difference.high)}]{_dagger(difference)}"
+
+
+def p_value(difference: Difference) -> str:
+    """After correction where there was one."""
+    corrected = not math.isnan(difference.adjusted)
+    p = difference.adjusted if corrected else difference.p
+    text = "p unknown" if math.isnan(p) else "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    return f"{text} after Holm" if corrected else text
+
+
+def hours(value: float) -> str:
+    return NOTHING if math.isnan(value) else f"{value:.3g}"
 
 
 def flops(value: float) -> str:

@@ -1,4 +1,4 @@
-"""The page of a report: findings first, then the table, figures, what did not finish, how numbers were made."""
+"""The report in Markdown: findings first, then the table, figures, what did not finish, how numbers were made."""
 
 import os
 from collections import defaultdict
@@ -8,53 +8,77 @@ from urllib.parse import quote
 from mimbench.reporting import numbers, prose, tables
 from mimbench.reporting.collect import Sweep, frame, groups
 from mimbench.reporting.runs import Run
-from mimbench.reporting.summary import Summary
+from mimbench.reporting.summary import Summary, num_comparisons
 
+_COST = "Bars: 95 % intervals; thin line: Pareto front; dashed: untrained encoder."
 _CAPTIONS = {
-    "layerwise": "Accuracy of the features at every depth of the encoder. Bands: 95 % intervals.",
+    "layerwise": "What the features at every depth of the encoder are worth. Bands: 95 % intervals.",
     "depth": "Accuracy against the depth of the encoder. Bars: 95 % intervals.",
-    "flops": "Accuracy against what pre-training cost. Bars: 95 % intervals; dashed: untrained encoder.",
+    "flops": f"Accuracy against the operations of pre-training. {_COST}",
+    "hours": f"Accuracy against the device-hours of pre-training. {_COST}",
+    "time": f"Accuracy against the wall time of pre-training. {_COST}",
     "loss": "Loss during pre-training. Scales differ: each method has a loss of its own.",
+    "throughput": "Images per second during pre-training, a line per seed.",
 }
-_METHOD = """\
-- Only finished runs count. Every number is the result of the last weights; none is a maximum over epochs.
-- Mean, standard deviation (n - 1) and 95 % interval over seeds: Student t, given the same test images. With one seed,
-  or seeds that agree exactly, the interval (†) is Wilson's over the test images: it knows nothing of other seeds.
-- Difference to the untrained encoder of the same data, encoder and depth: paired t over shared seeds; Welch's t where
-  fewer than two seeds are shared; with one seed (†) Newcombe's interval of two proportions over the test images.
-- ≈ within noise: the 95 % interval of the difference contains zero. Intervals are not adjusted for the number of
-  comparisons, and the leader was picked by the same numbers that show its lead.
-- Training FLOPs, images per second and minutes are means over the finished runs; minutes are training time alone."""
+METHOD = (
+    "Only finished runs count. Every number is the result of the last weights; none is a maximum over epochs.",
+    "Mean, standard deviation (n - 1) and 95 % interval over seeds: Student t, given the same test images. With one "
+    "seed, or seeds that agree exactly, the interval (†) is Wilson's over the test images: it knows nothing of other "
+    "seeds.",
+    "Difference to the untrained encoder of the same data, encoder and depth, and to the best method there: paired t "
+    "over shared seeds; Welch's t where fewer than two seeds are shared.",
+    "Where runs kept which test images they got right, the same images are compared: a bootstrap over them (2,000 "
+    "resamples, percentiles) stands beside the seeds, and both tests must tell two methods apart. With one seed (†) it "
+    "stands alone, or Newcombe's interval of two proportions where single images are not known.",
+    "≈ within noise: not different at 5 % after Holm's correction over all comparisons of the table. Intervals are not "
+    "corrected, and the leader was picked by the same numbers that show its lead.",
+    "FLOPs, images per second, minutes and device-hours are means over the finished runs; minutes are training time "
+    "alone, device-hours are minutes times devices. A device is a GPU, or the processor where there is none.",
+    "Published numbers are the papers': other code, other data unless it says so; they enter no number of ours.",
+)
 
 
 def compose(sweep: Sweep, summaries: list[Summary], *, figures: list[str], warnings: list[str], out: Path) -> str:
     """The page as Markdown; links are relative to `out`."""
     parts = [
         f"# {sweep.name}",
-        f"**{prose.state(sweep)}**{_latest(sweep)}",
+        f"**{prose.state(sweep)}**{latest_sentence(sweep)}",
         *[f"> **Warning:** {_inline(warning)}" for warning in warnings],
         *_conclusions(summaries),
         "## Comparison",
         *([tables.markdown(summaries).rstrip()] if summaries else ["No run can be placed in a table."]),
-        f"{numbers.LEGEND} As data: [table.csv](table.csv).",
+        f"{numbers.LEGEND} {num_comparisons(summaries)} comparisons. As data: [table.csv](table.csv); "
+        "for a paper: [table.tex](table.tex).",
+        *_published(summaries),
         *_figures(figures),
         *_unfinished(sweep, out),
         "## How the numbers were made",
-        _METHOD,
-        *_protocols(sweep),
-        *_versions(sweep),
+        "\n".join(f"- {sentence}" for sentence in METHOD),
+        *_listed("### Protocols", protocols(sweep)),
+        *_listed("### Versions", [f"{name}: {value}" for name, value in versions(sweep).items()]),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _latest(sweep: Sweep) -> str:
+def latest(sweep: Sweep) -> str:
+    """When the last run finished; empty where none did."""
     times = [run.record.finished for run in sweep.finished if run.record and run.record.finished]
-    return f" Last result: {max(times)}." if times else ""
+    return max(times, default="")
+
+
+def latest_sentence(sweep: Sweep) -> str:
+    return f" Last result: {latest(sweep)}." if latest(sweep) else ""
+
+
+def _published(summaries: list[Summary]) -> list[str]:
+    marks = tables.sources(summaries)
+    listed = "; ".join(f"{mark} {origin}" for origin, mark in marks.items())
+    return [f"Published numbers are the papers', not ours: {listed}."] if marks else []
 
 
 def _conclusions(summaries: list[Summary]) -> list[str]:
     found = prose.conclusions(summaries)
-    parts = ["## Findings"] if found else []
+    parts = ["## Findings", *(f"**{sentence}**" for sentence in prose.answer(summaries))] if found else []
     for setting, sentences in found.items():
         parts.append("\n".join([f"**{setting}**", "", *(f"- {sentence}" for sentence in sentences)]))
     return parts
@@ -70,41 +94,49 @@ def _figures(names: list[str]) -> list[str]:
 
 def _unfinished(sweep: Sweep, out: Path) -> list[str]:
     rows = [
-        {"run": run.name, "status": status, "error": error, "log": _log(run, out)}
+        {"run": run.name, "status": status, "error": error, "log": _link(*log(run, out))}
         for (status, error), runs in tables.reasons(sweep.runs).items()
         for run in runs
     ]
     return ["## Runs that did not finish", tables.grid(rows).rstrip()] if rows else []
 
 
-def _log(run: Run, out: Path) -> str:
-    """A link to the run's log, or to its directory where it has none."""
+def log(run: Run, out: Path) -> tuple[str, str]:
+    """Name of and link to the run's log, or its directory where it has none; empty for a run that has neither."""
     if run.directory is None:
-        return ""
-    log = run.directory / "log.txt"
-    path = log if log.is_file() else run.directory
-    return f"[{path.name}]({quote(Path(os.path.relpath(path, out)).as_posix())})"
+        return "", ""
+    file = run.directory / "log.txt"
+    path = file if file.is_file() else run.directory
+    return path.name, quote(Path(os.path.relpath(path, out)).as_posix())
 
 
-def _protocols(sweep: Sweep) -> list[str]:
+def _link(name: str, address: str) -> str:
+    return f"[{name}]({address})" if name else ""
+
+
+def protocols(sweep: Sweep) -> list[str]:
+    """Each protocol with its number of test images."""
     lines = []
     for (protocol,), rows in groups(frame(sweep.finished), ["protocol"]):
-        images = sorted({f"{count:.0f}" for count in rows["num_test"]}, key=len)
-        lines.append(f"- `{protocol}`: {' or '.join(images)} test images")
-    return ["### Protocols", "\n".join(lines)] if lines else []
+        images = sorted({f"{count:.0f}" for count in rows["num_test"].dropna()}, key=len)
+        lines.append(f"`{protocol}`" + (f": {' or '.join(images)} test images" if images else ""))
+    return lines
 
 
-def _versions(sweep: Sweep) -> list[str]:
+def versions(sweep: Sweep) -> dict[str, str]:
+    """What the finished runs ran on, by name; counts only where runs differ, which is what a reader must notice."""
     found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for run in sweep.finished:
         for name, value in (run.record.environment if run.record else {}).items():
             found[name]["unknown" if value is None else str(value)] += 1
-    lines = []
-    for name, values in sorted(found.items()):
-        # Counts only where runs differ, which is what a reader must notice.
-        each = [value if len(values) == 1 else f"{value} ({count} runs)" for value, count in sorted(values.items())]
-        lines.append(f"- {name}: {', '.join(each)}")
-    return ["### Versions", "\n".join(lines)] if lines else []
+    return {
+        name: ", ".join(value if len(counts) == 1 else f"{value} ({n} runs)" for value, n in sorted(counts.items()))
+        for name, counts in sorted(found.items())
+    }
+
+
+def _listed(title: str, lines: list[str]) -> list[str]:
+    return [title, "\n".join(f"- {line}" for line in lines)] if lines else []
 
 
 def _inline(text: str) -> str:

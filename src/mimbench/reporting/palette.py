@@ -14,7 +14,22 @@ from matplotlib.lines import Line2D
 
 # Okabe and Ito 2008: told apart with any common colour blindness. A method keeps its colour in every report.
 _METHODS = {"untrained": "#7f7f7f", "mae": "#0072B2", "deepmim": "#D55E00", "localmim": "#009E73", "mirl": "#CC79A7"}
-_FURTHER = ("#56B4E9", "#E69F00", "#000000", "#B3A800", "#5D3A9B", "#8B4513")
+_FURTHER = ("#56B4E9", "#E69F00", "#000000", "#B3A800", "#5D3A9B", "#8B4513", "#1B7F79", "#C2185B", "#66A61E")
+# The same hues, light enough for a dark page; those that are so already are left out.
+_ON_DARK = {
+    "#7f7f7f": "#A6ADB5",
+    "#0072B2": "#5AAEEA",
+    "#D55E00": "#FF8B4D",
+    "#009E73": "#3DCFA2",
+    "#CC79A7": "#E9A1CB",
+    "#000000": "#ECECEC",
+    "#B3A800": "#D8CE3A",
+    "#5D3A9B": "#B096E8",
+    "#8B4513": "#D4916A",
+    "#1B7F79": "#4FC4BC",
+    "#C2185B": "#F06C9B",
+    "#66A61E": "#9AD653",
+}
 _STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 9,
@@ -46,6 +61,11 @@ def colours(labels: Iterable[str]) -> dict[str, str]:
     """A colour for each method, the known ones always in their own."""
     further = sorted(set(labels) - _METHODS.keys())
     return _METHODS | {label: _FURTHER[place % len(_FURTHER)] for place, label in enumerate(further)}
+
+
+def on_dark(colour: str) -> str:
+    """The colour to use instead on a dark page."""
+    return _ON_DARK.get(colour, colour)
 
 
 def style() -> AbstractContextManager[None]:

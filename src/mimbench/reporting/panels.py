@@ -8,9 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from mimbench.reporting import numbers, statistics
+from mimbench.reporting import numbers
 from mimbench.reporting.collect import groups
-from mimbench.reporting.curves import Curve
+from mimbench.reporting.cost import Cost, pareto
+from mimbench.reporting.curves import Curve, by_tap
 from mimbench.reporting.palette import Label, label_ends
 from mimbench.reporting.runs import UNTRAINED
 from mimbench.reporting.statistics import Estimate
@@ -24,15 +25,14 @@ def markers(depths: Iterable[int]) -> dict[str, str]:
     return {f"depth {depth}": _MARKERS[place % len(_MARKERS)] for place, depth in enumerate(sorted(set(depths)))}
 
 
-def layerwise(axes: Axes, table: pd.DataFrame, palette: dict[str, str]) -> None:
-    """Rows of one setting and protocol of `curves.layerwise`: means over seeds, bands of 95 %."""
+def layerwise(axes: Axes, table: pd.DataFrame, palette: dict[str, str], scale: float = 100) -> None:
+    """Rows of one setting and quantity of `curves.layerwise`: means over seeds, bands of 95 %."""
     ends = []
     for (label,), of_method in groups(table, ["label"]):
-        found = {tap: statistics.estimate(statistics.sample(rows)) for (tap,), rows in groups(of_method, ["tap"])}
-        points = {tap: estimate for tap, estimate in found.items() if estimate is not None}
+        points = by_tap(of_method)
         if points:
-            _band(axes, points, palette[label])
-            ends.append(Label(label, 100 * list(points.values())[-1].mean, palette[label]))
+            _band(axes, points, palette[label], scale)
+            ends.append(Label(label, scale * list(points.values())[-1].mean, palette[label]))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True))
     axes.set_xlabel("features at depth (0: patch embedding)")
     label_ends(axes, ends)
@@ -56,21 +56,26 @@ def depth(axes: Axes, summaries: list[Summary], protocol: str, palette: dict[str
     label_ends(axes, ends)
 
 
-def flops(axes: Axes, summaries: list[Summary], protocol: str, palette: dict[str, str]) -> None:
-    """One point per condition with its 95 % interval; the untrained encoder has no FLOPs and is a line."""
+def cost(axes: Axes, summaries: list[Summary], protocol: str, palette: dict[str, str], price: Cost) -> None:
+    """A point per condition with its 95 % interval and the Pareto front; untrained encoders as lines."""
     marks = markers(summary.condition.depth for summary in summaries)
-    ends = []
+    ends, paid = [], []
     for summary in summaries:
         condition, estimate = summary.condition, summary.estimates[protocol]
         colour = palette[condition.label]
-        if summary.training_flops > 0:
+        if price.of(summary) > 0:
             marker = marks[f"depth {condition.depth}"]
-            _points(axes, [summary.training_flops], [estimate], colour, marker)
+            _points(axes, [price.of(summary)], [estimate], colour, marker)
+            paid.append((price.of(summary), 100 * estimate.mean))
         elif condition.method == UNTRAINED:
             axes.axhline(100 * estimate.mean, color=colour, linestyle="--", linewidth=1.2)
             ends.append(Label(f"{condition.label}, depth {condition.depth}", 100 * estimate.mean, colour))
-    _log_scale(axes, [summary.training_flops for summary in summaries if summary.training_flops > 0])
-    axes.set_xlabel("training FLOPs")
+    if paid:
+        prices, values = zip(*paid, strict=True)
+        front = [paid[place] for place in pareto(prices, values)]
+        axes.plot(*zip(*front, strict=True), color="#444444", linewidth=1, drawstyle="steps-post", zorder=0)
+    _log_scale(axes, [summary_price for summary_price, _ in paid])
+    axes.set_xlabel(price.title)
     label_ends(axes, ends)
 
 
@@ -86,13 +91,24 @@ def loss(axes: Axes, curves: list[Curve], colour: str) -> None:
     axes.set_xlabel("step")
 
 
+def throughput(axes: Axes, curves: list[Curve], palette: dict[str, str]) -> None:
+    """A line per run of one setting."""
+    for curve in curves:
+        axes.plot(curve.steps, curve.values, color=palette[curve.condition.label], linewidth=1, alpha=0.8)
+    labels = dict.fromkeys(curve.condition.label for curve in curves)
+    last = {label: [c.values[-1] for c in curves if c.condition.label == label] for label in labels}
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("step")
+    label_ends(axes, [Label(label, sum(values) / len(values), palette[label]) for label, values in last.items()])
+
+
 def _log_scale(axes: Axes, values: list[float]) -> None:
     axes.set_xscale("log")
     if values:
         # Room enough for two ticks even where all points cost about the same.
         axes.set_xlim(min(values) / 1.4, max(values) * 1.4)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if _decades(values) < 2 else (1,)))
-    axes.xaxis.set_major_formatter(lambda value, _: numbers.flops(value))
+    axes.xaxis.set_major_formatter(lambda value, _: numbers.flops(value) if value >= 1e6 else f"{value:g}")
     axes.xaxis.set_minor_locator(NullLocator())
 
 
@@ -100,8 +116,10 @@ def _decades(values: list[float]) -> float:
     return math.log10(max(values) / min(values)) if values else 0.0
 
 
-def _band(axes: Axes, points: dict[int, Estimate], colour: str) -> None:
-    means, lows, highs = ([100 * getattr(point, name) for point in points.values()] for name in ("mean", "low", "high"))
+def _band(axes: Axes, points: dict[int, Estimate], colour: str, scale: float) -> None:
+    means, lows, highs = (
+        [scale * getattr(point, name) for point in points.values()] for name in ("mean", "low", "high")
+    )
     axes.plot(list(points), means, "o-", color=colour)
     axes.fill_between(list(points), lows, highs, color=colour, alpha=0.1, linewidth=0)
 

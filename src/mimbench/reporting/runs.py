@@ -1,6 +1,6 @@
 """A run as a report sees it, and the condition that it repeats."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,6 +51,7 @@ class Run:
     status: A status of `records.STATUSES`, or `missing` (planned, no record), `refused` (cannot exist),
         `broken` (its record cannot be read).
     variant: What distinguishes it from runs with the same method, encoder, depth and data, apart from the seed.
+    config: The resolved configuration by dotted keys; empty where the run left none.
     """
 
     identity: str
@@ -62,6 +63,7 @@ class Run:
     error: str = ""
     record: Record | None = None
     directory: Path | None = None
+    config: dict[str, Any] = field(default_factory=dict)
 
     @property
     def condition(self) -> Condition | None:

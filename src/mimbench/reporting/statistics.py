@@ -1,21 +1,28 @@
 """What seeds and test images allow to be said: means, intervals, differences."""
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool
 from scipy import stats
 
-CONFIDENCE = 0.95
+from mimbench.reporting import images
+from mimbench.reporting.images import CONFIDENCE
+
 BETTER, WORSE, NOISE = "better", "worse", "within noise"
 
 OVER_SEEDS = "Student t over seeds"
 PAIRED = "paired t over shared seeds"
 UNPAIRED = "Welch t over seeds"
 OVER_IMAGES = "Wilson over test images"
+BOOTSTRAP = "bootstrap over test images"
 TWO_PROPORTIONS = "Newcombe over test images"
+
+Correct = Mapping[int, Bool[np.ndarray, " n"]]
 
 
 class Estimate(NamedTuple):
@@ -30,25 +37,51 @@ class Estimate(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A difference of two mean accuracies over n seeds with its 95 % interval; fractions."""
+    """A difference of two mean accuracies over n seeds with its 95 % interval; fractions.
+
+    p: Of no difference, two-sided: the larger one where both seeds and images could be tested.
+    image_low, image_high: 95 % interval over test images given these weights; NaN unless single images are known.
+    adjusted: p after Holm's correction over all comparisons of a table; NaN before it.
+    """
 
     mean: float
     n: int
     low: float
     high: float
     source: str
+    p: float = math.nan
+    image_low: float = math.nan
+    image_high: float = math.nan
+    adjusted: float = math.nan
 
     @property
     def verdict(self) -> str:
-        """`better` or `worse` where the interval leaves out zero."""
-        return BETTER if self.low > 0 else WORSE if self.high < 0 else NOISE
+        """`better` or `worse` at 5 %, by the adjusted p where there is one; what cannot be tested is noise."""
+        p = self.p if math.isnan(self.adjusted) else self.adjusted
+        return NOISE if not p < 1 - CONFIDENCE else BETTER if self.mean > 0 else WORSE
+
+    @property
+    def over_images(self) -> bool:
+        """Whether nothing is known about other seeds."""
+        return self.source in (BOOTSTRAP, TWO_PROPORTIONS)
+
+    @property
+    def reversed(self) -> "Difference":
+        """The same comparison seen from the other side."""
+        return self._replace(
+            mean=-self.mean, low=-self.high, high=-self.low, image_low=-self.image_high, image_high=-self.image_low
+        )
 
 
 class Sample(NamedTuple):
-    """Accuracies of one condition under one protocol by seed, each over num_test images."""
+    """Accuracies of one condition under one protocol by seed, each over num_test images.
+
+    correct: Which test images were right, for the seeds that kept it.
+    """
 
     accuracies: dict[int, float]
     num_test: float
+    correct: Correct = MappingProxyType({})
 
 
 def sample(rows: pd.DataFrame) -> Sample:
@@ -67,28 +100,45 @@ def estimate(values: Sample) -> Estimate | None:
     if _spread(accuracies):
         interval = stats.ttest_1samp(accuracies, 0.0).confidence_interval(CONFIDENCE)
         return Estimate(average, deviation, len(accuracies), float(interval.low), float(interval.high), OVER_SEEDS)
-    low, high = _wilson(average, values.num_test)
+    low, high = images.proportion(average, values.num_test)
     return Estimate(average, deviation, len(accuracies), low, high, OVER_IMAGES)
 
 
 def difference(values: Sample, baseline: Sample) -> Difference | None:
     """How much better `values` are: paired over shared seeds, else Welch's t; over test images where one seed is left.
 
+    Where single images are known, a bootstrap over them stands beside the seeds, and both must tell the two apart.
     None where nothing can be compared: no seed shared and fewer than two on either side.
     """
     shared = sorted(values.accuracies.keys() & baseline.accuracies.keys())
     own, base = [values.accuracies[seed] for seed in shared], [baseline.accuracies[seed] for seed in shared]
     gains = [ours - theirs for ours, theirs in zip(own, base, strict=True)]
     if _spread(gains):
-        interval = stats.ttest_rel(own, base).confidence_interval(CONFIDENCE)
-        return Difference(mean(gains), len(gains), float(interval.low), float(interval.high), PAIRED)
+        test = stats.ttest_rel(own, base)
+        by_image = _paired_images(values, baseline, shared)
+        return _over_seeds(mean(gains), len(gains), test, PAIRED, by_image)
     everything, all_base = list(values.accuracies.values()), list(baseline.accuracies.values())
     if len(gains) < 2 and _spread(everything) and _spread(all_base):
-        return _unpaired(everything, all_base)
+        test = stats.ttest_ind(everything, all_base, equal_var=False)
+        num = min(len(everything), len(all_base))
+        return _over_seeds(mean(everything) - mean(all_base), num, test, UNPAIRED, images.UNKNOWN)
     if not gains:
         return None
-    low, high = _newcombe(mean(own), values.num_test, mean(base), baseline.num_test)
-    return Difference(mean(gains), len(gains), low, high, TWO_PROPORTIONS)
+    low, high, p = by_image = _paired_images(values, baseline, shared)
+    if by_image is not images.UNKNOWN:
+        return Difference(mean(gains), len(gains), low, high, BOOTSTRAP, p, low, high)
+    low, high, p = images.unpaired(mean(own), values.num_test, mean(base), baseline.num_test)
+    return Difference(mean(gains), len(gains), low, high, TWO_PROPORTIONS, p)
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """p-values corrected for their number (Holm 1979): no false finding among all of them, 95 times in 100."""
+    p = np.asarray(values, dtype=float)
+    order = np.argsort(p)
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted.tolist()
 
 
 def mean(values: Iterable[float | None]) -> float:
@@ -102,24 +152,19 @@ def _spread(values: Sequence[float]) -> bool:
     return len(values) >= 2 and max(values) - min(values) > 1e-9
 
 
-def _unpaired(own: list[float], base: list[float]) -> Difference:
-    interval = stats.ttest_ind(own, base, equal_var=False).confidence_interval(CONFIDENCE)
-    num = min(len(own), len(base))
-    return Difference(mean(own) - mean(base), num, float(interval.low), float(interval.high), UNPAIRED)
+def _over_seeds(gain: float, num: int, test: Any, source: str, by_image: images.Interval) -> Difference:
+    interval = test.confidence_interval(CONFIDENCE)
+    p = max(float(test.pvalue), 0.0 if math.isnan(by_image.p) else by_image.p)
+    low, high = float(interval.low), float(interval.high)
+    return Difference(gain, num, low, high, source, p, by_image.low, by_image.high)
 
 
-def _wilson(accuracy: float, num_test: float) -> tuple[float, float]:
-    if not num_test > 0:
-        return math.nan, math.nan
-    interval = stats.binomtest(round(accuracy * num_test), int(num_test)).proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
-
-
-def _newcombe(own: float, num_own: float, base: float, num_base: float) -> tuple[float, float]:
-    """Newcombe 1998, method 10, from two Wilson intervals; scipy has none for two proportions.
-
-    Takes the two as independent. Encoders tested on the same images agree more often than that, so it is cautious.
-    """
-    (own_low, own_high), (base_low, base_high) = _wilson(own, num_own), _wilson(base, num_base)
-    gain = own - base
-    return gain - math.hypot(own - own_low, base_high - base), gain + math.hypot(own_high - own, base - base_low)
+def _paired_images(values: Sample, baseline: Sample, seeds: list[int]) -> images.Interval:
+    """Over the test images that all these seeds of both sides saw; unknown unless every one kept them."""
+    if not all(seed in side.correct for side in (values, baseline) for seed in seeds):
+        return images.UNKNOWN
+    own, base = ([side.correct[seed] for seed in seeds] for side in (values, baseline))
+    lengths = {len(correct) for correct in (*own, *base)}
+    if len(lengths) != 1 or 0 in lengths:
+        return images.UNKNOWN
+    return images.paired(np.mean(np.stack(own), axis=0), np.mean(np.stack(base), axis=0))

@@ -1,17 +1,16 @@
-"""The comparison: one summary per condition, and what to conclude from them."""
+"""The comparison: one summary per condition."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, field, replace
 
-from mimbench.reporting import statistics
+from mimbench.reporting import configs, correctness, published, statistics
 from mimbench.reporting.collect import Sweep, frame, groups
+from mimbench.reporting.published import Published
 from mimbench.reporting.runs import UNTRAINED, Condition, Run, Setting
-from mimbench.reporting.statistics import BETTER, Difference, Estimate, Sample
-
-_NAMES = {"knn": "kNN"}
-_FIRST = ("knn", "linear")
+from mimbench.reporting.statistics import Difference, Estimate, Sample
+from mimbench.reporting.titles import titles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +18,9 @@ class Summary:
     """One row of the comparison.
 
     estimates, differences: By protocol; differences are to the untrained encoder of the same setting.
+    behind: By protocol, the difference to the leader of the setting; the leader itself has none.
+    training_flops, images_per_second, train_seconds, device_hours: Means over the finished runs; NaN where unknown.
+    published: What papers print for the same experiment; never part of any number here.
     """
 
     condition: Condition
@@ -26,9 +28,12 @@ class Summary:
     samples: dict[str, Sample]
     estimates: dict[str, Estimate]
     differences: dict[str, Difference]
+    behind: dict[str, Difference] = field(default_factory=dict)
     training_flops: float
     images_per_second: float
     train_seconds: float
+    device_hours: float = math.nan
+    published: tuple[Published, ...] = ()
 
     @property
     def counts(self) -> Counter[str]:
@@ -43,32 +48,19 @@ class Summary:
         return tuple(run for run in self.runs if run.status != "finished")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Who leads a setting under a protocol, over the untrained encoder and over the next; None where unknown."""
-
-    setting: Setting
-    protocol: str
-    leader: Summary
-    runner_up: Summary | None
-    lead: Difference | None
-    num_better: int
-    num_methods: int
-
-
 def summarise(sweep: Sweep) -> list[Summary]:
-    """Every condition of the sweep in the order of the table; only finished runs are counted in."""
-    samples: dict[Condition, dict[str, Sample]] = {}
-    for (*condition, protocol), rows in groups(frame(sweep.finished), [*Condition._fields, "protocol"]):
-        samples.setdefault(Condition(*condition), {})[protocol] = statistics.sample(rows)
+    """Every condition of the sweep in the order of the table; only finished runs are counted in.
+
+    p-values are corrected for the number of comparisons in the whole table.
+    """
+    samples = _samples(sweep)
     runs: dict[Condition, list[Run]] = {}
     for run in sweep.runs:
         if run.condition is not None:
             runs.setdefault(run.condition, []).append(run)
-    return [
-        _summary(condition, runs[condition], samples.get(condition, {}), _baseline(condition, samples))
-        for condition in sorted(runs, key=lambda condition: condition.order)
-    ]
+    ordered = sorted(runs, key=lambda condition: condition.order)
+    leaders = _leaders(ordered, samples)
+    return _corrected([_summary(condition, runs[condition], samples, leaders) for condition in ordered])
 
 
 def protocols(summaries: Iterable[Summary]) -> dict[str, str]:
@@ -76,54 +68,94 @@ def protocols(summaries: Iterable[Summary]) -> dict[str, str]:
     return titles(protocol for summary in summaries for protocol in summary.samples)
 
 
-def titles(names: Iterable[str]) -> dict[str, str]:
-    """Protocols with the title to show, kNN and linear first; the version only where two meet."""
-    names = sorted(set(names), key=_rank)
-    versions = Counter(_family(name) for name in names)
-    return {name: _title(name, versioned=versions[_family(name)] > 1) for name in names}
+def num_comparisons(summaries: Iterable[Summary]) -> int:
+    """How many p-values the correction counted."""
+    pairs = (pair for summary in summaries for pair in (summary.differences, summary.behind))
+    return sum(not math.isnan(gain.adjusted) for pair in pairs for gain in pair.values())
 
 
-def findings(summaries: list[Summary]) -> list[Finding]:
-    """The leader of each setting and protocol by mean accuracy."""
-    result = []
-    for setting, group in groupby(summaries, key=lambda summary: summary.condition.setting):
-        trained = [summary for summary in group if summary.condition.method != UNTRAINED]
-        for protocol in protocols(trained):
-            ranked = sorted(
-                (summary for summary in trained if protocol in summary.estimates),
-                key=lambda summary: -summary.estimates[protocol].mean,
-            )
-            if ranked:
-                result.append(_finding(setting, protocol, ranked))
-    return result
+def _samples(sweep: Sweep) -> dict[Condition, dict[str, Sample]]:
+    directories = {(run.condition, run.axes["seed"]): run.directory for run in sweep.finished if run.condition}
+    samples: dict[Condition, dict[str, Sample]] = {}
+    for (*axes, protocol), rows in groups(frame(sweep.finished), [*Condition._fields, "protocol"]):
+        condition = Condition(*axes)
+        sample = statistics.sample(rows)
+        places = ((seed, directories.get((condition, seed))) for seed in sample.accuracies)
+        answers = {seed: correctness.read(place, protocol) for seed, place in places if place is not None}
+        known = {seed: correct for seed, correct in answers.items() if correct is not None}
+        samples.setdefault(condition, {})[protocol] = sample._replace(correct=known)
+    return samples
 
 
-def _finding(setting: Setting, protocol: str, ranked: list[Summary]) -> Finding:
-    leader, runner_up = ranked[0], ranked[1] if len(ranked) > 1 else None
-    lead = statistics.difference(leader.samples[protocol], runner_up.samples[protocol]) if runner_up else None
-    compared = [summary.differences[protocol] for summary in ranked if protocol in summary.differences]
-    num_better = sum(gain.verdict == BETTER for gain in compared)
-    return Finding(setting, protocol, leader, runner_up, lead, num_better, len(compared))
+def _leaders(
+    conditions: Iterable[Condition], samples: dict[Condition, dict[str, Sample]]
+) -> dict[tuple[Setting, str], Condition]:
+    """The trained condition with the highest mean, the first among equals."""
+    leaders: dict[tuple[Setting, str], Condition] = {}
+    best: dict[tuple[Setting, str], float] = {}
+    for condition in conditions:
+        for protocol, sample in samples.get(condition, {}).items():
+            key, value = (condition.setting, protocol), statistics.mean(sample.accuracies.values())
+            if condition.method != UNTRAINED and value > best.get(key, -math.inf):
+                leaders[key], best[key] = condition, value
+    return leaders
 
 
-def _summary(condition: Condition, runs: list[Run], samples: dict[str, Sample], baseline: dict[str, Sample]) -> Summary:
-    estimates = {protocol: statistics.estimate(values) for protocol, values in samples.items()}
-    differences = {
-        protocol: statistics.difference(values, baseline[protocol])
-        for protocol, values in samples.items()
-        if protocol in baseline and condition.method != UNTRAINED
-    }
-    costs = [run.record.cost for run in runs if run.record is not None and run.status == "finished"]
+def _summary(
+    condition: Condition,
+    runs: list[Run],
+    samples: dict[Condition, dict[str, Sample]],
+    leaders: dict[tuple[Setting, str], Condition],
+) -> Summary:
+    own = samples.get(condition, {})
+    baseline = {} if condition.method == UNTRAINED else _baseline(condition, samples)
+    best = {protocol: leaders.get((condition.setting, protocol)) for protocol in own}
+    ahead = {p: samples[c][p] for p, c in best.items() if c not in (None, condition) and condition.method != UNTRAINED}
+    finished = [run for run in runs if run.record is not None and run.status == "finished"]
+    first = next((run for run in runs if run.config), runs[0])
+    costs = [run.record.cost for run in finished if run.record is not None]
+    estimates = {protocol: statistics.estimate(sample) for protocol, sample in own.items()}
     return Summary(
         condition=condition,
         runs=tuple(runs),
-        samples=samples,
+        samples=own,
         estimates={protocol: value for protocol, value in estimates.items() if value is not None},
-        differences={protocol: value for protocol, value in differences.items() if value is not None},
+        differences=_differences(own, baseline),
+        behind=_differences(own, ahead),
         training_flops=statistics.mean(cost.get("training_flops") for cost in costs),
         images_per_second=statistics.mean(cost.get("images_per_second") for cost in costs),
         train_seconds=statistics.mean(cost.get("train_seconds") for cost in costs),
+        device_hours=statistics.mean(map(_device_hours, finished)),
+        published=tuple(published.matching(first.axes, first.config, first.overrides)),
     )
+
+
+def _device_hours(run: Run) -> float | None:
+    """As recorded; of older records from the time and the configured number of devices."""
+    cost = run.record.cost if run.record else {}
+    seconds = cost.get("device_seconds")
+    if seconds is None and cost.get("train_seconds") is not None:
+        seconds = cost["train_seconds"] * configs.num_devices(run.config)
+    return None if seconds is None else seconds / 3600
+
+
+def _differences(own: dict[str, Sample], others: dict[str, Sample]) -> dict[str, Difference]:
+    found = {p: statistics.difference(sample, others[p]) for p, sample in own.items() if p in others}
+    return {protocol: value for protocol, value in found.items() if value is not None}
+
+
+def _corrected(summaries: list[Summary]) -> list[Summary]:
+    """With Holm's correction over every comparison of the table that has a p-value."""
+    families = [gains for summary in summaries for gains in (summary.differences, summary.behind)]
+    keys = [(at, p) for at, gains in enumerate(families) for p, gain in gains.items() if not math.isnan(gain.p)]
+    adjusted = statistics.holm([families[at][protocol].p for at, protocol in keys])
+    for (at, protocol), value in zip(keys, adjusted, strict=True):
+        families[at] = families[at] | {protocol: families[at][protocol]._replace(adjusted=value)}
+    pairs = zip(families[::2], families[1::2], strict=True)
+    return [
+        replace(summary, differences=differences, behind=behind)
+        for summary, (differences, behind) in zip(summaries, pairs, strict=True)
+    ]
 
 
 def _baseline(condition: Condition, samples: dict[Condition, dict[str, Sample]]) -> dict[str, Sample]:
@@ -136,18 +168,3 @@ def _baseline(condition: Condition, samples: dict[Condition, dict[str, Sample]])
     if condition.variant in untrained:
         return untrained[condition.variant]
     return next(iter(untrained.values())) if len(untrained) == 1 else {}
-
-
-def _rank(protocol: str) -> tuple[int, str]:
-    family = _family(protocol)
-    return _FIRST.index(family) if family in _FIRST else len(_FIRST), protocol
-
-
-def _family(protocol: str) -> str:
-    return protocol.rsplit("-v", 1)[0]
-
-
-def _title(protocol: str, versioned: bool) -> str:
-    family = _family(protocol)
-    version = protocol.removeprefix(family).replace("-", " ")
-    return _NAMES.get(family, family) + (version if versioned else "")

@@ -1,21 +1,32 @@
-"""The comparison table as Markdown and as CSV."""
+"""The comparison table as rows of text, as Markdown and as CSV."""
 
 from collections.abc import Iterable
 
 import pandas as pd
 
 from mimbench.reporting import numbers
-from mimbench.reporting.runs import Run
+from mimbench.reporting.runs import UNTRAINED, Run
 from mimbench.reporting.statistics import Difference, Estimate
 from mimbench.reporting.summary import Summary, protocols
 
+BEST = "best"
+_SILENT = ("", numbers.NOTHING, BEST)
 UNFINISHED = ("failed", "interrupted", "running", "missing", "broken", "refused")
 
 
-def markdown(summaries: list[Summary]) -> str:
-    """One row per data, encoder, depth and method; ends with a newline."""
+def rows(summaries: list[Summary]) -> list[dict[str, str]]:
+    """One row per data, encoder, depth and method, without the optional columns that say nothing."""
     labels = protocols(summaries)
-    return grid([_cells(summary, labels) for summary in summaries])
+    marks = sources(summaries)
+    table = [_cells(summary, labels, marks) for summary in summaries]
+    optional = [f"{label} vs {other}" for label in labels.values() for other in ("untrained", "best")]
+    silent = {name for name in (*optional, "published", "not finished") if all(row[name] in _SILENT for row in table)}
+    return [{name: text for name, text in row.items() if name not in silent} for row in table]
+
+
+def markdown(summaries: list[Summary]) -> str:
+    """`rows` as a table; ends with a newline."""
+    return grid(rows(summaries))
 
 
 def grid(rows: list[dict[str, str]]) -> str:
@@ -49,20 +60,36 @@ def reasons(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:
     return groups
 
 
-def _cells(summary: Summary, labels: dict[str, str]) -> dict[str, str]:
+def sources(summaries: Iterable[Summary]) -> dict[str, str]:
+    """Where the published numbers are from, by the mark that stands behind them in the table."""
+    origins = dict.fromkeys(row.origin for summary in summaries for row in summary.published)
+    return {origin: f"[{place}]" for place, origin in enumerate(origins, start=1)}
+
+
+def _cells(summary: Summary, labels: dict[str, str], marks: dict[str, str]) -> dict[str, str]:
     condition = summary.condition
     cells = {"data": condition.data, "encoder": condition.encoder, "depth": str(condition.depth)}
     cells["method"] = condition.label
     for protocol, label in labels.items():
-        estimate, gain = summary.estimates.get(protocol), summary.differences.get(protocol)
-        cells[f"{label} %"] = f"{numbers.accuracy(estimate)} {numbers.accuracy_interval(estimate)}".strip()
-        cells[f"{label} vs untrained"] = f"{numbers.gain(gain)} {numbers.gain_interval(gain)}".strip()
+        estimate = summary.estimates.get(protocol)
+        accuracy = numbers.accuracy(estimate, summary.planned)
+        cells[f"{label} %"] = f"{accuracy} {numbers.accuracy_interval(estimate)}".strip()
+        cells[f"{label} vs untrained"] = difference(summary.differences.get(protocol))
+        leads = estimate is not None and condition.method != UNTRAINED and protocol not in summary.behind
+        cells[f"{label} vs best"] = BEST if leads else difference(summary.behind.get(protocol))
+    cells["published"] = "; ".join(f"{row.text} {marks[row.origin]}" for row in summary.published)
     cells["training FLOPs"] = numbers.flops(summary.training_flops)
     cells["images/s"] = numbers.rate(summary.images_per_second)
     cells["minutes"] = numbers.minutes(summary.train_seconds)
+    cells["device-hours"] = numbers.hours(summary.device_hours)
     cells["runs"] = f"{summary.counts['finished']}/{summary.planned}"
     cells["not finished"] = unfinished(summary.runs)
     return cells
+
+
+def difference(gain: Difference | None) -> str:
+    """`+9.9 ▲ [+7.1, +12.8]`."""
+    return f"{numbers.gain(gain)} {numbers.gain_interval(gain)}".strip()
 
 
 def _values(summary: Summary, labels: dict[str, str]) -> dict[str, object]:
@@ -71,11 +98,14 @@ def _values(summary: Summary, labels: dict[str, str]) -> dict[str, object]:
         estimate, gain = summary.estimates.get(protocol), summary.differences.get(protocol)
         for field in Estimate._fields:
             values[f"{protocol}_{field}"] = getattr(estimate, field, None)
-        for field in (*Difference._fields, "verdict"):
-            values[f"{protocol}_difference_{field}"] = getattr(gain, field, None)
+        for name, compared in (("difference", gain), ("behind", summary.behind.get(protocol))):
+            for field in (*Difference._fields, "verdict"):
+                values[f"{protocol}_{name}_{field}"] = getattr(compared, field, None)
+    values["published"] = "; ".join(f"{row.text} ({row.origin})" for row in summary.published)
     values["training_flops"] = summary.training_flops
     values["images_per_second"] = summary.images_per_second
     values["train_seconds"] = summary.train_seconds
+    values["device_hours"] = summary.device_hours
     values["planned"] = summary.planned
     counts = summary.counts
     values |= {status: counts[status] for status in ("finished", *UNFINISHED)}

@@ -29,6 +29,8 @@ def show(sweep: Sweep, summaries: list[Summary], console: Console) -> None:
             console.print()
             console.print(_table(setting, rows, dict(names[start : start + 2])))
     console.print(Text(numbers.LEGEND, style="dim"))
+    for sentence in prose.answer(summaries):
+        console.print(Text(f"\n{sentence}", style="bold"))
     for setting, sentences in prose.conclusions(summaries).items():
         console.print(Text(f"\n{setting}", style="bold"))
         for sentence in sentences:
@@ -57,7 +59,7 @@ def _cells(summary: Summary, labels: dict[str, str]) -> list[Text]:
     cells = [Text(summary.condition.label)]
     for protocol in labels:
         estimate = summary.estimates.get(protocol)
-        cells.append(_two_lines(numbers.accuracy(estimate), numbers.accuracy_interval(estimate)))
+        cells.append(_two_lines(numbers.accuracy(estimate, summary.planned), numbers.accuracy_interval(estimate)))
         cells.append(_gain(summary, summary.differences.get(protocol)))
     cells.append(_two_lines(numbers.flops(summary.training_flops), numbers.rate(summary.images_per_second), style=""))
     finished = f"{summary.counts['finished']}/{summary.planned}"
@@ -87,4 +89,4 @@ def _unfinished(sweep: Sweep, console: Console) -> None:
         rest = f" and {len(runs) - _MAX_NAMED} more" if len(runs) > _MAX_NAMED else ""
         console.print(Text(f"    {', '.join(run.name for run in runs[:_MAX_NAMED])}{rest}", style="dim"))
     if len(groups) > _MAX_LISTED:
-        console.print(Text(f"  and {len(groups) - _MAX_LISTED} more reasons, all in report.md"))
+        console.print(Text(f"  and {len(groups) - _MAX_LISTED} more reasons, all in the report"))

@@ -46,8 +46,9 @@ def _grouped(pairs: Iterable[tuple[Hashable, Run]]) -> Iterable[list[Run]]:
 
 def _choices(run: Run) -> set[str]:
     axes = {f"{axis}={value}" for axis, value in run.axes.items() if axis not in AXES}
-    # An experiment sets several options at once and is no axis of its own.
-    return axes | {override for override in run.overrides if override.lstrip("+").startswith("experiment=")}
+    # An experiment or an ablation sets several options at once and is no axis of its own.
+    words = [override.lstrip("+") for override in run.overrides]
+    return axes | {word for word in words if word.startswith(("experiment=", "ablation="))}
 
 
 def _age(run: Run) -> tuple[bool, str]:

@@ -1,0 +1,92 @@
+// Draws panels when they come into view, and again when filters or theme change.
+const FIRST = 12; // panels of a figure shown before "show all"
+const opened = new Set();
+const CONFIG = { responsive: true, displaylogo: false, displayModeBar: "hover", modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+  toImageButtonOptions: { format: "svg" } };
+
+const watcher = new IntersectionObserver((entries) => {
+  for (const entry of entries) if (entry.isIntersecting) draw(entry.target);
+}, { rootMargin: "300px" });
+
+function axis(settings) {
+  const title = settings.title ? { title: { text: settings.title, font: { size: 12 }, standoff: 6 } } : {};
+  return { gridcolor: css("--line"), zeroline: false, linecolor: css("--line"), automargin: true, ...settings, ...title };
+}
+
+// The plotting library is kept as text until the first panel is needed: the page opens without it.
+function library() {
+  if (window.Plotly) return;
+  const script = document.createElement("script");
+  script.textContent = document.getElementById("plotly").textContent;
+  document.head.append(script);
+}
+
+function draw(plot) {
+  if (!plot.panel) return;
+  library();
+  const { traces, layout } = plot.panel;
+  plot.panel = null;
+  Plotly.react(plot, traces, {
+    ...layout, xaxis: axis(layout.xaxis), yaxis: axis(layout.yaxis), showlegend: false, hovermode: "closest",
+    margin: { l: 48, r: 10, t: 8, b: 40 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: "system-ui, sans-serif", size: 12, color: css("--text") }, hoverlabel: { font: { size: 12 } },
+  }, CONFIG);
+  plot.dataset.drawn = "true";
+}
+
+function render(section) {
+  const panels = FIGURES[section.id]();
+  const grid = section.querySelector(".panels");
+  const count = opened.has(section.id) ? panels.length : Math.min(FIRST, panels.length);
+  while (grid.children.length > count) {
+    const last = grid.lastElementChild.querySelector(".plot");
+    watcher.unobserve(last);
+    if (window.Plotly) Plotly.purge(last);
+    grid.lastElementChild.remove();
+  }
+  panels.slice(0, count).forEach((panel, place) => {
+    if (place >= grid.children.length) {
+      const added = document.createElement("div");
+      added.className = "panel";
+      added.innerHTML = '<h3></h3><div class="plot"></div>';
+      grid.append(added);
+    }
+    const element = grid.children[place];
+    element.querySelector("h3").textContent = panel.title;
+    const plot = element.querySelector(".plot");
+    plot.panel = panel;
+    watcher.unobserve(plot);
+    watcher.observe(plot);
+  });
+  grid.style.setProperty("--columns", Math.min(COLUMNS[section.id](), Math.max(2, count)));
+  const more = section.querySelector(".more");
+  more.hidden = panels.length <= count;
+  more.textContent = `show all ${panels.length} panels`;
+  section.hidden = panels.length === 0 && hidden.method.size + hidden.depth.size + hidden.data.size === 0;
+}
+
+const sections = all("section.figure");
+listeners.push(() => sections.forEach(render));
+for (const section of sections) {
+  section.querySelector(".more").addEventListener("click", () => {
+    opened.add(section.id);
+    render(section);
+  });
+}
+
+const symbols = document.querySelector("#cost .symbols");
+if (symbols && DEPTHS.length > 1) {
+  symbols.hidden = false;
+  symbols.textContent = DEPTHS.map((depth, place) => `${MARKS[place % MARKS.length]} depth ${depth}`).join("   ");
+}
+
+function choosePrice(name) {
+  price = name;
+  all("#price button").forEach((button) => button.setAttribute("aria-pressed", String(button.value === name)));
+  render(document.getElementById("cost"));
+}
+for (const button of all("#price button")) {
+  button.hidden = !DATA.conditions.some((condition) => condition.costs[button.value] > 0);
+  button.setAttribute("aria-pressed", String(button.value === price));
+  button.addEventListener("click", () => choosePrice(button.value));
+}
