@@ -1,8 +1,10 @@
 """A run that was stopped and went on cannot be told from one that was not."""
 
 import os
+import random
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,22 @@ def test_stopped_by_a_signal_and_resumed_equals_uninterrupted(
     result = parts.train()
     assert parts.same(whole)
     assert result.images == expected.images
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_stopped_again_and_again_at_random_and_resumed_equals_uninterrupted(new_run: Make, do: Make, seed: int) -> None:
+    draws = random.Random(seed)
+    options: dict[str, Any] = draws.choice([{"epochs": 4}, {"steps": 11}, {"epochs": 3, "ema": 0.9}])
+    options |= {"trainer_options": {"accumulate_grad_batches": draws.choice([1, 2, 4])}}
+    options |= {"checkpoint_every_n_epochs": draws.choice([1, 3])}
+    whole, parts = new_run("whole", **options), new_run("parts", **options)
+    whole.train()
+    for _ in range(4):
+        hook = draws.choice(["on_train_batch_start", "on_train_batch_end"])
+        with suppress(InterruptedRun, RuntimeError):
+            parts.train([do(hook, draws.randint(1, 9), draws.choice([interrupt, interrupt, crash]))])
+    parts.train()
+    assert parts.same(whole)
 
 
 def test_a_row_that_was_due_at_the_stop_is_written(new_run: Make, do: Make) -> None:
@@ -168,7 +186,7 @@ def test_the_new_checkpoint_is_on_the_disk_before_it_takes_the_name(
     monkeypatch.setattr(os, "fsync", lambda number: (done.append("sync"), sync(number)))
     monkeypatch.setattr(Path, "replace", lambda path, target: (done.append("rename"), replace(path, target))[1])
     AtomicCheckpointIO().save_checkpoint({"step": 1}, tmp_path / "last.ckpt")
-    assert done == ["sync", "rename"]
+    assert done == ["sync", "rename", "sync"]  # the file, then its name
 
 
 def test_a_disk_that_fills_up_ends_the_run_which_then_goes_on_exactly(new_run: Make, do: Make) -> None:

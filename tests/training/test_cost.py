@@ -1,23 +1,31 @@
 """FLOPs against a count by hand."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
-from mimbench.targets import HOGTarget
-from mimbench.training import measure_cost
+from mimbench.encoders import swin
+from mimbench.maskers import RandomMasker
+from mimbench.methods import MAE
+from mimbench.targets import HOGTarget, PixelTarget, Teacher, TeacherTarget
+from mimbench.training import measure_cost, stored_bytes
+from mimbench.weights.store import write_state_dict
 
 Make = Callable[..., Any]
 
 NUM_PATCHES, NUM_VISIBLE, PIXELS = 16, 4, 3 * 8 * 8  # 32 px, patches of 8, three quarters hidden
 
 
-def block_flops(tokens: int, width: int, mlp_ratio: int = 4) -> int:
-    """A multiply-add is 2: qkv 3 d^2, projection d^2 and MLP 2 r d^2 per token; q k^T and its product with v."""
-    linear = tokens * (3 + 1 + 2 * mlp_ratio) * width**2
-    attention = 2 * tokens**2 * width
+def block_flops(tokens: int, width: int, mlp_ratio: int = 4, left: int | None = None) -> int:
+    """A multiply-add is 2: k and v 2 d^2 per token; q and projection d^2 each, MLP 2 r d^2, q k^T and its product with v
+    per token that is left in the end."""
+    left = tokens if left is None else left
+    linear = (2 * tokens + (1 + 1 + 2 * mlp_ratio) * left) * width**2
+    attention = 2 * tokens * left * width
     return 2 * (linear + attention)
 
 
@@ -25,8 +33,9 @@ def test_flops_of_mae_are_those_counted_by_hand(method: Make) -> None:
     cost = measure_cost(method(), 32)
     embedding = 2 * NUM_PATCHES * PIXELS * 16
     assert cost.encoder_flops == embedding + 2 * block_flops(NUM_VISIBLE + 1, 16)
-    project, head = 2 * (NUM_VISIBLE + 1) * 16 * 16, 2 * NUM_PATCHES * 16 * PIXELS
-    assert cost.decoder_flops == project + block_flops(NUM_PATCHES + 1, 16) + head
+    num_hidden = NUM_PATCHES - NUM_VISIBLE  # the last block and the head leave out the others
+    project, head = 2 * (NUM_VISIBLE + 1) * 16 * 16, 2 * num_hidden * 16 * PIXELS
+    assert cost.decoder_flops == project + block_flops(NUM_PATCHES + 1, 16, left=num_hidden) + head
     assert cost.target_flops == 0
     assert cost.forward_flops == cost.encoder_flops + cost.decoder_flops
     assert cost.training_flops == 3 * cost.forward_flops
@@ -46,6 +55,63 @@ def test_parameters_are_counted_once_and_apart(method: Make, depth_and_width: tu
     fixed = (NUM_PATCHES + 1) * width
     assert cost.encoder_parameters == depth * block + PIXELS * width + width + width + 2 * width + fixed
     assert cost.decoder_parameters == sum(p.numel() for p in mae.decoders.parameters())
+
+
+def test_tokens_are_the_visible_ones_and_the_decoders_grids(method: Make) -> None:
+    cost = measure_cost(method(), 32)
+    assert (cost.encoder_tokens, cost.decoder_tokens) == (NUM_VISIBLE + 1, NUM_PATCHES + 1)
+
+
+class Still(Teacher):
+    """A teacher with weights."""
+
+    cell, dim = 8, 6
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.project = nn.Conv2d(3, 6, 8, 8)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.project(images).permute(0, 2, 3, 1)
+
+
+def test_a_teacher_is_counted_as_target_and_once(method: Make) -> None:
+    teacher = Still()
+    taught = method(lambda cell: TeacherTarget(cell, teacher))
+    cost = measure_cost(taught, 32)
+    assert cost.target_parameters == sum(p.numel() for p in teacher.parameters())
+    assert cost.target_flops == 2 * NUM_PATCHES * PIXELS * 6
+    assert cost.decoder_parameters == sum(p.numel() for p in taught.decoders.parameters())
+
+
+@pytest.mark.parametrize("cells", [0, 7])
+def test_windows_cost_the_same_on_the_meta_device(cells: int) -> None:
+    """How sparse windows pack depends on the mask, which has no values there."""
+
+    def build() -> MAE:
+        encoder = swin(64, 16, [1, 1, 2], [1, 2, 4], window=4, patch_size=2)
+        return MAE(encoder, RandomMasker(shared=True), PixelTarget, dim=16, num_blocks=1, num_heads=2)
+
+    with torch.device("meta"):
+        planned = build()
+    torch.rand(cells)  # whatever the state of PyTorch's generator
+    assert measure_cost(planned, 64) == measure_cost(build(), 64)
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_disk_is_that_of_a_real_run(new_run: Make, method: Make, tmp_path: Path, average: bool) -> None:
+    run, mae = new_run(epochs=1, ema=0.9 if average else None), method()
+    planned = stored_bytes(mae.encoder, mae, average)
+    run.train(method=mae)
+    write_state_dict(mae.encoder.trunk.state_dict(), tmp_path / "encoder.safetensors")
+    found = run.checkpoint.stat().st_size + (tmp_path / "encoder.safetensors").stat().st_size
+    assert found == pytest.approx(planned, rel=0.5)  # of so small a model the names take a third
+    assert found > planned
+
+
+def test_an_encoder_that_is_never_trained_has_no_checkpoint(method: Make) -> None:
+    encoder = method().encoder
+    assert stored_bytes(encoder, None) == 4 * sum(p.numel() for p in encoder.trunk.parameters())
 
 
 @pytest.mark.parametrize("target", [None, HOGTarget])

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from mimbench.training import InterruptedRun
+from mimbench.training import InterruptedRun, StopSignals
 
 Make = Callable[..., Any]
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +83,68 @@ def test_handlers_are_back_after_a_finished_run_and_a_failed_one(new_run: Make, 
 
     with pytest.raises(ZeroDivisionError):
         new_run("failed").train([do("on_train_batch_end", 1, fail)])
+
+
+def signalled(number: int, hold: bool = False) -> str:
+    """Gets a signal within the context; returns from it."""
+    with StopSignals() as signals:
+        if hold:
+            signals.hold()
+        os.kill(os.getpid(), number)
+        done.append(number)
+    return "unharmed"
+
+
+done: list[int] = []
+
+
+@pytest.mark.parametrize("number", SIGNALS[1:], ids=lambda number: number.name)
+def test_outside_training_a_signal_stops_at_once(number: signal.Signals) -> None:
+    done.clear()
+    with pytest.raises(InterruptedRun, match=f"Stopped by {number.name} outside training"):
+        signalled(number)
+    assert not done
+
+
+def test_ctrl_c_outside_training_stays_what_it_is() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        signalled(signal.SIGINT)
+
+
+def test_a_held_signal_that_nobody_acted_on_is_not_forgotten() -> None:
+    done.clear()
+    with pytest.raises(InterruptedRun, match="Stopped by SIGUSR2 after the last step"):
+        signalled(signal.SIGUSR2, hold=True)
+    assert done == [signal.SIGUSR2]
+
+
+def test_inner_contexts_hand_back_to_outer_ones(new_run: Make) -> None:
+    with StopSignals() as outer:
+        new_run().train()
+        with pytest.raises(InterruptedRun, match="outside training"):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert outer.received is signal.SIGTERM
+
+
+def test_a_forked_process_leaves_stopping_to_the_one_it_comes_from() -> None:
+    with StopSignals() as signals:
+        child = os.fork()
+        if child == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        assert signals.received is None
+
+
+def test_lightnings_own_handlers_stay_out(new_run: Make, do: Make) -> None:
+    """They would call a collective in the handler, and kill other ranks."""
+    seen: list[Any] = []
+    new_run().train([do("on_train_start", 1, lambda *_: seen.append(signal.getsignal(signal.SIGTERM)))])
+    assert isinstance(seen[0].__self__, StopSignals)
+
+
+def test_a_signal_between_set_up_and_the_first_step_stops_before_it(new_run: Make, do: Make) -> None:
+    run = new_run()
+    with pytest.raises(InterruptedRun, match="before the first step"):
+        run.train([do("on_train_start", 1, send(signal.SIGTERM)), do("on_train_batch_start", 1, send(signal.SIGKILL))])
+    assert not run.checkpoint.exists()

@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from mimbench.core import Mask
 from mimbench.optim import Recipe, warmup_cosine
 from mimbench.targets import HOGTarget
 from mimbench.training import NonFiniteLossError
@@ -95,30 +94,26 @@ def test_averaging_leaves_indices_alone(new_run: Make, method: Make) -> None:
     assert torch.equal(mae.places, torch.arange(50))
 
 
-class One:
-    """Hides the same cells in every image, so that masks cannot depend on how a batch is cut."""
-
-    def __init__(self, method: Any) -> None:
-        self.mask = method.masker(1, method.encoder.mask_grid, generator=torch.Generator().manual_seed(3))
-
-    def __call__(self, images: Tensor, *key: int) -> Mask:
-        return Mask(self.mask.hidden.expand(len(images), -1, -1), self.mask.num_visible, shared=False)
-
-
-def test_accumulation_keeps_the_effective_batch(new_run: Make, method: Make) -> None:
-    """In fp64, where only the order of sums differs; with masks of their own the micro-batches draw others."""
+@pytest.mark.parametrize("shared", [False, True])
+def test_accumulation_keeps_the_effective_batch(new_run: Make, method: Make, shared: bool) -> None:
+    """In fp64, where only the order of sums differs."""
     seen: list[Watch] = []
+    losses: list[dict[str, float]] = []
     for accumulate in (1, 2, 4):
         watch, mae = Watch(), method().double()
-        mae.draw_mask = One(mae)
+        mae.masker.shared = shared
         options = {"accumulate_grad_batches": accumulate, "precision": "64-true"}
-        new_run(f"by{accumulate}", trainer_options=options).train([watch], method=mae)
+        run = new_run(f"by{accumulate}", trainer_options=options)
+        run.train([watch], method=mae)
         seen.append(watch)
-    for other in seen[1:]:
+        losses.append({row.rpartition(",")[0]: float(row.rpartition(",")[2]) for row in run.rows[1:]})
+    for other, logged in zip(seen[1:], losses[1:], strict=True):
         assert other.rates == seen[0].rates
         assert other.images == seen[0].images
         assert len(other.weights) == 6
         torch.testing.assert_close(other.weights[-1], seen[0].weights[-1], rtol=1e-8, atol=1e-10)
+        # Logged as fp32; the loss of a step is that of all its images.
+        assert logged == pytest.approx(losses[0], rel=1e-6)
 
 
 def test_mixed_precision_trains_with_weights_and_targets_in_fp32(new_run: Make, method: Make) -> None:
@@ -142,7 +137,7 @@ def test_mixed_precision_trains_with_weights_and_targets_in_fp32(new_run: Make, 
 
 
 def gradients(method: Any, images: Tensor) -> dict[str, Tensor]:
-    method(images, method.draw_mask(images, 0)).loss.backward()
+    method(images, method.draw_mask(torch.arange(len(images)), epoch=0)).loss.backward()
     return {name: p.grad for name, p in method.named_parameters() if p.grad is not None}
 
 
@@ -167,7 +162,7 @@ def test_compiling_in_place_keeps_the_names_of_weights(method: Make) -> None:
 COMPILED = """
 import sys, torch
 from pathlib import Path
-from conftest import Run, make_method
+from tiny_runs import Run, make_method
 plain, compiled, mae = Run(Path("plain"), {"epochs": 1}), Run(Path("compiled"), {"epochs": 1}), make_method()
 plain.train()
 mae.encoder.compile()
@@ -180,7 +175,7 @@ torch.testing.assert_close(compiled.weights, plain.weights, rtol=1e-3, atol=1e-4
 @pytest.mark.slow
 def test_a_compiled_encoder_trains_to_the_same_weights(tmp_path: Path) -> None:
     # In a process of its own, since the compiler cannot read the shape checks that pytest puts into every function.
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     subprocess.run([sys.executable, "-c", COMPILED], cwd=tmp_path, env=environment, check=True)
 
 
@@ -197,7 +192,7 @@ def test_the_same_seed_trains_to_the_same_weights_and_another_does_not(new_run: 
 @pytest.mark.parametrize("budget", [{"epochs": None}, {"epochs": 1, "steps": 1}])
 def test_no_budget_and_two_budgets_are_refused(new_run: Make, budget: dict[str, Any]) -> None:
     run = new_run()
-    with pytest.raises(ValueError, match="epochs or of steps, not both"):
+    with pytest.raises(ValueError, match="one of epochs, steps, flops and seconds"):
         run.train(**budget)
     assert not run.directory.exists()
 

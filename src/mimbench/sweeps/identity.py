@@ -13,6 +13,8 @@ _IRRELEVANT = (
     "sweep",
     "finetune",
     "resume",
+    "objective",
+    "claim",
     "data.num_workers",
     "optim.fused",
     "trainer.accelerator",

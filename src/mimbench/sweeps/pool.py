@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,11 +35,12 @@ class Job:
 
 @dataclass(frozen=True)
 class JobResult:
-    """How a job ended; 0 is success, a negative code the signal that ended it."""
+    """How a job ended; 0 is success, a negative code the signal that ended it, a note says what its log cannot."""
 
     job: Job
     returncode: int
     seconds: float
+    note: str = ""
 
     @property
     def ok(self) -> bool:
@@ -125,9 +126,22 @@ def _interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def without_ranks(environment: Mapping[str, str], keep: str | None = None) -> dict[str, str]:
+    """Variables without those that make a process a rank of a training.
+
+    Args:
+        keep: Beginning of names that stay nevertheless.
+    """
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in _FOREIGN or (keep is not None and name.startswith(keep))
+    }
+
+
 def _start(job: Job, slot: int, extra: dict[str, str]) -> _Running:
     job.log.parent.mkdir(parents=True, exist_ok=True)
-    kept = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
+    kept = without_ranks(os.environ)
     with job.log.open("ab") as log:
         process = subprocess.Popen(
             job.command,

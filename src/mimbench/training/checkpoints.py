@@ -1,15 +1,13 @@
-"""One checkpoint per run, always whole, from which the run goes on exactly."""
+"""When a run is saved: so that it goes on exactly, wherever it was stopped."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import Checkpoint
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from mimbench.training.interruption import InterruptedRun, StopSignals
+from mimbench.training.interruption import StopSignals
+from mimbench.training.saving import PREVIOUS
 
 
 class Checkpoints(Checkpoint):
@@ -21,17 +19,25 @@ class Checkpoints(Checkpoint):
     all other callbacks. All ranks agree on the batch after which they stop.
 
     Args:
-        path: The one file, replaced every time.
+        path: The file, replaced every time; see `AtomicCheckpointIO`.
+        signals: Held from the moment when all ranks are there.
     """
 
-    def __init__(self, path: Path, every_n_epochs: int = 1):
+    def __init__(self, path: Path, signals: StopSignals, every_n_epochs: int = 1):
         self.path = path
         self.every_n_epochs = every_n_epochs
-        self._signals = StopSignals()
+        self._signals = signals
         self._loops: dict[str, Any] | None = None
 
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._signals.hold()
+        # Lightning's own handlers call collectives, and kill the other ranks.
+        trainer._signal_connector.register_signal_handlers = _leave_them
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._signals.install()
+        self._signals.hold()
+        if self._asked(trainer):
+            raise self._signals.stopped("before the first step")
         epochs = trainer.fit_loop.epoch_progress.current
         if epochs.completed == epochs.ready:  # pyright: ignore[reportAttributeAccessIssue]  # Lightning types the base
             trainer.fit_loop.reset_restart_stage()  # else Lightning starts an epoch without counting it
@@ -59,43 +65,25 @@ class Checkpoints(Checkpoint):
         if self._asked(trainer):
             self._stop(trainer)
         self._save(trainer)
+        if trainer.is_global_zero:
+            self.path.with_name(PREVIOUS).unlink(missing_ok=True)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         if self._loops is not None:
             checkpoint["loops"]["fit_loop"] = self._loops
 
     def _asked(self, trainer: L.Trainer) -> bool:
-        if trainer.world_size == 1:
-            return self._signals.received
-        return trainer.strategy.reduce_boolean_decision(self._signals.received, all=False)
+        received = self._signals.received is not None
+        return received if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(received, all=False)
 
     def _stop(self, trainer: L.Trainer) -> None:
         self._save(trainer)
-        step = trainer.global_step
-        raise InterruptedRun(f"Stopped by a signal at step {step}; the same command goes on from there.")
+        raise self._signals.stopped(f"at step {trainer.global_step}")
 
     def _save(self, trainer: L.Trainer) -> None:
         if self._loops is not None:
             trainer.save_checkpoint(self.path, weights_only=False)
 
 
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the file, to the disk, and renames; whatever happens, the file is the old or the new one.
-
-    Lightning's own goes through the system's temporary directory, from where a move to another disk is a copy.
-    """
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any | None = None
-    ) -> None:
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        try:
-            with part.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+def _leave_them() -> None:
+    """Instead of registering handlers."""

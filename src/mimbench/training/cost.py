@@ -1,12 +1,18 @@
-"""Parameters and operations of a method."""
+"""Parameters, tokens and operations of a method."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from mimbench.core import generator
+from mimbench.core import Grid, Mask, generator
+from mimbench.decoders import TokenDecoder
+from mimbench.encoders import Encoder
 from mimbench.methods import Method
+from mimbench.targets import Target
 
 
 @dataclass(frozen=True)
@@ -16,6 +22,9 @@ class Cost:
     Attributes:
         encoder_parameters: Of the trunk.
         decoder_parameters: Of everything else that is trained.
+        target_parameters: Of what the targets come from, such as a teacher.
+        encoder_tokens: Tokens that enter the encoder: the visible ones, with class and register tokens.
+        decoder_tokens: Tokens in all decoders together.
         encoder_flops: Forward operations on the visible part of an image; a multiply-add counts as 2.
         decoder_flops: Forward operations of the decoders and heads.
         target_flops: Forward operations of the targets, which need no backward pass.
@@ -23,6 +32,9 @@ class Cost:
 
     encoder_parameters: int
     decoder_parameters: int
+    target_parameters: int
+    encoder_tokens: int
+    decoder_tokens: int
     encoder_flops: int
     decoder_flops: int
     target_flops: int
@@ -40,17 +52,67 @@ class Cost:
 
 @torch.no_grad()
 def measure_cost(method: Method, image_size: int) -> Cost:
-    """Counts matrix products, convolutions and attention by running one image through; works on the meta device."""
+    """Counts matrix products, convolutions and attention by running one image through.
+
+    The same on every device, the meta device too: the mask is always the one that a CPU would draw.
+    """
     device = next(method.parameters()).device
     images = torch.zeros(1, 3, image_size, image_size, device=device)
-    mask = method.masker(1, method.encoder.mask_grid, device, generator(0, device=device))
+    drawn = method.masker(1, method.encoder.mask_grid, "cpu", generator(0))
+    mask = _MaskFor(drawn.hidden, drawn.num_visible, drawn.shared, device)
     with FlopCounterMode(display=False) as encoder:
-        features = method.encoder(images, method.depths, mask)
+        features = method.encode(images, mask, {0, *method.depths})
     with FlopCounterMode(display=False) as decoder:
-        predictions = method.predict(features)
+        predictions = method.predict(features, mask)
     with FlopCounterMode(display=False) as target:
         method.losses(images, predictions, mask)
-    trunk = sum(p.numel() for p in method.encoder.parameters())
-    trained = {id(p) for p in method.encoder.parameters()}
-    others = sum(p.numel() for p in method.parameters() if p.requires_grad and id(p) not in trained)
-    return Cost(trunk, others, encoder.get_total_flops(), decoder.get_total_flops(), target.get_total_flops())
+    trunk, trained, taught = _parameters(method)
+    return Cost(
+        encoder_parameters=trunk,
+        decoder_parameters=trained,
+        target_parameters=taught,
+        encoder_tokens=features[0].sequence.shape[1],
+        decoder_tokens=sum(m.positions.shape[1] for m in method.modules() if isinstance(m, TokenDecoder)),
+        encoder_flops=encoder.get_total_flops(),
+        decoder_flops=decoder.get_total_flops(),
+        target_flops=target.get_total_flops(),
+    )
+
+
+def stored_bytes(encoder: Encoder, method: Method | None, average: bool = False) -> int:
+    """Disk that a run's exported encoder and its checkpoint take: weights and AdamW's two moments.
+
+    Args:
+        method: None for an encoder that is never trained, which has no checkpoint.
+        average: Whether the run also keeps an exponential moving average of the weights.
+    """
+    exported = sum(p.nbytes for p in encoder.trunk.parameters())
+    if method is None:
+        return exported
+    weights = sum(p.nbytes for p in method.parameters())
+    moments = 2 * sum(p.nbytes for p in method.parameters() if p.requires_grad)
+    return exported + weights * (2 if average else 1) + moments
+
+
+def _parameters(method: Method) -> tuple[int, int, int]:
+    """Of the trunk, of everything else that is trained, and of the targets; shared ones once."""
+    trunk = {id(p): p.numel() for p in method.encoder.parameters()}
+    targets = (p for m in method.modules() if isinstance(m, Target) for p in m.parameters())
+    taught = {id(p): p.numel() for p in targets}
+    own = {id(p): p.numel() for p in method.parameters() if p.requires_grad}
+    trained = {key: size for key, size in own.items() if key not in trunk.keys() | taught.keys()}
+    return sum(trunk.values()), sum(trained.values()), sum(taught.values())
+
+
+@dataclass(frozen=True)
+class _MaskFor(Mask):
+    """A mask whose values are known on the CPU and whose tensors are on a device, which may have no values."""
+
+    device: torch.device | str = "cpu"
+
+    @cached_property
+    def _order(self) -> Int[Tensor, "b n"]:
+        return super()._order.to(self.device)
+
+    def weights(self, grid: Grid) -> Float[Tensor, "b n"]:
+        return super().weights(grid).to(self.device)

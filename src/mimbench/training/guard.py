@@ -44,8 +44,11 @@ class StopOnNonFinite(L.Callback):
                 self._stop(trainer, f"{name} has values that are not finite")
 
     def _check_loss(self, trainer: L.Trainer) -> None:
-        if self._loss is not None and not bool(torch.isfinite(self._loss)):
-            self._stop(trainer, f"The loss is {float(self._loss)}")
+        loss = self._loss
+        if trainer.world_size > 1:  # all ranks must stop together, so they look at the mean over all
+            loss = trainer.callback_metrics.get("train/loss", loss)
+        if loss is not None and not bool(torch.isfinite(loss)):
+            self._stop(trainer, f"The loss is {float(loss)}")
 
     def _stop(self, trainer: L.Trainer, what: str) -> None:
         terms = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("train/loss")}

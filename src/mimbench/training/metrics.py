@@ -1,6 +1,7 @@
 """The run's own record of every logged number."""
 
 import csv
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,13 @@ class MetricsFile(Logger):
         part = self.path.with_suffix(".part")
         part.write_text("".join(f"{line}\n" for line in (_HEADER, *kept)))
         part.replace(self.path)
+
+    @rank_zero_only
+    def sync(self) -> None:
+        """Forces what was logged to the disk."""
+        if self.path.exists():
+            with self.path.open("a") as file:
+                os.fsync(file.fileno())
 
     def _lines(self) -> list[str]:
         text = self.path.read_text() if self.path.exists() else ""

@@ -12,12 +12,14 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.loggers.logger import Logger
 
 from mimbench.data import ImageDataModule
-from mimbench.methods import Method
-from mimbench.training.checkpoints import AtomicCheckpointIO, Checkpoints
+from mimbench.training.budget import Budget, SecondsBudget
+from mimbench.training.checkpoints import Checkpoints
+from mimbench.training.cluster import cluster_environment
 from mimbench.training.guard import StopOnNonFinite
-from mimbench.training.interruption import handlers_kept
+from mimbench.training.interruption import StopSignals
 from mimbench.training.metrics import MetricsFile
 from mimbench.training.progress import Progress
+from mimbench.training.saving import LAST, AtomicCheckpointIO, newest_checkpoint
 
 
 @dataclass(frozen=True)
@@ -29,20 +31,25 @@ class Pretraining:
         seconds: In training, over all parts of an interrupted run.
         images: Images seen, over all devices.
         images_per_second: Their quotient.
+        steps: Optimiser steps.
+        device_seconds: Seconds times devices.
     """
 
     metrics: dict[str, float]
     seconds: float
     images: int
     images_per_second: float
+    steps: int
+    device_seconds: float
 
 
 def pretrain(
-    method: Method,
+    method: L.LightningModule,
     data: ImageDataModule,
     directory: Path,
     epochs: int | None = None,
     steps: int | None = None,
+    seconds: float | None = None,
     trainer_options: Mapping[str, Any] | None = None,
     callbacks: Sequence[L.Callback] = (),
     loggers: Sequence[Logger] = (),
@@ -50,33 +57,35 @@ def pretrain(
     ema: float | None = None,
     resume: Path | None = None,
 ) -> Pretraining:
-    """Trains for a number of epochs or steps, from the newest checkpoint in `directory` if there is one.
+    """Trains for epochs, steps or device-seconds, from the newest checkpoint in `directory` if there is one.
 
     Args:
+        seconds: Times devices; see `SecondsBudget`.
         ema: Decay of an exponential moving average of the weights, which is validated, and replaces them at the end.
         resume: A checkpoint to start from as long as `directory` has none.
 
     Raises:
         NonFiniteLossError: The loss or a weight became NaN or infinite.
         InterruptedRun: A signal asked to stop; everything is saved.
-        KeyboardInterrupt: A second one, or one before training began; nothing was saved.
+        KeyboardInterrupt: A second Ctrl-C, or one before training began; nothing was saved.
+        NotSavedError: The disk is full; the checkpoint before is kept.
         ValueError: There is no budget, or two.
     """
-    if (epochs is None) == (steps is None):
-        raise ValueError(f"Give a budget of epochs or of steps, not both; got epochs={epochs} and steps={steps}.")
+    Budget(epochs=epochs, steps=steps, seconds=seconds)  # refuses none and several
     directory.mkdir(parents=True, exist_ok=True)
-    progress, metrics = Progress(), MetricsFile(directory / "metrics.csv")
-    newest = directory / "checkpoints" / "last.ckpt"
-    own = [StopOnNonFinite(newest), progress, _TrimMetrics(metrics), _FinishWhole()]
+    progress, metrics = Progress(path=directory / "progress.json"), MetricsFile(directory / "metrics.csv")
+    signals, newest = StopSignals(), directory / "checkpoints" / LAST
+    limit = [SecondsBudget(seconds, progress)] if seconds is not None else []
+    own = [StopOnNonFinite(newest), progress, *limit, _TrimMetrics(metrics), _FinishWhole()]
     # Indices in buffers are not to be averaged.
     average = [EMAWeightAveraging(decay=ema, use_buffers=False)] if ema else []
     trainer = L.Trainer(
         default_root_dir=directory,
         max_epochs=epochs if epochs is not None else -1,
         max_steps=steps if steps is not None else -1,
-        callbacks=[*own, *callbacks, *average, Checkpoints(newest, checkpoint_every_n_epochs)],
+        callbacks=[*own, *callbacks, *average, Checkpoints(newest, signals, checkpoint_every_n_epochs)],
         logger=[metrics, *loggers],
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), cluster_environment()],
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         enable_progress_bar=False,
@@ -84,11 +93,13 @@ def pretrain(
         log_every_n_steps=min(10, data.steps_per_epoch),
         **(trainer_options or {}),
     )
-    with _quiet(), handlers_kept():
-        start = newest if newest.exists() else resume
+    with _quiet(), signals:
+        start = newest_checkpoint(newest.parent) or resume
         trainer.fit(method, datamodule=data, ckpt_path=start, weights_only=True)
     rate = progress.images / max(progress.seconds, 1e-9)
-    return Pretraining(metrics.last(), progress.seconds, progress.images, rate)
+    return Pretraining(
+        metrics.last(), progress.seconds, progress.images, rate, trainer.global_step, progress.device_seconds
+    )
 
 
 @contextmanager
@@ -96,6 +107,10 @@ def _quiet() -> Iterator[None]:
     """Without Lightning's warnings about what is meant."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers")  # small data need none
+        warnings.filterwarnings("ignore", message="The `srun` command is available")  # this is no job of SLURM
+        warnings.filterwarnings("ignore", message=".*self.log\\('throughput'.*sync_dist")  # alike on all ranks
+        warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")  # never changed in place
+        warnings.filterwarnings("ignore", message=".*WeightAveraging callback with a model")  # it shards no weights
         warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)  # Lightning 2.6 on torch 2.15
         warnings.filterwarnings("ignore", message=".*in eval mode at the start of training")  # frozen teachers
         yield
@@ -109,6 +124,9 @@ class _TrimMetrics(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.metrics.trim(trainer.global_step)
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        self.metrics.sync()  # a checkpoint must never be newer than its metrics, even if the power fails
 
 
 class _FinishWhole(L.Callback):

@@ -1,5 +1,6 @@
 """Pictures of what a method predicts."""
 
+import json
 from pathlib import Path
 
 import lightning as L
@@ -11,6 +12,8 @@ from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
 from mimbench.methods import Method
+
+_GAP = 2  # pixels between pictures
 
 
 class Reconstructions(L.Callback):
@@ -32,18 +35,22 @@ class Reconstructions(L.Callback):
 
     @torch.no_grad()
     def _save(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if not trainer.is_global_zero or not isinstance(pl_module, Method):
+        if not isinstance(pl_module, Method):
             return
         batch = next(iter(trainer.datamodule.plain("val")))  # pyright: ignore[reportAttributeAccessIssue]
-        images = batch.images[: self.num_images].to(pl_module.device)
-        pictures = pl_module.reconstruct(images, pl_module.draw_mask(images, -2))
-        if not pictures:
+        images, index = (part[: self.num_images].to(pl_module.device) for part in (batch.images, batch.index))
+        pictures = pl_module.reconstruct(images, pl_module.draw_mask(index, epoch=-2))
+        if not pictures or not trainer.is_global_zero:  # all ranks computed them, since weights may be sharded
             return
         rows = denormalize(torch.cat(list(pictures.values()))).clamp(0, 1)
         rows = F.interpolate(rows, scale_factor=max(1, 96 // rows.shape[-1]))  # small pictures, large enough to see
         path = Path(trainer.default_root_dir) / "figures" / "reconstructions.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_image(make_grid(rows, nrow=len(images)), path)
+        part = path.with_name(f".{path.name}")  # a killed run leaves no half picture
+        save_image(make_grid(rows, nrow=len(images), padding=_GAP), part, format="png")
+        part.replace(path)
+        legend = {"rows": list(pictures), "side": rows.shape[-1], "gap": _GAP}  # for who cuts it apart again
+        path.with_suffix(".json").write_text(json.dumps(legend) + "\n")
 
 
 def denormalize(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:

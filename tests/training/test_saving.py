@@ -1,0 +1,138 @@
+"""Of the checkpoints on the disk the newest whole one is taken."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mimbench.training import AtomicCheckpointIO, NotSavedError, newest_checkpoint
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two checkpoints, of step 1 and step 2."""
+    for step in (1, 2):
+        AtomicCheckpointIO().save_checkpoint({"step": step, "weights": torch.rand(1000)}, tmp_path / "last.ckpt")
+    return tmp_path
+
+
+def step(path: Path | None) -> int | None:
+    return None if path is None else torch.load(path, weights_only=True)["step"]
+
+
+def flip(path: Path) -> None:
+    """Changes one bit of a weight, which PyTorch would load without a word."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert torch.load(path, weights_only=True)
+
+
+def halve(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def zero(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+DAMAGES = [flip, halve, empty, zero]
+
+
+def test_the_newest_is_taken_and_the_one_before_is_kept(folder: Path) -> None:
+    assert {path.name for path in folder.iterdir()} == {"last.ckpt", "previous.ckpt"}
+    assert step(newest_checkpoint(folder)) == 2
+    (folder / "last.ckpt").unlink()
+    assert step(newest_checkpoint(folder)) == 1
+    (folder / "previous.ckpt").unlink()
+    assert newest_checkpoint(folder) is None
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_one_is_put_aside_and_told_of(
+    folder: Path, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(folder / "last.ckpt")
+    assert step(newest_checkpoint(folder)) == 1
+    assert "last.ckpt is damaged" in capsys.readouterr().err
+    AtomicCheckpointIO().save_checkpoint({"step": 3}, folder / "last.ckpt")
+    assert step(folder / "previous.ckpt") == 1  # the damaged one has not taken its place
+    assert step(newest_checkpoint(folder)) == 3
+    assert capsys.readouterr().err == ""
+
+
+def test_two_damaged_ones_mean_a_fresh_start(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in folder.glob("*.ckpt"):
+        halve(path)
+    assert newest_checkpoint(folder) is None
+    assert capsys.readouterr().err.count("is damaged") == 2
+
+
+def test_a_write_that_the_disk_refuses_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        try:
+            raise OSError(28, os.strerror(28))
+        finally:
+            raise RuntimeError("unexpected pos 704 vs 598")  # as PyTorch's writer does
+
+    monkeypatch.setattr(torch, "save", refuse)
+    with pytest.raises(NotSavedError, match=r"No space left on device while .*last\.ckpt was written") as error:
+        AtomicCheckpointIO().save_checkpoint({"step": 3}, folder / "last.ckpt")
+    assert error.value.errno == 28
+    assert step(newest_checkpoint(folder)) == 2
+
+
+def test_other_errors_stay_what_they_are(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("something else")
+
+    monkeypatch.setattr(torch, "save", refuse)
+    with pytest.raises(RuntimeError, match="something else"):
+        AtomicCheckpointIO().save_checkpoint({"step": 3}, folder / "last.ckpt")
+
+
+@pytest.mark.parametrize("damage", DAMAGES[:2])
+def test_a_run_with_a_damaged_checkpoint_goes_on_from_the_one_before(
+    new_run: Make, do: Make, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def crash(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    whole, parts = new_run("whole", epochs=4), new_run("parts", epochs=4)
+    whole.train()
+    with pytest.raises(ZeroDivisionError):
+        parts.train([do("on_train_batch_end", 8, crash)])
+    damage(parts.checkpoint)
+    resumed: list[int] = []
+    parts.train([do("on_train_start", 1, lambda trainer, _: resumed.append(trainer.global_step))])
+    assert resumed == [3]
+    assert "is damaged" in capsys.readouterr().err
+    assert parts.same(whole)
+
+
+def test_a_finished_run_keeps_one_checkpoint(new_run: Make) -> None:
+    run = new_run(epochs=3)
+    run.train()
+    assert [path.name for path in run.checkpoint.parent.iterdir()] == ["last.ckpt"]
+
+
+def test_a_run_moved_elsewhere_goes_on_exactly(new_run: Make, do: Make) -> None:
+    def crash(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    whole, parts, moved = (new_run(name, epochs=3) for name in ("whole", "parts", "moved"))
+    whole.train()
+    with pytest.raises(ZeroDivisionError):
+        parts.train([do("on_train_batch_end", 8, crash)])
+    parts.directory.rename(moved.directory)
+    moved.train()
+    assert moved.same(whole)
