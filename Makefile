@@ -9,7 +9,7 @@ SEEDS ?= 0
 # Test processes; each takes a core and half a gigabyte.
 WORKERS ?= 2
 
-.PHONY: help demo test test-slow lint types format bench clean
+.PHONY: help demo ablation test test-cluster test-browser test-slow lint types format docs bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -19,11 +19,22 @@ demo: .venv/core ## four methods x two depths x two datasets on two cores, then 
 		encoder.depth=4,8 data=photos,digits seed=$(SEEDS) || status=$$?; \
 	$(BIN)/mimbench report runs/demo; exit $$status
 
-test: .venv/dev ## the default test suite, offline (a few minutes)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+ablation: .venv/core ## make ablation NAME=mae_mask_ratio ARGS="data=photos seed=0,1,2": plan, sweep, report
+	$(BIN)/mimbench plan -m +ablation=$(NAME) $(ARGS)
+	@status=0; $(BIN)/mimbench run -m +ablation=$(NAME) $(ARGS) || status=$$?; \
+	$(BIN)/mimbench report runs/$(NAME); exit $$status
 
-test-slow: .venv/dev ## all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+test: .venv/dev ## the default test suite, offline (a few minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "not (slow or slurm or faults or browser)"
+
+test-cluster: .venv/dev ## on a two-node SLURM of its own, and with kills and full disks (needs root and Debian's SLURM)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slurm or faults"
+
+test-browser: .venv/dev ## reports in a headless Chromium (needs Debian's)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser
+
+test-slow: .venv/dev ## what takes long: full-size models, notebooks
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "slow and not (slurm or faults or browser)"
 
 lint: .venv/dev ## ruff and the import rules
 	$(BIN)/ruff check

@@ -1,4 +1,4 @@
-"""Hydra's door to `mimbench.cli.sweep`: runs of a sweep as local processes."""
+"""Hydra's door to `mimbench.cli.local`: runs of a sweep as processes of this machine."""
 
 from collections.abc import Sequence
 
@@ -24,8 +24,7 @@ class LocalLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         # Imported here, since Hydra imports all plugins at every start.
-        from mimbench.cli.sweep import launch
+        from mimbench.cli.local import LocalBackend
+        from mimbench.cli.sweep import launch_overrides
 
-        loader = self.hydra_context.config_loader
-        configs = [loader.load_sweep_config(self.config, list(overrides)) for overrides in job_overrides]
-        return launch(configs, [list(overrides) for overrides in job_overrides], self.slots)
+        return launch_overrides(self.hydra_context, self.config, job_overrides, LocalBackend(self.slots))

@@ -1,25 +1,69 @@
-"""A sweep on this machine: plan, run what is left, say how it went."""
+"""A sweep: plan, hand over what is left to this machine or to a cluster, say how it went."""
 
-import os
-import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-import torch
 from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import DictConfig
+from hydra.types import HydraContext
+from omegaconf import DictConfig, read_write
 
 from mimbench.cli.bookkeeping import Bookkeeping
 from mimbench.cli.build import inspect
 from mimbench.cli.config import describe, plain, run_directory, sweep_directory
 from mimbench.cli.mistakes import Mistake
-from mimbench.sweeps import Job, JobResult, PlannedRun, merge_manifest, run_jobs
+from mimbench.cli.objective import check_objective, objective_of
+from mimbench.sweeps import PlannedRun, merge_manifest
 from mimbench.sweeps.pool import SweepFailed
 
 
-def launch(configs: Sequence[DictConfig], overrides: Sequence[list[str]], slots: int | None) -> list[JobReturn]:
+@dataclass(frozen=True)
+class Cell:
+    """A run that can exist: its resolved configuration, its plan and where it writes."""
+
+    config: dict[str, Any]
+    run: PlannedRun
+    directory: Path
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Where runs are done."""
+
+    def check(self, cells: Sequence[Cell], trials: bool) -> None:
+        """Raises Mistake for what cannot work there, before anything is written; `trials` have to have results."""
+        ...
+
+    def run(self, cells: Sequence[Cell]) -> dict[Path, str]:
+        """Does the runs; returns how those ended that did not finish, by directory."""
+        ...
+
+
+def launch_overrides(
+    context: HydraContext, config: DictConfig, overrides: Sequence[Sequence[str]], backend: Backend
+) -> list[JobReturn]:
+    """What Hydra's launchers do: `launch` for the words of the jobs; its trials, where a sweeper searches.
+
+    Args:
+        config: The sweep's. Of a search it learns that results lie beside the runs, instead of where Hydra may write.
+    """
+    words = [list(each) for each in overrides]
+    configs = [context.config_loader.load_sweep_config(config, each) for each in words]
+    trials = config.hydra.runtime.choices["hydra/sweeper"] != "basic"
+    if trials:
+        with read_write(config):
+            config.hydra.sweep.dir = str(sweep_directory(plain(configs[0])))
+    return launch(configs, words, backend, trials)
+
+
+def launch(
+    configs: Sequence[DictConfig], overrides: Sequence[list[str]], backend: Backend, trials: bool = False
+) -> list[JobReturn]:
     """Runs all jobs of a sweep that can exist and have not finished.
+
+    Args:
+        trials: Return failures instead of raising them, since a sweeper wants to learn from them.
 
     Raises:
         Mistake: No job can exist.
@@ -27,72 +71,30 @@ def launch(configs: Sequence[DictConfig], overrides: Sequence[list[str]], slots:
     """
     resolved = [plain(config) for config in configs]
     runs = [describe(config, words, *inspect(config)) for config, words in zip(resolved, overrides, strict=True)]
+    cells = [Cell(config, run, run_directory(config, run)) for config, run in zip(resolved, runs, strict=True)]
+    possible = list({cell.directory: cell for cell in cells if not cell.run.refused}.values())
     refused = [run for run in runs if run.refused]
-    if len(refused) == len(runs):
+    if not possible and not trials:
         raise Mistake(" ".join(dict.fromkeys(str(run.refused) for run in refused)))
+    check_objective(resolved[0], required=trials)
+    backend.check(possible, trials)
     for run in refused:
         print(f"left out: {' '.join(run.overrides)}: {run.refused}")
     for directory in dict.fromkeys(sweep_directory(config) for config in resolved):
         own = [run for run, config in zip(runs, resolved, strict=True) if sweep_directory(config) == directory]
         merge_manifest(directory, directory.name, own)
-    jobs = [_job(config, run) for config, run in zip(resolved, runs, strict=True) if not run.refused]
-    unique = list({job.name: job for job in jobs}.values())
-    environments = _environments(slots, max(_devices(config) for config in resolved))
-    results = run_jobs(unique, len(environments), environments.__getitem__, _Report())
-    failed = [result for result in results if not result.ok]
-    for result in failed:
-        Bookkeeping.lost(result.job.log.parent, result.returncode)
-    if failed:
-        sweep = failed[0].job.log.parents[1]
-        raise SweepFailed(f"{len(failed)} of {len(results)} runs failed; `mimbench report {sweep}` shows them.")
-    return [JobReturn(overrides=words, status=JobStatus.COMPLETED) for words in overrides]
+    left = [cell for cell in possible if not Bookkeeping.finished(cell.directory)]
+    if len(left) < len(possible):
+        print(f"{len(possible) - len(left)} of {len(possible)} runs have finished before; nothing to do for them.")
+    failed = backend.run(left) if left else {}
+    if failed and not trials:
+        sweep = next(iter(failed)).parent
+        raise SweepFailed(f"{len(failed)} of {len(left)} runs failed; `mimbench report {sweep}` shows them.")
+    return [_returned(cell, failed) for cell in cells]
 
 
-def _job(config: dict[str, Any], run: PlannedRun) -> Job:
-    command = [sys.executable, "-u", "-m", "mimbench", "run", *run.overrides]
-    return Job(run.name, command, run_directory(config, run) / "log.txt")
-
-
-def _devices(config: dict[str, Any]) -> int:
-    devices = config["trainer"]["devices"]
-    return devices if isinstance(devices, int) and devices > 0 else 1
-
-
-def _environments(slots: int | None, devices: int) -> list[dict[str, str]]:
-    """One set of variables per slot: its GPUs, or its share of the cores."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpus = [str(i) for i in range(torch.cuda.device_count())] if visible is None else visible.split(",")
-    groups = [gpus[i : i + devices] for i in range(0, len(gpus) - devices + 1, devices) if gpus[i]]
-    count = slots or max(1, len(groups))
-    if groups:
-        return [{"CUDA_VISIBLE_DEVICES": ",".join(groups[slot % len(groups)])} for slot in range(count)]
-    threads = str(max(1, (os.cpu_count() or 1) // count))
-    return [{"OMP_NUM_THREADS": threads} for _ in range(count)]
-
-
-class _Report:
-    """Lines about a sweep's progress: every end, and now and then what runs."""
-
-    def __init__(self) -> None:
-        self.told = 0
-        self.calls = 0
-
-    def __call__(self, results: Sequence[JobResult], running: Sequence[Job], total: int) -> None:
-        for result in results[self.told :]:
-            how = "done  " if result.ok else "FAILED"
-            tail = "" if result.ok else f"  {_last_line(result.job.log)}  (log: {result.job.log})"
-            self._print(f"{how} {result.job.name}  {result.seconds:.0f} s{tail}", len(results), total)
-        ended = len(results) > self.told
-        self.told = len(results)
-        self.calls += 1
-        if running and not ended and self.calls % 8 == 0:
-            self._print("  ".join(f"{job.name}: {_last_line(job.log)}" for job in running), len(results), total)
-
-    @staticmethod
-    def _print(text: str, done: int, total: int) -> None:
-        print(f"[{done:>3}/{total}] {text}", flush=True)
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return lines[-1][:160] if lines else "starting"
+def _returned(cell: Cell, failed: dict[Path, str]) -> JobReturn:
+    reason = cell.run.refused or failed.get(cell.directory)
+    status = JobStatus.FAILED if reason else JobStatus.COMPLETED
+    value = SweepFailed(reason) if reason else objective_of(cell.config, cell.directory)
+    return JobReturn(overrides=list(cell.run.overrides), status=status, _return_value=value)

@@ -1,6 +1,6 @@
 """How the papers optimise."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,12 @@ class Recipe:
     fused: bool = True
 
     def peak_lr(self, batch_size: int) -> float:
-        """The linear scaling rule for an effective batch."""
+        """The linear scaling rule for an effective batch.
+
+        Example:
+            >>> round(Recipe(base_lr=1.5e-4).peak_lr(4096), 6)
+            0.0024
+        """
         return self.base_lr * batch_size / 256
 
     def optimizer(self, module: nn.Module, batch_size: int) -> torch.optim.AdamW:
@@ -46,14 +51,20 @@ class Recipe:
         )
 
     def scheduler(
-        self, optimizer: torch.optim.Optimizer, total_steps: int, steps_per_epoch: int
+        self, optimizer: torch.optim.Optimizer, total_steps: int | Callable[[], float], steps_per_epoch: int
     ) -> torch.optim.lr_scheduler.LambdaLR:
-        """The schedule that ends at `total_steps`; to be stepped once per optimiser step."""
-        warmup = min(self.warmup_epochs * steps_per_epoch, total_steps)
+        """The schedule that ends at `total_steps`; to be stepped once per optimiser step.
+
+        Args:
+            total_steps: A function where only training can tell; infinite until it is known.
+        """
         floor = self.min_lr / peak if (peak := optimizer.defaults["lr"]) else 0.0
-        return torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: warmup_cosine(step, total_steps, warmup, floor)
-        )
+
+        def rate(step: int) -> float:
+            total = total_steps() if callable(total_steps) else total_steps
+            return warmup_cosine(step, total, min(self.warmup_epochs * steps_per_epoch, total), floor)
+
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
 
 
 def parameter_groups(module: nn.Module, weight_decay: float, undecayed: Sequence[str] = ()) -> list[dict[str, Any]]:

@@ -44,6 +44,11 @@ def identity(config: Mapping[str, Any]) -> str:
 
     Args:
         config: The run's configuration with all interpolations resolved, as plain dicts and lists.
+
+    Example:
+        >>> run = {"method": {"_target_": "mimbench.methods.MAE", "name": "mae"}, "seed": 0}
+        >>> identity(run) == identity(run | {"trainer": {"devices": 8}}), identity(run) == identity(run | {"seed": 1})
+        (True, False)
     """
     text = json.dumps(_canonical(relevant(config)), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mimbench.cli.sweep import _environments
+from mimbench.cli.local import _environments
 
 
 def test_every_slot_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,56 @@
+"""Runs of a sweep as processes on this machine."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mimbench.cli.bookkeeping import Bookkeeping
+from mimbench.cli.progress import ProgressLines, last_line
+from mimbench.cli.sweep import Cell
+from mimbench.sweeps import Job, run_jobs
+
+
+class LocalBackend:
+    """Every run in a process of its own, `slots` at a time; by default one per GPU, or one without."""
+
+    def __init__(self, slots: int | None = None):
+        self.slots = slots
+
+    def check(self, cells: Sequence[Cell], trials: bool) -> None:
+        """Everything works here, or the run says why not."""
+
+    def run(self, cells: Sequence[Cell]) -> dict[Path, str]:
+        """Does the runs; see `run_jobs` for signals."""
+        environments = _environments(self.slots, max(_devices(cell.config) for cell in cells))
+        jobs = [Job(cell.run.name, command(cell), cell.directory / "log.txt") for cell in cells]
+        results = run_jobs(jobs, len(environments), environments.__getitem__, ProgressLines())
+        failed = [result for result in results if not result.ok]
+        for result in failed:
+            Bookkeeping.lost(result.job.log.parent, result.returncode)
+        return {result.job.log.parent: last_line(result.job.log) for result in failed}
+
+
+def command(cell: Cell) -> list[str]:
+    """What does a run, as a command line."""
+    return [sys.executable, "-u", "-m", "mimbench", "run", *cell.run.overrides]
+
+
+def _devices(config: dict[str, Any]) -> int:
+    devices = config["trainer"]["devices"]
+    return devices if isinstance(devices, int) and devices > 0 else 1
+
+
+def _environments(slots: int | None, devices: int) -> list[dict[str, str]]:
+    """One set of variables per slot: its GPUs, or its share of the cores."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpus = [str(i) for i in range(torch.cuda.device_count())] if visible is None else visible.split(",")
+    groups = [gpus[i : i + devices] for i in range(0, len(gpus) - devices + 1, devices) if gpus[i]]
+    count = slots or max(1, len(groups))
+    if groups:
+        return [{"CUDA_VISIBLE_DEVICES": ",".join(groups[slot % len(groups)])} for slot in range(count)]
+    threads = str(max(1, (os.cpu_count() or 1) // count))
+    return [{"OMP_NUM_THREADS": threads} for _ in range(count)]

@@ -1,0 +1,76 @@
+"""`mimbench plan`: what a sweep will cost, before it is started."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+
+def main(argv: list[str]) -> int:
+    """Prints the plan; 2 where no run can exist. Writes nothing but the file asked for by --json."""
+    arguments, words = _parser().parse_known_args(argv)
+    words = [word for word in words if word not in ("-m", "--multirun")]
+    # PyTorch takes some seconds to import; --help need not wait for it.
+    from mimbench.cli.compose import answer
+
+    return answer("plan", lambda: _plan(arguments, words))
+
+
+def _plan(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    from rich.console import Console
+
+    from mimbench.cli.compose import composer
+    from mimbench.cli.config import plain
+    from mimbench.cli.mistakes import Mistake
+    from mimbench.cli.plan_table import WIDTH, show
+    from mimbench.cli.planning import make_pacer, plan_cells
+    from mimbench.reporting.files import write_whole
+    from mimbench.sweeps.plan import totals
+
+    if arguments.json is not None and arguments.json.is_dir():
+        raise Mistake(f"--json {arguments.json} is a directory; name a file.")
+    with composer(words) as hydra:
+        jobs = hydra.jobs()
+        configs = hydra.configs(jobs)
+        runs = Path(plain(configs[0])["paths"]["runs"])
+        pacer = make_pacer(arguments.images_per_second, arguments.gpu, arguments.mfu, runs)
+        cells = plan_cells(configs, jobs, pacer)
+    if all(cell.state == "refused" for cell in cells):
+        raise Mistake(" ".join(dict.fromkeys(cell.reason for cell in cells)))
+    width = Console().width if sys.stdout.isatty() else WIDTH
+    show(cells, Console(width=max(width, 100), highlight=False))
+    if arguments.json is not None:
+        values: dict[str, Any] = {"runs": [_row(cell) for cell in cells], "totals": asdict(totals(cells))}
+        try:
+            write_whole(arguments.json, json.dumps(values, indent=2) + "\n")
+        except OSError as error:
+            raise Mistake(f"--json {arguments.json} cannot be written ({error}).") from error
+    return 0
+
+
+def _row(cell: Any) -> dict[str, Any]:
+    cost = cell.cost
+    extra = {} if cost is None else {"training_flops": cost.training_flops, "gpu_hours_left": cell.gpu_hours_left}
+    return asdict(cell) | extra
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mimbench plan",
+        usage="mimbench plan [options] WORDS OF mimbench run ...",
+        description=(
+            "Identity, state, parameters, tokens, FLOPs, disk and estimated GPU-hours of every run. Models are built "
+            "without memory; nothing is downloaded or written. GPU-hours are those of pre-training, without evaluation."
+        ),
+        allow_abbrev=False,
+    )
+    parser.add_argument("--json", metavar="FILE", type=Path, help="also write the plan here")
+    parser.add_argument("--images-per-second", metavar="X", type=float, help="on one device, for every run")
+    parser.add_argument(
+        "--gpu", metavar="NAME", help="assume this GPU (h100, a100, ...); by default finished runs, else h100"
+    )
+    parser.add_argument("--mfu", metavar="X", type=float, default=0.4, help="share of its peak assumed (default: 0.4)")
+    return parser

@@ -1,0 +1,113 @@
+"""A plan on a terminal."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mimbench.sweeps.plan import PlannedCell, PlannedCost, totals
+
+WIDTH = 140
+COLOURS = {
+    "finished": "green",
+    "running": "cyan",
+    "queued": "cyan",
+    "interrupted": "yellow",
+    "failed": "red",
+    "lost": "red",
+    "refused": "dim",
+}
+_AXES = ("method", "encoder", "depth", "data", "seed")
+
+
+def show(cells: Sequence[PlannedCell], console: Console) -> None:
+    """One row per run, then sums and what the estimate rests on."""
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("identity", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("run", overflow="fold")
+    for column in ("parameters", "tokens", "FLOPs/image", "steps", "training\nFLOPs", "disk", "GPU-h"):
+        table.add_column(column, justify="right", no_wrap=True)
+    common = _common(cells)
+    for cell in cells:
+        state = Text(cell.state, style=COLOURS.get(cell.state, ""))
+        table.add_row(cell.identity, state, _title(cell, common), *_numbers(cell.cost))
+    console.print(table)
+    if common:
+        console.print(Text(f"\nAll: {' '.join(common)}", style="dim"))
+    _sums(cells, console)
+
+
+def _common(cells: Sequence[PlannedCell]) -> list[str]:
+    """What no row need repeat."""
+    further = [[f"{key}={value}" for key, value in cell.axes.items() if key not in _AXES] for cell in cells]
+    return [word for word in further[0] if all(word in words for words in further)]
+
+
+def _title(cell: PlannedCell, common: Sequence[str]) -> Text:
+    text = Text(f"{cell.axes['method']} {cell.axes['encoder']} d{cell.axes['depth']} {cell.axes['data']}")
+    text.append(f" s{cell.axes['seed']}")
+    further = [f" {key}={value}" for key, value in cell.axes.items() if key not in _AXES]
+    text.append("".join(word for word in further if word[1:] not in common), style="dim")
+    if cell.reason:
+        text.append(f"\n{cell.reason}", style="dim")
+    return text
+
+
+def _numbers(cost: PlannedCost | None) -> list[str]:
+    if cost is None:
+        return [""] * 7
+    parts = [_parts(values) for values in (cost.parameters, cost.tokens, cost.flops)]
+    if not cost.training_flops_per_image:
+        return [*parts, "", "", amount(cost.disk, "B"), ""]
+    steps = "?" if cost.steps is None else f"{cost.steps:,}"
+    return [*parts, steps, power(cost.training_flops), amount(cost.disk, "B"), hours(cost.gpu_hours)]
+
+
+def _parts(values: Mapping[str, int]) -> str:
+    """Encoder + decoders + targets, in one unit; targets that cost nothing are left out."""
+    shown = [value for name, value in values.items() if value or name != "targets"]
+    return " + ".join(amount(value) for value in shown)
+
+
+def _sums(cells: Sequence[PlannedCell], console: Console) -> None:
+    sums = totals(cells)
+    states = ", ".join(f"{count} {state}" for state, count in sums.states.items())
+    unknown = f" (without {_runs(sums.unknown)} whose data are not here)" if sums.unknown else ""
+    console.print(
+        f"\n{_runs(len(cells))}: {states}. {power(sums.training_flops)} training FLOPs, {amount(sums.disk, 'B')} disk, "
+        f"{hours(sums.gpu_hours)} GPU-hours, of which {hours(sums.gpu_hours_left)} to be done{unknown}."
+    )
+    console.print(
+        "Parameters, tokens and forward FLOPs: encoder + decoders + targets. GPU-hours: pre-training only.", style="dim"
+    )
+    for source in dict.fromkeys(cell.cost.pace for cell in cells if cell.cost is not None and cell.cost.pace):
+        console.print(f"Pace {source}.", style="dim")
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
+
+
+def amount(value: float, unit: str = "") -> str:
+    """Three digits and a prefix: 85.8M, 1.2GB."""
+    for size, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.3g}{prefix}{unit}"
+    return f"{value:.0f}{unit}"
+
+
+def power(value: float | None) -> str:
+    """Three digits and a power of ten, as reports write FLOPs: 1.12e12."""
+    return "?" if value is None else f"{value:.3g}".replace("e+", "e")
+
+
+def hours(value: float | None) -> str:
+    """Hours, with as many digits as an estimate deserves."""
+    if value is None:
+        return "?"
+    if 0 < value < 0.01:
+        return "< 0.01"
+    return f"{value:.3g}" if value < 100 else f"{value:,.0f}"

@@ -1,0 +1,68 @@
+"""`mimbench status`: how the runs of a sweep are."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(argv: list[str]) -> int:
+    """Prints one table per sweep; 2 where there is none. With --watch again and again until all runs have ended."""
+    arguments = _parser().parse_args(argv)
+    from rich.console import Console
+
+    from mimbench.cli.status_table import WIDTH
+
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    try:
+        if arguments.watch is None:
+            console.print(_view(arguments.directory)[0])
+        else:
+            _watch(arguments.directory, max(0.2, arguments.watch), console)
+    except ValueError as error:
+        print(f"mimbench status: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 0  # how a watch ends
+    return 0
+
+
+def _view(directory: Path) -> tuple[object, bool]:
+    """What to print, and whether anything still goes on."""
+    from rich.console import Group
+
+    from mimbench.cli.status_table import render
+    from mimbench.sweeps.status import ENDED, RunStatus, read_sweep, sweeps_below
+
+    sweeps: Sequence[tuple[Path, list[RunStatus]]] = [(path, read_sweep(path)) for path in sweeps_below(directory)]
+    going = any(run.state not in (*ENDED, "planned") for _, runs in sweeps for run in runs)
+    return Group(*(render(path, runs) for path, runs in sweeps)), going
+
+
+def _watch(directory: Path, seconds: float, console: object) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    assert isinstance(console, Console)
+    with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+        going = True
+        while going:
+            view, going = _view(directory)
+            live.update(view, refresh=True)  # pyright: ignore[reportArgumentType]
+            if going:
+                time.sleep(seconds)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mimbench status", description=__doc__, allow_abbrev=False)
+    parser.add_argument("directory", metavar="DIR", type=Path, help="directory of a sweep, or of several sweeps")
+    parser.add_argument(
+        "--watch",
+        metavar="SECONDS",
+        type=float,
+        nargs="?",
+        const=5.0,
+        help="look again every so often (5) until no run goes on",
+    )
+    return parser

@@ -1,0 +1,80 @@
+"""Who may work on a run."""
+
+import fcntl
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mimbench.cli.lock import Holder, holder, locked
+from mimbench.cli.mistakes import Mistake
+
+
+def dead_process() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def write_holder(directory: Path, **changes: object) -> None:
+    facts = {"host": platform.node(), "pid": os.getpid(), "since": "2026-01-01T00:00:00+00:00"}
+    (directory / ".holder.json").write_text(json.dumps(facts | changes))
+
+
+def test_the_holder_is_named_while_it_holds_and_forgotten_after(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        other = holder(tmp_path)
+        assert other is not None
+        assert (other.host, other.pid, other.dead) == (platform.node(), os.getpid(), False)
+    assert holder(tmp_path) is None
+    with pytest.raises(ZeroDivisionError), locked(tmp_path):
+        raise ZeroDivisionError
+    assert holder(tmp_path) is None
+
+
+def test_a_second_one_is_refused_and_told_who(tmp_path: Path) -> None:
+    told = rf"process {os.getpid()} on {platform.node()}, since 20"
+    with locked(tmp_path), pytest.raises(Mistake, match=told), locked(tmp_path):
+        pass
+    with locked(tmp_path):
+        assert holder(tmp_path) is not None
+
+
+def test_a_note_of_a_dead_process_does_not_hold(tmp_path: Path) -> None:
+    write_holder(tmp_path, pid=dead_process())
+    with locked(tmp_path):
+        other = holder(tmp_path)
+        assert other is not None
+        assert other.pid == os.getpid()
+
+
+def test_a_lock_that_a_dead_process_left_to_its_children_is_waited_for(tmp_path: Path) -> None:
+    write_holder(tmp_path, pid=dead_process())
+    child = f"import fcntl, time; f = open({str(tmp_path / '.lock')!r}, 'w'); fcntl.flock(f, fcntl.LOCK_EX); "
+    with subprocess.Popen([sys.executable, "-c", child + "print(1, flush=True); time.sleep(2)"], stdout=-1) as orphan:
+        assert orphan.stdout is not None
+        orphan.stdout.readline()
+        begin = time.monotonic()
+        with locked(tmp_path):
+            assert time.monotonic() - begin > 1.2
+
+
+def test_of_processes_elsewhere_nothing_is_known() -> None:
+    assert Holder(platform.node(), dead_process(), "").dead
+    assert not Holder("another host", dead_process(), "").dead
+    assert not Holder(platform.node(), 1, "").dead
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"pid": 3}', "[]"])
+def test_a_note_that_cannot_be_read_names_nobody(tmp_path: Path, content: str) -> None:
+    (tmp_path / ".holder.json").write_text(content)
+    (tmp_path / ".lock").touch()
+    with (tmp_path / ".lock").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(Mistake, match="Another process is working"), locked(tmp_path):
+            pass
