@@ -21,7 +21,8 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
-GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name not in ("hydra", "experiment"))
+NOT_DEFAULT = ("hydra", "experiment", "ablation", "augmentation")
+GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name not in NOT_DEFAULT)
 CHOICES = [(group, option) for group in GROUPS for option in options(group)]
 
 

@@ -10,12 +10,16 @@ from typing import Any
 import hydra
 import pytest
 import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
 
 from mimbench.cli.build import build_model
 from mimbench.cli.config import config_directory, plain
 from mimbench.data.holdout import stratified_holdout
 from mimbench.decoders import CrossBlock
+from mimbench.evaluation import FineTuneRecipe
 from mimbench.methods import Method
+from mimbench.sweeps import identity
 from mimbench.targets import HOGTarget, PixelTarget, Target, TeacherTarget
 
 CONF = config_directory()
@@ -160,7 +164,7 @@ def describe(target: Target) -> str:
 
 def test_every_experiment_but_the_demo_has_expected_values() -> None:
     assert {path.stem for path in (CONF / "experiment").glob("*.yaml")} - {"demo"} == EXPECTED.keys()
-    assert {path.stem for path in (CONF / "finetune").glob("*.yaml")} - {"none"} == FINETUNE.keys()
+    assert {path.stem for path in (CONF / "finetune").glob("*.yaml")} - {"none", "small"} == FINETUNE.keys()
 
 
 @recipes
@@ -289,7 +293,35 @@ def test_fine_tuning_augments_as_published(name: str) -> None:
     assert (found["weight_decay"], found["betas"]) == (0.05, [0.9, 0.999])
     assert (found["label_smoothing"], found["mixup"], found["cutmix"]) == (0.1, 0.8, 1.0)
     assert found["randaugment"] == "rand-m9-mstd0.5-inc1"
-    assert (found["random_erasing"], found["pooling"]) == ((0.0, "token") if paper else (0.25, "avg"))
+    assert found["crop_scale"] == [0.08, 1.0]
+    chosen = (found["random_erasing"], found["pooling"], found["train_positions"])
+    assert chosen == ((0.0, "token", False) if paper else (0.25, "avg", True))
+
+
+@pytest.mark.parametrize("name", [*FINETUNE, "small"])
+def test_fine_tuning_recipes_build_and_are_called_by_their_file(name: str) -> None:
+    recipe = instantiate(finetune(name))
+    assert recipe.name == name
+    assert recipe.peak_lr > 0
+
+
+def test_fine_tuning_defaults_are_the_first_published_recipe() -> None:
+    assert instantiate(finetune("mae_base")) == FineTuneRecipe()
+
+
+@pytest.mark.parametrize("word", ["finetune", "partial_finetune"])
+def test_fine_tuning_is_part_of_a_run_that_asks_for_it_and_says_what_was_changed(word: str) -> None:
+    def run(*words: str) -> dict[str, Any]:
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            return plain(hydra.compose("run", [f"protocol=[{word}]", *words]))
+
+    published, changed = run("finetune=mae_base"), run("finetune=mae_base", "finetune.layer_decay=0.7")
+    label = instantiate(published["protocol"][word]).label
+    assert label == f"{word.replace('_', '-')}-mae_base"
+    assert instantiate(changed["protocol"][word]).label == f"{label}+layer_decay=0.7"
+    assert len({identity(run(f"finetune={name}")) for name in ("mae_base", "mae_large")} | {identity(changed)}) == 3
+    with pytest.raises(InstantiationException, match="needs a recipe"):
+        instantiate(run()["protocol"][word])
 
 
 @recipes

@@ -79,9 +79,7 @@ def test_a_hidden_image_gives_the_same_predictions_whatever_it_was(
     assert torch.equal(before, after)
 
 
-def test_simmims_loss_is_the_mean_absolute_error_of_hidden_pixels(
-    encoder: Encoder, images: Tensor, mask: Mask
-) -> None:
+def test_simmims_loss_is_the_mean_absolute_error_of_hidden_pixels(encoder: Encoder, images: Tensor, mask: Mask) -> None:
     model = SimMIM(encoder, RandomMasker(), L1).double()
     images = images.double()
     output = model(images, mask)
@@ -101,7 +99,9 @@ def test_maskfeat_puts_every_cell_where_its_pixels_are(encoder: Encoder, images:
     tokens = value.reshape(3, rows, 2, columns, 2, -1).permute(0, 1, 3, 2, 4, 5).flatten(1, 2).flatten(2)
     model.decoder.project = torch.nn.Identity()
     features = encoder(images, model.depths)[encoder.depth]
-    exact = type(features)(tokens, features.prefix[..., :1].expand(-1, -1, tokens.shape[2]), features.index, features.grid)
+    exact = type(features)(
+        tokens, features.prefix[..., :1].expand(-1, -1, tokens.shape[2]), features.index, features.grid
+    )
     for seen in (None, mask):
         predictions = model.predict({encoder.depth: exact}, seen)
         assert model.losses(images, predictions, mask)["hidden"] < 1e-20

@@ -36,8 +36,10 @@ def reconstruct(method: Method, images: Float[Tensor, "b 3 h w"], mask: Mask) ->
     """
     predictions = method.predict(method.encode(images, mask))
     hidden = mask.weights((images.shape[2], images.shape[3])).reshape(-1, 1, *images.shape[2:]) > 0
-    paired = isinstance(method, MIRL) and method.pairing == "mirror"
-    rows = _mirl(method, images, predictions) if paired else method.paint(images, predictions)
+    if isinstance(method, MIRL) and method.pairing == "mirror":
+        rows = _mirl(method, images, predictions)
+    else:
+        rows = method.paint(images, predictions)
     rows = {name: torch.where(hidden, row, images) for name, row in rows.items()}
     side = images.shape[-1] * -(-MIN_SIDE // images.shape[-1])
     pictures = {"image": images, "visible": images * ~hidden} | rows

@@ -18,6 +18,10 @@ def rankme(values: Float[Tensor, " k"], eps: float = 1e-7) -> float:
 
     Args:
         eps: Added to every share, as in the paper.
+
+    Example:
+        >>> round(rankme(torch.ones(4)), 3), round(rankme(torch.tensor([1.0, 0.0, 0.0, 0.0])), 3)
+        (4.0, 1.0)
     """
     shares = values / values.sum() + eps
     return float(torch.exp(-(shares * shares.log()).sum()))

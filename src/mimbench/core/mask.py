@@ -19,6 +19,11 @@ class Mask:
         hidden: True where the encoder is blind.
         num_visible: Visible cells per image, the same for all; an int, so that no device sync is needed.
         shared: Whether all images of the batch hide the same cells.
+
+    Example:
+        >>> mask = Mask(torch.tensor([[[True, False], [True, True]]]), num_visible=1)
+        >>> mask.visible.tolist(), mask.cells((2, 2)).tolist()
+        ([[1]], [[0, 2, 3]])
     """
 
     hidden: Bool[Tensor, "b h w"]

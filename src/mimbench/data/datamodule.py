@@ -1,5 +1,6 @@
 """One datamodule over every source: what all methods are trained and evaluated on."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,6 +24,8 @@ class ImageDataModule(LightningDataModule):
         seed: Decides order and augmentation; the splits belong to the source.
         crop_scale: Range of the area of training crops; the source's own if None.
         flip: Whether training mirrors pictures; the source's own if None.
+        crop_ratio: Range of width over height of training crops.
+        colour_jitter: Largest change of brightness, contrast and saturation in training, from 0 to 1.
     """
 
     def __init__(
@@ -33,8 +36,10 @@ class ImageDataModule(LightningDataModule):
         eval_batch_size: int = 256,
         num_workers: int = 0,
         seed: int = 0,
-        crop_scale: tuple[float, float] | list[float] | None = None,
+        crop_scale: Sequence[float] | None = None,
         flip: bool | None = None,
+        crop_ratio: Sequence[float] = (3 / 4, 4 / 3),
+        colour_jitter: float = 0.0,
     ) -> None:
         super().__init__()
         self.source = source
@@ -43,9 +48,16 @@ class ImageDataModule(LightningDataModule):
         self.num_workers, self.seed = num_workers, seed
         low, high = source.crop_scale if crop_scale is None else crop_scale
         self.crop_scale, self.flip = (low, high), source.flip if flip is None else flip
+        (narrow, wide), self.colour_jitter = crop_ratio, colour_jitter
+        self.crop_ratio = (narrow, wide)
         self._splits: dict[SplitName, Split] = {}
         if not 0 < low <= high <= 1:
             raise ValueError(f"crop_scale is {low}, {high}; it must be a range of areas within (0, 1].")
+        if not 0 < narrow <= wide or not 0 <= colour_jitter <= 1:
+            raise ValueError(
+                f"crop_ratio is {narrow}, {wide} and colour_jitter {colour_jitter}; the first must be a range above 0, "
+                "the second within [0, 1]."
+            )
         for name in ("image_size", "batch_size", "eval_batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
@@ -83,7 +95,8 @@ class ImageDataModule(LightningDataModule):
             self.split("val")
 
     def _augmented(self) -> TrainSet:
-        return TrainSet(self.split("train"), TrainTransform(self.image_size, self.crop_scale, self.flip, self.seed))
+        options = self.crop_scale, self.flip, self.seed, self.crop_ratio, self.colour_jitter
+        return TrainSet(self.split("train"), TrainTransform(self.image_size, *options))
 
     def _sampler(self, dataset: TrainSet) -> EpochSampler:
         if (trainer := self.trainer) is None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
+from mimbench.data.colour import jitter
 from mimbench.data.draws import uniforms
 from mimbench.data.source import Pictures
 
@@ -90,22 +91,36 @@ def normalise(images: Float32[Tensor, "b 3 h w"]) -> Float32[Tensor, "b 3 h w"]:
 
 
 class TrainTransform:
-    """Random resized crop (bicubic) and mirroring, a pure function of (seed, epoch, sample index)."""
+    """Random resized crop (bicubic), mirroring and colour, a pure function of (seed, epoch, sample index)."""
 
-    def __init__(self, size: int, scale: tuple[float, float], flip: bool, seed: int) -> None:
+    def __init__(
+        self,
+        size: int,
+        scale: tuple[float, float],
+        flip: bool,
+        seed: int,
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        colour: float = 0.0,
+    ) -> None:
         self.size, self.scale, self.flip, self.seed = size, scale, flip, seed
+        self.ratio, self.colour = ratio, colour
 
     def __call__(
         self, pictures: Pictures, index: Int64[np.ndarray, " b"], epoch: int
     ) -> Float32[Tensor, "b 3 size size"]:
         height, width = np.array([image.shape[-2:] for image in pictures.images], np.int64).T
         draws = uniforms(NUM_DRAWS, index, self.seed, "augmentation", epoch)
-        crops = draw_crops(draws, height, width, self.scale, self.flip)
-        if isinstance(pictures.images, Tensor):
-            return normalise(resample(pictures.images.float(), crops, self.size))
+        crops = draw_crops(draws, height, width, self.scale, self.flip, self.ratio)
+        images = self._cropped(pictures.images, crops)
+        if self.colour:
+            images = jitter(images, uniforms(3, index, self.seed, "colour", epoch), self.colour)
+        return normalise(images)
+
+    def _cropped(self, images: Tensor | list[Tensor], crops: Crops) -> Float32[Tensor, "b 3 size size"]:
+        if isinstance(images, Tensor):
+            return resample(images.float(), crops, self.size)
         boxes = zip(*(side.tolist() for side in crops), strict=True)
-        cropped = [self._crop(image, *box) for image, box in zip(pictures.images, boxes, strict=True)]
-        return normalise(torch.stack(cropped).float())
+        return torch.stack([self._crop(image, *box) for image, box in zip(images, boxes, strict=True)]).float()
 
     def _crop(self, image: Tensor, top: int, left: int, height: int, width: int, flip: bool) -> Tensor:
         size = [self.size, self.size]

@@ -106,6 +106,13 @@ def vit(
 
     Raises:
         ValueError: The patch does not divide the image, or the heads do not divide the width.
+
+    Example:
+        >>> import torch
+        >>> encoder = vit(image_size=32, patch_size=8, width=48, depth=4, num_heads=4)
+        >>> tokens = encoder(torch.zeros(2, 3, 32, 32), depths=[0, 4])
+        >>> tokens[4].patches.shape, tokens[4].prefix.shape
+        (torch.Size([2, 16, 48]), torch.Size([2, 1, 48]))
     """
     _check_patch(image_size, patch_size)
     if width % num_heads:

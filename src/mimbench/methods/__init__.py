@@ -5,6 +5,8 @@ from mimbench.methods.branched import BranchedMethod
 from mimbench.methods.deepmim import DeepMIM
 from mimbench.methods.localmim import LocalMIM
 from mimbench.methods.mae import MAE
+from mimbench.methods.maskfeat import MaskFeat
 from mimbench.methods.mirl import MIRL
+from mimbench.methods.simmim import SimMIM
 
-__all__ = ["MAE", "MIRL", "BranchedMethod", "DeepMIM", "LocalMIM", "Method", "Output"]
+__all__ = ["MAE", "MIRL", "BranchedMethod", "DeepMIM", "LocalMIM", "MaskFeat", "Method", "Output", "SimMIM"]

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from torch import nn
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from mimbench.decoders import TokenDecoder
 from mimbench.encoders import Encoder
@@ -19,6 +21,11 @@ class DeepMIM(BranchedMethod):
 
     Args:
         depths: Where decoders sit; by default 1/2, 2/3, 5/6 and all of the encoder (6, 8, 10, 12 of ViT-B).
+        num_taps: How many of the default depths are read, from the deepest on; more than there are means all.
+        shallow_weight: Weight of every loss but the deepest.
+
+    Raises:
+        ValueError: No tap, or a weight that is not positive.
     """
 
     def __init__(
@@ -31,8 +38,14 @@ class DeepMIM(BranchedMethod):
         num_blocks: int = 4,
         num_heads: int = 16,
         mlp_ratio: float = 4.0,
+        num_taps: int = 4,
+        shallow_weight: float = 1.0,
     ):
-        depths = check_depths(depths or deepmim_depths(encoder.depth), encoder)
+        if num_taps < 1 or not shallow_weight > 0:
+            raise ValueError(
+                f"DeepMIM needs a tap and a positive weight, got num_taps={num_taps}, shallow_weight={shallow_weight}."
+            )
+        depths = check_depths(depths or deepmim_depths(encoder.depth)[-num_taps:], encoder)
         value = target(encoder.taps[-1].cell)
         decoders = [
             TokenDecoder(
@@ -41,6 +54,11 @@ class DeepMIM(BranchedMethod):
             for d in depths
         ]
         super().__init__(encoder, masker, depths, decoders, value.spread(len(depths)))
+        self.shallow_weight = shallow_weight
+
+    def combine(self, terms: Sequence[Float[Tensor, ""]]) -> Float[Tensor, ""]:
+        *shallow, last = terms
+        return torch.stack([*(term * self.shallow_weight for term in shallow), last]).sum()
 
 
 def deepmim_depths(depth: int) -> tuple[int, ...]:

@@ -9,6 +9,8 @@ from mimbench.methods.base import check_depths
 from mimbench.methods.branched import BranchedMethod
 from mimbench.targets import TargetAt
 
+SCALES = ("fine-to-coarse", "coarse-to-fine", "single")
+
 
 class LocalMIM(BranchedMethod):
     """Predicts cells of growing size from layers of growing depth.
@@ -19,6 +21,9 @@ class LocalMIM(BranchedMethod):
         depths: Where decoders sit; by default 2, 4, L - 2 and L, or four evenly spaced depths below L = 8.
         cells: Side of each decoder's cells in pixels; by default 1/4, 1/2, 1 and 2 patches, at least 2 px, and the
             encoder's own cells where these grow with depth (8, 16, 32, 32 of Swin).
+        scales: In which order the default cells belong to the depths: "fine-to-coarse", "coarse-to-fine", or "single",
+            the cell of the encoder's output at all of them.
+        num_taps: How many of the four default depths are read, evenly spread from the deepest on: 1, 2 or 4.
         dim: Width of the decoders, or one per depth; a single one is halved at a Swin's first depth.
     """
 
@@ -33,9 +38,15 @@ class LocalMIM(BranchedMethod):
         num_blocks: int = 1,
         num_heads: int = 8,
         mlp_ratio: float = 4.0,
+        scales: str = "fine-to-coarse",
+        num_taps: int = 4,
     ):
-        depths = check_depths(depths or localmim_depths(encoder.depth), encoder)
-        cells = cells or localmim_cells(depths, encoder)
+        if num_taps not in (1, 2, 4) or scales not in SCALES:
+            raise ValueError(
+                f"LocalMIM reads 1, 2 or 4 taps in an order of {', '.join(SCALES)}; got {num_taps} and '{scales}'."
+            )
+        depths = check_depths(depths or _spread(localmim_depths(encoder.depth), num_taps), encoder)
+        cells = cells or localmim_cells(depths, encoder, scales)
         dims = localmim_dims(dim, depths, encoder) if isinstance(dim, int) else tuple(dim)
         if not len(cells) == len(dims) == len(depths):
             raise ValueError(
@@ -62,16 +73,27 @@ def localmim_depths(depth: int) -> tuple[int, ...]:
     return (2, 4, depth - 2, depth) if depth >= 8 else tuple(depth * i // 4 for i in (1, 2, 3, 4))
 
 
-def localmim_cells(depths: Sequence[int], encoder: Encoder) -> tuple[int, ...]:
+def localmim_cells(depths: Sequence[int], encoder: Encoder, scales: str = "fine-to-coarse") -> tuple[int, ...]:
     """1/4, 1/2, 1 and 2 patches; never below 2 px, since a cell of one pixel has no variance and no gradient."""
+    patch = encoder.taps[-1].cell
+    if scales == "single":
+        return (patch,) * len(depths)
     if _pyramid(encoder):
-        return tuple(encoder.taps[depth].cell for depth in depths)
-    return tuple(max(2, int(encoder.taps[-1].cell * scale)) for scale in (1 / 4, 1 / 2, 1, 2))
+        cells = tuple(encoder.taps[depth].cell for depth in depths)
+    else:
+        four = tuple(max(2, int(patch * scale)) for scale in (1 / 4, 1 / 2, 1, 2))
+        cells = _spread(four, len(depths)) if len(depths) in (1, 2) else four
+    return cells if scales == "fine-to-coarse" else cells[::-1]
 
 
 def localmim_dims(dim: int, depths: Sequence[int], encoder: Encoder) -> tuple[int, ...]:
     """One width for all decoders, and half of it on the many tokens of a pyramid's first depth (released code)."""
     return tuple(dim // 2 if depth == 1 and _pyramid(encoder) else dim for depth in depths)
+
+
+def _spread(four: tuple[int, ...], count: int) -> tuple[int, ...]:
+    """The last one, the second and last, or all of four."""
+    return four[4 // count - 1 :: 4 // count]
 
 
 def _pyramid(encoder: Encoder) -> bool:

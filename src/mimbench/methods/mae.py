@@ -10,7 +10,12 @@ from mimbench.targets import TargetAt
 
 
 class MAE(BranchedMethod):
-    """Predicts hidden patches from the encoder's output."""
+    """Predicts hidden patches from the encoder's output.
+
+    Args:
+        encode_hidden: Whether the encoder already sees mask tokens in place of hidden patches (Table 1c), at more
+            than three times the cost. The decoder then needs none.
+    """
 
     def __init__(
         self,
@@ -21,8 +26,10 @@ class MAE(BranchedMethod):
         num_blocks: int = 8,
         num_heads: int = 16,
         mlp_ratio: float = 4.0,
+        encode_hidden: bool = False,
     ):
         tap = encoder.taps[-1]
         value = target(tap.cell)
         decoder = TokenDecoder(tap, dim, num_blocks, num_heads, head=nn.Linear(dim, value.dim), mlp_ratio=mlp_ratio)
-        super().__init__(encoder, masker, [encoder.depth], [decoder], [value])
+        decoder.mask_token.requires_grad_(not encode_hidden)
+        super().__init__(encoder, masker, [encoder.depth], [decoder], [value], encode_hidden)

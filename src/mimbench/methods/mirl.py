@@ -16,7 +16,6 @@ from mimbench.methods.base import Method, check_depths
 from mimbench.methods.hidden import hidden_mean, hidden_patches
 from mimbench.targets import PixelTarget, TargetAt, target_values
 
-
 PAIRINGS = ("mirror", "sum", "none")
 
 

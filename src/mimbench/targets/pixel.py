@@ -18,9 +18,7 @@ class PixelTarget(Target):
         absolute: Whether a miss is measured by its absolute value (SimMIM) instead of its square.
     """
 
-    def __init__(
-        self, cell: int, normalize: bool = True, eps: float = 1e-6, channels: int = 3, absolute: bool = False
-    ):
+    def __init__(self, cell: int, normalize: bool = True, eps: float = 1e-6, channels: int = 3, absolute: bool = False):
         super().__init__()
         self.cell = cell
         self.dim = channels * cell * cell
