@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import wandb
+import wandb.errors
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 

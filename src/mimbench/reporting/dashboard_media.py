@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import lightning as L
 
 
+@runtime_checkable
 class ShowsPictures(Protocol):
     """A logger with a place for pictures."""
 

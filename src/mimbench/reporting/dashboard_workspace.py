@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import wandb
+import wandb.errors
 import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
 from wandb_workspaces.workspaces import internal
@@ -61,7 +62,10 @@ def save(entity: str, project: str) -> dict[str, str]:
 
 def as_specs(entity: str, project: str) -> dict[str, Any]:
     """What would be saved, as W&B stores it; needs no network."""
-    specs = {"workspace": workspace(entity, project)._to_model().spec, "report": report(entity, project)._to_model().spec}
+    specs = {
+        "workspace": workspace(entity, project)._to_model().spec,
+        "report": report(entity, project)._to_model().spec,
+    }
     return {name: json.loads(spec.model_dump_json(by_alias=True, exclude_none=True)) for name, spec in specs.items()}
 
 
@@ -90,7 +94,7 @@ def _plot(panel: Panel) -> Any:
     if panel.kind == "scatter":
         x, y = wr.SummaryMetric(panel.x), wr.SummaryMetric(panel.metrics[0])
         return wr.ScatterPlot(title=panel.title, x=x, y=y, log_x=panel.log_x, layout=layout)
-    plain = [name for name in panel.metrics if not name.endswith("*")]
+    plain: list[Any] = [name for name in panel.metrics if not name.endswith("*")]
     patterns = [f"{re.escape(name[:-1])}.*" for name in panel.metrics if name.endswith("*")]
     return wr.LinePlot(
         title=panel.title, x=panel.x, y=plain, metric_regex="|".join(patterns) or None, log_x=panel.log_x, layout=layout

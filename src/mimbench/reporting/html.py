@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment
 from plotly.offline import get_plotlyjs
 
-from mimbench.reporting import cards, curves, latex, numbers, page, prose, tables
+from mimbench.reporting import cards, claims, curves, latex, numbers, page, prose, tables
 from mimbench.reporting.collect import Sweep
 from mimbench.reporting.cost import COSTS
 from mimbench.reporting.curves import Curve
@@ -65,6 +65,8 @@ def compose(
         filters=_filters(summaries),
         answer=prose.answer(summaries),
         cards=cards.findings_by_setting(summaries),
+        claims=claims.verdicts(sweep),
+        claims_method=claims.METHOD,
         rows=cards.rows(summaries),
         labels=labels,
         gains=_present(summaries, "differences"),

@@ -5,7 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 from urllib.parse import quote
 
-from mimbench.reporting import numbers, prose, tables
+from mimbench.reporting import claims, numbers, prose, tables
 from mimbench.reporting.collect import Sweep, frame, groups
 from mimbench.reporting.runs import Run
 from mimbench.reporting.summary import Summary, num_comparisons
@@ -45,6 +45,7 @@ def compose(sweep: Sweep, summaries: list[Summary], *, figures: list[str], warni
         f"**{prose.state(sweep)}**{latest_sentence(sweep)}",
         *[f"> **Warning:** {_inline(warning)}" for warning in warnings],
         *_conclusions(summaries),
+        *_claims(sweep),
         "## Comparison",
         *([tables.markdown(summaries).rstrip()] if summaries else ["No run can be placed in a table."]),
         f"{numbers.LEGEND} {num_comparisons(summaries)} comparisons. As data: [table.csv](table.csv); "
@@ -82,6 +83,14 @@ def _conclusions(summaries: list[Summary]) -> list[str]:
     for setting, sentences in found.items():
         parts.append("\n".join([f"**{setting}**", "", *(f"- {sentence}" for sentence in sentences)]))
     return parts
+
+
+def _claims(sweep: Sweep) -> list[str]:
+    listed: dict[str, list[str]] = {}
+    for verdict in claims.verdicts(sweep):
+        listed.setdefault(verdict.claim, []).append(f"- {verdict.text}")
+    parts = ["## Claims", claims.METHOD] if listed else []
+    return parts + [f"**{claim}**\n\n" + "\n".join(lines) for claim, lines in listed.items()]
 
 
 def _figures(names: list[str]) -> list[str]:
