@@ -48,6 +48,9 @@ format: .venv/dev ## ruff, in place
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+docs: .venv/dev ## the documentation's site, in site/
+	$(BIN)/mkdocs build --strict
+
 bench: .venv/core ## images per second of a training step per method
 	$(BIN)/python benchmarks/step.py
 

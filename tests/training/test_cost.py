@@ -21,8 +21,11 @@ NUM_PATCHES, NUM_VISIBLE, PIXELS = 16, 4, 3 * 8 * 8  # 32 px, patches of 8, thre
 
 
 def block_flops(tokens: int, width: int, mlp_ratio: int = 4, left: int | None = None) -> int:
-    """A multiply-add is 2: k and v 2 d^2 per token; q and projection d^2 each, MLP 2 r d^2, q k^T and its product with v
-    per token that is left in the end."""
+    """Forward operations of a block; a multiply-add is 2.
+
+    k and v take 2 d^2 per token; q and projection d^2 each, MLP 2 r d^2, q k^T and its product with v per token that is
+    left in the end.
+    """
     left = tokens if left is None else left
     linear = (2 * tokens + (1 + 1 + 2 * mlp_ratio) * left) * width**2
     attention = 2 * tokens * left * width

@@ -8,7 +8,14 @@ from mimbench import __version__
 
 COMMANDS = {
     "run": "pre-train one method on one dataset and evaluate it; with -m, a sweep",
+    "plan": "what the same words would run, and what it would cost",
+    "status": "how the runs of a sweep are",
+    "retry": "run again what failed or was lost in a sweep",
+    "evaluate": "protocols on finished runs, checkpoints and imported weights",
+    "analyze": "what is inside encoders: similarity, rank, attention, gradients, reconstructions",
     "report": "tables and figures of a sweep",
+    "dashboard": "a workspace and a report at Weights & Biases",
+    "sync": "upload what runs kept for Weights & Biases while offline",
     "weights": "look into, import and export files of weights",
 }
 

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,7 +16,8 @@ from typing import Any
 import torch
 
 import mimbench
-from mimbench.reporting import records
+from mimbench.cli.ledger import foreign_results, record_lock
+from mimbench.reporting import correctness, records
 from mimbench.reporting.files import write_whole
 from mimbench.reporting.records import Record
 from mimbench.sweeps import PlannedRun
@@ -45,11 +47,16 @@ class Bookkeeping:
         return path.exists() and records.read(path).status == "finished"
 
     @staticmethod
-    def lost(directory: Path, returncode: int) -> None:
-        """Marks a run whose process ended without a word, such as one killed for memory, as failed."""
+    def lost(directory: Path, how: int | str) -> None:
+        """Marks a run whose process ended without a word, such as one killed for memory, as failed.
+
+        Args:
+            how: The status it ended with, or what somebody else says about it.
+        """
         path = directory / records.FILE
         if path.exists() and (record := records.read(path)).status == "running":
-            message = f"The process ended with status {returncode}; see {directory / 'log.txt'}."
+            told = how if isinstance(how, str) else f"The process ended with status {how}"
+            message = f"{told}; see {directory / 'log.txt'}."
             ended = replace(record, status="failed", finished=_now(), error={"type": "Lost", "message": message})
             records.write(ended, directory)
 
@@ -64,13 +71,23 @@ class Bookkeeping:
         if error is not None:
             status = "interrupted" if isinstance(error, (KeyboardInterrupt, InterruptedRun)) else "failed"
             self.record = replace(self.record, error={"type": type(error).__name__, "message": str(error)})
-        self._update(status=status, finished=_now())
+        try:
+            self._update(status=status, finished=_now())
+        except OSError as full:
+            if error is None:
+                raise
+            print(f"The record of {self.directory} could not be written: {full}", file=sys.stderr)
 
     def costs(self, cost: Cost, depths: Sequence[int]) -> None:
         """What an image costs, and where the method looks."""
         flops = {"encoder": cost.encoder_flops, "decoders": cost.decoder_flops, "targets": cost.target_flops}
         self._cost(
-            parameters={"encoder": cost.encoder_parameters, "decoders": cost.decoder_parameters},
+            parameters={
+                "encoder": cost.encoder_parameters,
+                "decoders": cost.decoder_parameters,
+                "targets": cost.target_parameters,
+            },
+            tokens_per_image={"encoder": cost.encoder_tokens, "decoders": cost.decoder_tokens},
             flops_per_image=flops | {"total": cost.forward_flops},
             training_flops_per_image=cost.training_flops,
         )
@@ -80,7 +97,9 @@ class Bookkeeping:
         """What pre-training took and where its losses ended."""
         self._cost(
             training_flops=float(self.record.cost["training_flops_per_image"] * result.images),
+            train_steps=result.steps,
             train_seconds=result.seconds,
+            device_seconds=result.device_seconds,
             images_seen=result.images,
             images_per_second=result.images_per_second,
         )
@@ -91,6 +110,7 @@ class Bookkeeping:
         """Results by protocol, also as one file each."""
         folder = self.directory / "evaluation"
         folder.mkdir(exist_ok=True)
+        results = {name: correctness.kept(self.directory, name, result) for name, result in results.items()}
         for protocol, result in results.items():
             write_whole(folder / f"{protocol}.json", json.dumps(result, indent=2) + "\n")
         self._cost(evaluation_seconds=seconds)
@@ -100,8 +120,11 @@ class Bookkeeping:
         self.record = replace(self.record, cost=self.record.cost | values)
 
     def _update(self, **values: Any) -> None:
-        self.record = replace(self.record, **values)
-        records.write(self.record, self.directory)
+        with record_lock(self.directory):
+            theirs = foreign_results(self.directory)  # of `mimbench evaluate`, meanwhile
+            self.record = replace(self.record, **values)
+            self.record = replace(self.record, metrics=theirs | self.record.metrics)
+            records.write(self.record, self.directory)
 
 
 def _now() -> str:
@@ -112,7 +135,7 @@ def _environment() -> dict[str, Any]:
     packages = {name: version(name) for name in ("torch", "lightning", "timm")}
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {os.cpu_count()} cores"
     own = {"python": platform.python_version(), "mimbench": mimbench.__version__, "commit": _commit(), "device": device}
-    return packages | own
+    return packages | own | {"host": platform.node()}
 
 
 def _commit() -> str | None:

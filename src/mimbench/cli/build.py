@@ -11,16 +11,17 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from safetensors.torch import load_file
 
+from mimbench.cli.limits import budget_of, limits
 from mimbench.cli.mistakes import Mistake
 from mimbench.core import mix
 from mimbench.data import ImageDataModule
 from mimbench.encoders import Encoder
 from mimbench.methods import Method
-from mimbench.weights.store import ENCODER, METHOD, load_method
+from mimbench.training.cluster import check_tasks, cluster_environment, fsdp2
+from mimbench.weights.store import METHOD, load_encoder, load_method
 
-# Keys that name a choice or belong to others, and are no constructor's argument.
+# Keys that name a choice or belong to others, and are no constructor's argument; `unread` lists more of the latter.
 _NOT_ARGUMENTS = {"data": ("name", "patch_size"), "encoder": ("name",), "method": ("name",)}
 _NOT_THE_RECIPES = ("batch_size", "ema")
 
@@ -44,11 +45,15 @@ def build(config: Mapping[str, Any]) -> Parts:
     """
     with _mistakes():
         _check_scalars(config)
+        check_tasks(config["trainer"]["devices"], config["trainer"]["num_nodes"])
         data = instantiate(_arguments(config, "data"))
         data.prepare_data()
         data.setup("fit" if config["method"]["_target_"] else None)
-        L.Trainer(**trainer_options(config), logger=False, enable_checkpointing=False)  # refuses what it cannot do
+        quiet = {"logger": False, "enable_checkpointing": False, "plugins": [cluster_environment()]}
+        L.Trainer(**trainer_options(config), **quiet)  # refuses what it cannot do
         encoder, method = build_model(config)
+        if method is not None:
+            limits(config, method, data)  # refuses a budget of less than a step
         if config["weights"] is not None:
             _start_from(Path(config["weights"]), encoder, method)
         return Parts(data, encoder, method)
@@ -59,19 +64,26 @@ def _start_from(directory: Path, encoder: Encoder, method: Method | None) -> Non
     if method is not None and (directory / METHOD).is_file():
         load_method(directory, method)
         return
-    if not (directory / ENCODER).is_file():
-        raise ValueError(
-            f"weights={directory} holds no {ENCODER}; give a run, or what `mimbench weights import` wrote."
-        )
-    try:
-        encoder.trunk.load_state_dict(load_file(directory / ENCODER))
-    except RuntimeError as error:
-        raise ValueError(f"weights={directory} belongs to another encoder: {error}") from error
+    load_encoder(directory, encoder, adapt=method is None)
 
 
 def trainer_options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What Lightning's Trainer is told."""
-    return {k: v for k, v in config["trainer"].items() if k not in ("compile", "grad_checkpointing")}
+    """What Lightning's Trainer is told.
+
+    Raises:
+        ValueError: Sharding over one device, or of a moving average.
+    """
+    options = {k: v for k, v in config["trainer"].items() if k not in ("compile", "grad_checkpointing")}
+    if sharded(config):
+        if config["optim"]["ema"]:
+            raise ValueError("trainer.strategy=fsdp2 keeps no moving average; set optim.ema=null or use ddp.")
+        options["strategy"] = fsdp2(options["devices"], options["num_nodes"], options["accelerator"])
+    return options
+
+
+def sharded(config: Mapping[str, Any]) -> bool:
+    """Whether training shards the weights over the devices."""
+    return config["trainer"]["strategy"] == "fsdp2"
 
 
 def build_model(config: Mapping[str, Any]) -> tuple[Encoder, Method | None]:
@@ -90,6 +102,40 @@ def build_model(config: Mapping[str, Any]) -> tuple[Encoder, Method | None]:
     return encoder, method
 
 
+def bare_encoder(config: Mapping[str, Any]) -> Encoder:
+    """The encoder of a run's configuration, on its way to other weights.
+
+    Raises:
+        Mistake: It cannot be built.
+    """
+    with _mistakes():
+        return instantiate(_arguments(_replaced(config, "pretrained", False), "encoder"))
+
+
+def data_of(data: Mapping[str, Any]) -> Any:
+    """The datamodule of a data configuration.
+
+    Raises:
+        Mistake: The data is not as it should be.
+    """
+    with _mistakes():
+        datamodule = instantiate(_arguments({"data": data}, "data"))
+        datamodule.prepare_data()
+        return datamodule
+
+
+def method_of(config: Mapping[str, Any]) -> Method:
+    """The method of a run that has one, as it starts.
+
+    Raises:
+        Mistake: The parts do not fit together, or weights of a teacher are missing.
+    """
+    with _mistakes():
+        _, method = build_model(config)
+        assert method is not None
+        return method
+
+
 def inspect(config: Mapping[str, Any]) -> tuple[int, str | None]:
     """Depth of the encoder, and why the combination cannot exist, or None.
 
@@ -98,26 +144,32 @@ def inspect(config: Mapping[str, Any]) -> tuple[int, str | None]:
     depth = config["encoder"].get("depth")
     depth = depth if isinstance(depth, int) else 0
     try:
-        with _mistakes(), torch.device("meta"):
-            _check_scalars(config)
-            encoder, _ = build_model(_replaced(config, "pretrained", False))
-            return encoder.depth, None
+        return outline(config)[0].depth, None
     except Mistake as mistake:
         return depth, str(mistake)
+
+
+def outline(config: Mapping[str, Any]) -> tuple[Encoder, Method | None]:
+    """Encoder and method on the meta device: shapes without data, downloads or memory.
+
+    Raises:
+        Mistake: The parts do not fit together.
+    """
+    with _mistakes(), torch.device("meta"):
+        _check_scalars(config)
+        return build_model(_replaced(config, "pretrained", False))
 
 
 def _check_scalars(config: Mapping[str, Any]) -> None:
     if type(config["seed"]) is not int:
         raise ValueError(f"seed must be a whole number, got {config['seed']!r}.")
-    given = {key: value for key, value in config["budget"].items() if value is not None}
-    if len(given) != 1 or not all(type(v) is int and v > 0 for v in given.values()):
-        raise ValueError(
-            f"A budget is a positive number of epochs or of steps, the other null; got {dict(config['budget'])}."
-        )
+    budget_of(config)
+    trainer_options(config)  # refuses what cannot be sharded
 
 
 def _arguments(config: Mapping[str, Any], group: str) -> dict[str, Any]:
-    return {key: value for key, value in config[group].items() if key not in _NOT_ARGUMENTS[group]}
+    skipped = {*_NOT_ARGUMENTS[group], "unread", *config[group].get("unread", ())}
+    return {key: value for key, value in config[group].items() if key not in skipped}
 
 
 def _replaced(tree: Any, key: str, value: Any) -> Any:

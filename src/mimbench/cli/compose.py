@@ -19,7 +19,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from mimbench.cli.config import config_directory, config_keys
+from mimbench.cli.config import check_words, config_directory, config_keys
 from mimbench.cli.mistakes import CAUSED_BY_USERS, Mistake, explain
 
 
@@ -114,6 +114,7 @@ def composer(words: Sequence[str]) -> Iterator[Composer]:
         raise Mistake(f"There is no option {flags[0]}; everything else is written as for mimbench run.")
     if searches := [word for word in words if word.startswith("hydra/sweeper=") and word != "hydra/sweeper=basic"]:
         raise Mistake(f"{searches[0]} goes from result to result; only a grid is known before it runs.")
+    check_words(words)
     os.environ["HYDRA_FULL_ERROR"] = "1"
     GlobalHydra.instance().clear()
     with tempfile.TemporaryDirectory() as scratch:  # where Hydra notes the sweep

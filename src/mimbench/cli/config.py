@@ -1,8 +1,11 @@
 """Where configurations lie, and what they look like when resolved."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import hydra
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 import mimbench
@@ -21,6 +24,25 @@ def config_directory() -> Path:
     return shipped if shipped.is_dir() else package.parents[1] / "conf"
 
 
+def config_keys() -> list[str]:
+    """All keys of the default configuration, and the names of its groups."""
+    directory = config_directory()
+    groups = [str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_dir()]
+    GlobalHydra.instance().clear()  # left behind by a composition that failed
+    with hydra.initialize_config_dir(str(directory), version_base="1.3"):
+        config = hydra.compose("run")
+    container = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(container, dict)
+    return [*groups, *flatten({str(key): value for key, value in container.items()})]
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Raises Mistake for several ablations at once, of whose grids Hydra would heed none."""
+    for word in words:
+        if word.startswith("+ablation=") and "," in word:
+            raise Mistake(f"{word}: an ablation is a grid of its own; call the command once for each.")
+
+
 def plain(config: DictConfig) -> dict[str, Any]:
     """The configuration as dicts and lists, interpolations resolved, without Hydra's own part.
 
@@ -31,6 +53,8 @@ def plain(config: DictConfig) -> dict[str, Any]:
         "seed",
         "sweep",
         "resume",
+        "objective",
+        "claim",
         "weights",
         "hydra",
         *(p.name for p in config_directory().iterdir() if p.is_dir()),
@@ -66,7 +90,7 @@ def _further(config: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
         key = key.split("@")[0].replace("/", ".")
-        if key not in _NAMED and key != "experiment" and is_relevant(key):
+        if key not in _NAMED and key not in ("experiment", "ablation") and is_relevant(key):
             further[key] = flat.get(key, value)
     return further
 

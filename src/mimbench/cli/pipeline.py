@@ -2,26 +2,31 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from filelock import FileLock, Timeout
 from hydra.utils import instantiate
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from mimbench.cli.bookkeeping import Bookkeeping
-from mimbench.cli.build import Parts, build, trainer_options
-from mimbench.cli.mirrors import mirror_results, mirrors
-from mimbench.cli.mistakes import Mistake
+from mimbench.cli.build import Parts, build, build_model, sharded, trainer_options
+from mimbench.cli.evaluation import cache_of, device_of, protocols_of
+from mimbench.cli.limits import limits
+from mimbench.cli.lock import locked
+from mimbench.cli.mirrors import check_mirrors, mirror_callbacks, mirror_results, mirror_weights, mirrors
 from mimbench.cli.signature import Signature
-from mimbench.evaluation import run_protocols
+from mimbench.encoders import Encoder
+from mimbench.evaluation import ImageProtocol, run_protocols
 from mimbench.methods import Method
 from mimbench.reporting.files import write_whole
 from mimbench.sweeps import PlannedRun
-from mimbench.training import Pretraining, measure_cost, pretrain
+from mimbench.training import InterruptedRun, Pretraining, measure_cost, pretrain
+from mimbench.training.saving import LAST
 from mimbench.weights.store import ENCODER, write_state_dict
 
 
@@ -29,7 +34,7 @@ def execute(config: dict[str, Any], run: PlannedRun, directory: Path) -> None:
     """Does what is left to do of a run; nothing if it has finished.
 
     Raises:
-        Mistake: The configuration cannot work; nothing was written.
+        Mistake: The configuration cannot work, or another process works on the run; nothing was written.
     """
     if Bookkeeping.finished(directory):
         print(f"{run.name} has finished before; nothing to do.")
@@ -37,17 +42,21 @@ def execute(config: dict[str, Any], run: PlannedRun, directory: Path) -> None:
     resume = None if config["resume"] is None else Path(config["resume"])
     if resume is not None:
         Signature(config).check(resume)
+    check_mirrors(config)
     parts = build(config)
     if rank_zero_only.rank:  # another process of the same training, which has the lock and writes the record
-        if parts.method is not None:
-            _pretrain(config, parts, parts.method, directory, resume)
+        with suppress(InterruptedRun, KeyboardInterrupt):  # rank 0 tells; Lightning kills it where another rank fails
+            if parts.method is not None:
+                _pretrain(config, parts, parts.method, directory, resume)
+                if sharded(config):
+                    parts = replace(parts, encoder=_gathered(config, directory))
+            _evaluate(config, parts, directory)
         return
     directory.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(directory / ".lock", timeout=0), Bookkeeping(run, directory, config["sweep"]) as book:
-            _execute(config, run, directory, parts, resume, book)
-    except Timeout:
-        raise Mistake(f"Another process is working on {directory}; wait for it or stop it.") from None
+    with locked(directory):
+        if not Bookkeeping.finished(directory):  # meanwhile, by another process
+            with Bookkeeping(run, directory, config["sweep"]) as book:
+                _execute(config, run, directory, parts, resume, book)
 
 
 def _execute(
@@ -58,11 +67,14 @@ def _execute(
         if parts.method is not None:
             book.costs(measure_cost(parts.method, parts.data.image_size), parts.method.depths)
             book.pretrained(_pretrain(config, parts, parts.method, directory, resume, loggers))
+            if sharded(config):
+                parts = replace(parts, encoder=_gathered(config, directory))
         write_state_dict(parts.encoder.trunk.state_dict(), directory / ENCODER)
+        mirror_weights(loggers, directory, config["weights"])
         begin = time.perf_counter()
-        results = _evaluate(config, parts)
+        results = _evaluate(config, parts, directory)
         book.evaluated(results, time.perf_counter() - begin)
-        mirror_results(loggers, results)
+        mirror_results(loggers, results, book.record.cost)
 
 
 def _pretrain(
@@ -80,9 +92,9 @@ def _pretrain(
         method,
         parts.data,
         directory,
-        **config["budget"],
+        **limits(config, method, parts.data),
         trainer_options=trainer_options(config),
-        callbacks=[Signature(config), *callbacks],
+        callbacks=[Signature(config), *callbacks, *mirror_callbacks(loggers, directory)],
         loggers=loggers,
         checkpoint_every_n_epochs=config["callbacks"]["checkpoint_every_n_epochs"],
         ema=config["optim"]["ema"],
@@ -90,7 +102,27 @@ def _pretrain(
     )
 
 
-def _evaluate(config: Mapping[str, Any], parts: Parts) -> dict[str, dict[str, Any]]:
-    device = torch.device("cuda" if torch.cuda.is_available() and config["trainer"]["accelerator"] != "cpu" else "cpu")
-    protocols = [instantiate(entry) for entry in (config.get("protocol") or {}).values()]
-    return run_protocols(protocols, parts.encoder.to(device), parts.data, device)
+def _gathered(config: Mapping[str, Any], directory: Path) -> Encoder:
+    """The encoder whole again, from the checkpoint that ended a sharded training."""
+    encoder, method = build_model(config)
+    assert method is not None
+    path = directory / "checkpoints" / LAST
+    method.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
+    return encoder
+
+
+def _evaluate(config: Mapping[str, Any], parts: Parts, directory: Path) -> dict[str, dict[str, Any]]:
+    protocols = protocols_of(config)
+    if rank_zero_only.rank:  # features are the first process's business, training is everybody's
+        protocols = [protocol for protocol in protocols if isinstance(protocol, ImageProtocol)]
+    if not protocols:
+        return {}
+    return run_protocols(
+        protocols,
+        parts.encoder,
+        parts.data,
+        device=device_of(config),
+        directory=directory / "evaluation",
+        trainer=trainer_options(config),
+        **cache_of(config),
+    )

@@ -1,5 +1,6 @@
 """`mimbench run`: one run, or with -m a sweep of runs."""
 
+import errno
 import logging
 import os
 import sys
@@ -7,14 +8,14 @@ import tempfile
 from collections.abc import Sequence
 
 import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from mimbench.cli.config import config_directory, describe, plain, run_directory
+from mimbench.cli.config import check_words, config_directory, config_keys, describe, plain, run_directory
 from mimbench.cli.mistakes import CAUSED_BY_USERS, Mistake, explain
-from mimbench.sweeps.identity import flatten
 from mimbench.sweeps.pool import SweepFailed
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -32,6 +33,7 @@ def main(argv: Sequence[str]) -> int:
 
     application = hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="run")(task)
     try:
+        check_words(argv)
         with tempfile.TemporaryDirectory() as scratch:  # where Hydra may write; a run writes its own directory
             os.environ["MIMBENCH_SCRATCH"] = scratch
             sys.argv = ["mimbench run", *argv]
@@ -41,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     except Mistake as mistake:
         return _say(str(mistake), 2)
     except CAUSED_BY_USERS as error:
-        return _say(explain(error, _keys()), 2)
+        return _say(explain(error, config_keys()), 2)
     except SweepFailed as failure:
         return _say(str(failure), 1)
     except KeyboardInterrupt:
@@ -52,6 +54,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(config: DictConfig) -> None:
+    _check_mode(HydraConfig.get().overrides.hydra)
     overrides = list(HydraConfig.get().overrides.task)
     resolved = plain(config)
     # Heavy imports wait until they are needed: --help and mistakes answer at once.
@@ -62,28 +65,28 @@ def _run(config: DictConfig) -> None:
         raise Mistake(refused)
     run = describe(resolved, overrides, depth)
     from mimbench.cli.pipeline import execute
-    from mimbench.training import InterruptedRun, NonFiniteLossError
+    from mimbench.training import InterruptedRun, NonFiniteLossError, StopSignals
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     try:
-        execute(resolved, run, run_directory(resolved, run))
+        with StopSignals():
+            execute(resolved, run, run_directory(resolved, run))
     except InterruptedRun as interruption:
         print(interruption, file=sys.stderr)
         raise KeyboardInterrupt from None
     except NonFiniteLossError as error:
         raise SweepFailed(str(error)) from None
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise SweepFailed(f"{error}. Make room; the same command goes on from the last checkpoint.") from None
 
 
-def _keys() -> list[str]:
-    """All keys of the default configuration, and the names of its groups."""
-    directory = config_directory()
-    groups = [str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_dir()]
-    GlobalHydra.instance().clear()  # left behind by the composition that failed
-    with hydra.initialize_config_dir(str(directory), version_base="1.3"):
-        config = hydra.compose("run")
-    container = OmegaConf.to_container(config, resolve=False)
-    assert isinstance(container, dict)
-    return [*groups, *flatten({str(key): value for key, value in container.items()})]
+def _check_mode(overrides: Sequence[str]) -> None:
+    """Nobody means a run on this machine when she names a launcher; only -m heeds one."""
+    for word in overrides:
+        if word.startswith(("hydra/launcher=", "hydra/sweeper=", "hydra.launcher.", "hydra.sweeper.")):
+            raise Mistake(f"{word.partition('=')[0]} is heeded by sweeps only, even of one run: add -m.")
 
 
 def _say(message: str, status: int) -> int:

@@ -29,7 +29,7 @@ class Whitened:
         return self.whitening(self.rows[index])
 
 
-Inputs = Float[Tensor, "n d"] | Whitened
+Inputs = Float[Tensor, "n _"] | Whitened
 """Images as rows of features that are fetched by index."""
 
 

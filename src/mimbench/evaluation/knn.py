@@ -76,6 +76,11 @@ def knn_predict(
 
     Raises:
         ValueError: There are fewer than k training images.
+
+    Example:
+        >>> train, labels = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]]), torch.tensor([0, 0, 1])
+        >>> knn_predict(train, labels, torch.tensor([[2.0, 0.1], [0.0, 3.0]]), k=1, num_classes=2).tolist()
+        [0, 1]
     """
     return vote(train_labels[nearest(train, queries, k)], num_classes)
 

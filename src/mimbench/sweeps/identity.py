@@ -36,6 +36,8 @@ _TRAINING = (
     "data.batch_size",
     "data.crop_scale",
     "data.flip",
+    "data.crop_ratio",
+    "data.colour_jitter",
 )
 
 

@@ -1,0 +1,76 @@
+"""`mimbench sync`: uploads what runs have kept for Weights & Biases while they were offline."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+
+def main(argv: Sequence[str]) -> int:
+    """Uploads and prints a table; 1 if something could not be uploaded, 2 for a mistake."""
+    options = _parser().parse_args(list(argv))
+    if not options.directory.is_dir():
+        return _refuse(f"{options.directory} is not a directory; give a run or a sweep.")
+    from mimbench.reporting import dashboard_sync
+
+    runs = dashboard_sync.find(options.directory)
+    if not runs:
+        return _refuse(f"{options.directory} holds no offline runs of W&B; they begin with logger=wandb.")
+    live = {run.identity for run in runs if run.pending and _is_live(run.directory)}
+    todo = [run for run in runs if run.pending and run.identity not in live]
+    if todo and (reason := dashboard_sync.refusal()):
+        return _refuse(reason)
+    said = dashboard_sync.upload(todo, options.parallel, options.project, options.entity) if todo else ""
+    failed = 0
+    for run in runs:
+        state = "still running" if run.identity in live else "failed" if run.pending else "uploaded"
+        failed += state == "failed"
+        if state == "uploaded" and run not in todo:
+            state = "uploaded before"
+        parts = "" if len(run.files) == 1 else f"  {len(run.files)} segments"
+        print(f"{run.identity:<24}{state:<17}{run.directory}{parts}")
+    if failed:
+        print(said, file=sys.stderr)
+        return _refuse(f"{failed} of {len(todo)} could not be uploaded; the same command tries again.", 1)
+    return 0
+
+
+def _is_live(directory: Path) -> bool:
+    """Whether a process still works on the run; what it goes on to write would be left out."""
+    path = directory / ".lock"
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _refuse(message: str, status: int = 2) -> int:
+    print(f"mimbench sync: {message}", file=sys.stderr)
+    return status
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no positive whole number")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mimbench sync",
+        description=__doc__,
+        epilog="What was uploaded is marked and left out the next time. Segments of a requeued run become one run.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("directory", metavar="DIR", type=Path, help="a run, a sweep, or a folder of sweeps")
+    parser.add_argument(
+        "--parallel", metavar="N", type=_positive, default=5, help="runs at once (default: %(default)s)"
+    )
+    parser.add_argument("--project", help="another project than the runs name")
+    parser.add_argument("--entity", help="another user or team than the runs name")
+    return parser
