@@ -1,7 +1,9 @@
 // Draws panels when they come into view, and again when filters or theme change.
 const FIRST = 12; // panels of a figure shown before "show all"
 const opened = new Set();
-const CONFIG = { responsive: true, displaylogo: false, displayModeBar: "hover", modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+// Where nothing can hover, as on a phone, the buttons would lie on the data for good.
+const BUTTONS = matchMedia("(hover: hover)").matches ? "hover" : false;
+const CONFIG = { responsive: true, displaylogo: false, displayModeBar: BUTTONS, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
   toImageButtonOptions: { format: "svg" } };
 
 const watcher = new IntersectionObserver((entries) => {
@@ -30,6 +32,7 @@ function draw(plot) {
     ...layout, xaxis: axis(layout.xaxis), yaxis: axis(layout.yaxis), showlegend: false, hovermode: "closest",
     margin: { l: 48, r: 10, t: 8, b: 40 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: "system-ui, sans-serif", size: 12, color: css("--text") }, hoverlabel: { font: { size: 12 } },
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: css("--text") },
   }, CONFIG);
   plot.dataset.drawn = "true";
 }
