@@ -36,7 +36,7 @@ def pids(loader: DataLoader[Any]) -> list[int]:
 def test_a_signal_from_elsewhere_costs_no_batch(loader: DataLoader[Any], number: signal.Signals) -> None:
     expected = [batch.index for batch in loader]
     iterator = iter(loader)
-    found = [next(iterator).index]
+    found = [next(iterator).index for _ in pids(loader)]  # every worker has started and served
     sender = os.fork()
     if sender == 0:  # SLURM's daemon, say
         for pid in pids(loader):
