@@ -28,7 +28,8 @@ test: .venv/dev ## the default test suite, offline (a few minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "not (slow or slurm or faults or browser)"
 
 test-cluster: .venv/dev ## on a two-node SLURM of its own, and with kills and full disks (needs root and Debian's SLURM)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slurm or faults"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m faults
 
 test-browser: .venv/dev ## reports in a headless Chromium (needs Debian's)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser
