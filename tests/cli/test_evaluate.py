@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +217,9 @@ def test_a_signal_keeps_what_was_measured_and_leaves_nothing_half_written(
 ) -> None:
     words = ["protocol=knn,linear,attentive", "protocol.knn.ks=[1]", "protocol.linear.epochs=1000000"]
     command = [sys.executable, "-m", "mimbench", "evaluate", str(run), *words]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, cwd=tmp_path, preexec_fn=heard, **pipes)
     assert process.stdout is not None
     next(line for line in process.stdout if "knn-v1+ks=1" in line)
     process.send_signal(number)
