@@ -10,9 +10,9 @@ from mimbench.cli.build import inspect
 from mimbench.cli.compose import composer
 from mimbench.cli.config import config_directory, describe, plain
 from mimbench.cli.mistakes import Mistake
+from mimbench.dotted import flatten
 from mimbench.reporting.published import load
 from mimbench.sweeps import identity
-from mimbench.sweeps.identity import flatten
 
 MODEL = ("encoder", "method", "masker", "target", "budget")  # what can be refused without data
 ABLATIONS = sorted(path.stem for path in (config_directory() / "ablation").glob("*.yaml"))

@@ -12,8 +12,8 @@ import yaml
 from hydra.core.global_hydra import GlobalHydra
 
 from mimbench.cli import main
+from mimbench.dotted import flatten
 from mimbench.reporting.dashboard_panels import names
-from mimbench.sweeps.identity import flatten
 
 TINY = [
     "data=digits",

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from mimbench.dotted import flatten
 from mimbench.sweeps import identity
-from mimbench.sweeps.identity import flatten, is_relevant
+from mimbench.sweeps.identity import is_relevant
 
 CONFIG: dict[str, Any] = {
     "seed": 0,

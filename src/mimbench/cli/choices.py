@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from mimbench.cli.config import config_directory
 from mimbench.cli.mistakes import Mistake, nearest
-from mimbench.sweeps.identity import flatten
+from mimbench.dotted import flatten
 
 if TYPE_CHECKING:
     from mimbench.cli.subjects import Candidate

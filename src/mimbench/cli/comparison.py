@@ -13,7 +13,7 @@ from mimbench.analysis import cka_matrix, figures
 from mimbench.cli.analyses import Finding, as_rows
 from mimbench.cli.evaluation import data_suffix
 from mimbench.cli.examined import Examined
-from mimbench.sweeps.identity import flatten
+from mimbench.dotted import flatten
 
 MAX_PANELS = 12
 _CURVES = {

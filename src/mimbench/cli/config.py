@@ -10,8 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 
 import mimbench
 from mimbench.cli.mistakes import Mistake, nearest
+from mimbench.dotted import flatten
 from mimbench.sweeps import PlannedRun, identity
-from mimbench.sweeps.identity import flatten, is_relevant
+from mimbench.sweeps.identity import is_relevant
 
 _AXES = ("method", "encoder", "depth", "data", "seed")
 _NAMED = ("method", "encoder", "encoder.depth", "data", "seed")

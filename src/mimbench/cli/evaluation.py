@@ -18,11 +18,11 @@ from mimbench.cli.ledger import Ledger
 from mimbench.cli.mirrors import check_mirrors, mirror_evaluation
 from mimbench.cli.mistakes import Mistake
 from mimbench.cli.subjects import Candidate
+from mimbench.dotted import flatten
 from mimbench.encoders import Encoder
 from mimbench.evaluation import ImageProtocol, Protocol, drop, reinitialise, results
 from mimbench.evaluation.cache import DEFAULT_GIB
 from mimbench.evaluation.running import labelled
-from mimbench.sweeps.identity import flatten
 
 # What of a data configuration cannot change what an evaluation sees.
 _IRRELEVANT = {"num_workers", "batch_size", "eval_batch_size", "seed", "crop_scale", "flip", "patch_size", "name"}
@@ -84,7 +84,7 @@ class Task:
             if not rank_zero_only.rank:
                 ledger.add(name, result)
                 print(f"{subject.name}: {name}  {_headline(result)}  ({time.perf_counter() - begin:.0f} s)", flush=True)
-                mirror_evaluation(self.config, subject.directory, name + _at_step(subject), result)
+                mirror_evaluation(self.config, subject.directory, name + subject.suffix, result)
             begin = time.perf_counter()
         return len(pending)
 
@@ -140,10 +140,6 @@ def _seen(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _step_folder(subject: Candidate) -> str:
     return "." if subject.step is None else f"step{subject.step}"
-
-
-def _at_step(subject: Candidate) -> str:
-    return "" if subject.step is None else f"@step{subject.step}"
 
 
 def _headline(result: Mapping[str, Any]) -> str:

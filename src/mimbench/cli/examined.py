@@ -68,7 +68,7 @@ class Examined:
     @property
     def suffix(self) -> str:
         """Ends the names of files about a checkpoint."""
-        return "" if self.candidate.step is None else f"@step{self.candidate.step}"
+        return self.candidate.suffix
 
     @cached_property
     def encoder(self) -> Encoder:

@@ -16,11 +16,11 @@ from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Callback
 
 from mimbench.cli.mistakes import Mistake
+from mimbench.dotted import flatten
 from mimbench.reporting import records
 from mimbench.reporting.dashboard_facts import Facts, Job
 from mimbench.reporting.dashboard_media import Pictures
 from mimbench.sweeps import PlannedRun
-from mimbench.sweeps.identity import flatten
 from mimbench.training.saving import LAST
 from mimbench.weights.store import ENCODER
 

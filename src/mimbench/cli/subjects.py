@@ -43,6 +43,11 @@ class Candidate:
     step: int | None = None
     epoch: int | None = None
 
+    @property
+    def suffix(self) -> str:
+        """Ends the names of what is found out about a checkpoint."""
+        return "" if self.step is None else f"@step{self.step}"
+
 
 def expand(paths: list[Path]) -> list[Path]:
     """Runs instead of sweeps; of several paths those that mean nothing, such as a sweep's report, are left out.

@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from mimbench.dotted import flatten
+
 # What cannot change the result. The effective batch stays in; how it is split over devices does not.
 _IRRELEVANT = (
     "paths",
@@ -69,17 +71,6 @@ def relevant(config: Mapping[str, Any]) -> dict[str, Any]:
 def is_relevant(key: str) -> bool:
     """Whether a dotted key can change a run's result."""
     return not any(_below(key, name) for name in _IRRELEVANT)
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, keyed by dotted paths."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def _canonical(value: Any) -> Any:
