@@ -1,8 +1,10 @@
 """Loader processes end with the process that loads, and with nothing else."""
 
 import os
+import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,7 +38,7 @@ def pids(loader: DataLoader[Any]) -> list[int]:
 def test_a_signal_from_elsewhere_costs_no_batch(loader: DataLoader[Any], number: signal.Signals) -> None:
     expected = [batch.index for batch in loader]
     iterator = iter(loader)
-    found = [next(iterator).index for _ in pids(loader)]  # every worker has started and served
+    found = [next(iterator).index]
     sender = os.fork()
     if sender == 0:  # SLURM's daemon, say
         for pid in pids(loader):
@@ -45,6 +47,23 @@ def test_a_signal_from_elsewhere_costs_no_batch(loader: DataLoader[Any], number:
     os.waitpid(sender, 0)
     found += [batch.index for batch in iterator]
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_only_the_thread_that_waits_for_a_signal_can_take_it(loader: DataLoader[Any]) -> None:
+    next(iter(loader))
+    for pid in pids(loader):
+        free = [number for thread in Path(f"/proc/{pid}/task").iterdir() for number in unblocked(thread)]
+        assert free in ([], [signal.SIGTERM])
+
+
+def unblocked(thread: Path) -> list[signal.Signals]:
+    (blocked,) = re.findall(r"SigBlk:\s*(\w+)", (thread / "status").read_text())
+    return [number for number in SIGNALS if not int(blocked, 16) >> (number - 1) & 1]
+
+
+def test_the_loading_process_keeps_its_signals(loader: DataLoader[Any]) -> None:
+    next(iter(loader))
+    assert not set(SIGNALS) & signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_the_loading_process_still_ends_them(loader: DataLoader[Any]) -> None:

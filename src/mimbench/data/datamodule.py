@@ -11,7 +11,7 @@ from mimbench.data.loader import Batch, PlainSet, TrainLoader, TrainSet
 from mimbench.data.sampler import EpochSampler
 from mimbench.data.source import Source, Split, SplitName
 from mimbench.data.transforms import EvalTransform, TrainTransform
-from mimbench.data.workers import outlive_signals
+from mimbench.data.workers import SteadyLoader
 
 
 class ImageDataModule(LightningDataModule):
@@ -115,7 +115,7 @@ class ImageDataModule(LightningDataModule):
 
     def plain(self, split: SplitName) -> DataLoader[Batch]:
         """A split under the evaluation transform, in order, nothing dropped."""
-        return DataLoader(
+        return SteadyLoader(
             PlainSet(self.split(split), EvalTransform(self.image_size)),
             batch_size=self.eval_batch_size,
             collate_fn=_keep,
@@ -127,7 +127,6 @@ class ImageDataModule(LightningDataModule):
             "num_workers": self.num_workers,
             "persistent_workers": self.num_workers > 0,
             "pin_memory": torch.cuda.is_available(),
-            "worker_init_fn": outlive_signals,
         }
 
 

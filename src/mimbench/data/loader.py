@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from mimbench.data.sampler import Draw, EpochSampler
 from mimbench.data.source import Split
 from mimbench.data.transforms import EvalTransform, TrainTransform
+from mimbench.data.workers import SteadyLoader
 
 
 class Batch(NamedTuple):
@@ -55,7 +56,7 @@ class PlainSet(Dataset[Batch]):
         return Batch(self.transform(pictures), pictures.labels, torch.from_numpy(np.array(indices, np.int64)))
 
 
-class TrainLoader(DataLoader[Batch]):
+class TrainLoader(SteadyLoader):
     """Its state is (epoch, batch): every random draw follows from these, the seed and the sample's index.
 
     Lightning writes `state_dict` into its checkpoints and restores it. A batch counts as done once it was handed out.

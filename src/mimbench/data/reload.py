@@ -7,17 +7,17 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from mimbench.core import generator
 from mimbench.data.loader import Batch
+from mimbench.data.workers import SteadyLoader
 
 
 def reload(loader: DataLoader[Batch], dataset: Dataset[Any]) -> DataLoader[Batch]:
     """A loader like this one over another dataset, in order, nothing dropped."""
-    return DataLoader(
+    return SteadyLoader(
         dataset,
         batch_size=loader.batch_size,
         num_workers=loader.num_workers,
         collate_fn=loader.collate_fn,
         pin_memory=loader.pin_memory,
-        worker_init_fn=loader.worker_init_fn,
         generator=torch.Generator(),  # or every pass would advance PyTorch's default generator
     )
 

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from mimbench.data import Batch, ImageDataModule
 from mimbench.data.source import SplitName
+from mimbench.data.workers import SteadyLoader
 from mimbench.encoders import Encoder
 
 
@@ -48,7 +49,7 @@ class TokenReader:
             yield self._encode(batch), batch.labels.to(self.device)
 
     def _loader(self, order: Tensor, batch_size: int) -> DataLoader[Batch]:
-        return DataLoader(
+        return SteadyLoader(
             self.plain.dataset,
             batch_size=batch_size,
             sampler=order.tolist(),
