@@ -38,6 +38,9 @@ CALLS = {
     "encoder=timm encoder.model_name=vit_nope": ["vit_nope", "Near"],
     "encoder=timm encoder.model_name=resnet18": ["resnet18"],
     "trainer.precision=half": ["half"],
+    "data.num_workers=-1": ["num_workers", "whole number"],
+    "protocol=[knn,finetune]": ["recipe", "finetune=small"],
+    "protocol.knn.ks=[0]": ["ks"],
     "method=mae,mirl": ["-m"],
 }
 

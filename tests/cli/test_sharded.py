@@ -1,5 +1,6 @@
 """Training with weights sharded over two processes (FSDP2)."""
 
+import json
 import os
 import subprocess
 import sys
@@ -34,15 +35,18 @@ def run(home: Path, sweep: str, *words: str) -> int:
 @pytest.mark.slow
 def test_shards_learn_what_copies_learn_and_go_on_exactly(tmp_path: Path) -> None:
     (tmp_path / "stop.py").write_text(STOP)
-    words = ("trainer.strategy=fsdp2", "+callbacks.stop={_target_:stop.Stop}")
+    tuning = ("protocol=[knn,finetune]", "finetune=small", "finetune.epochs=1")
+    words = (*tuning, "trainer.strategy=fsdp2", "+callbacks.stop={_target_:stop.Stop}")
     assert run(tmp_path, "shards", *words) == 130
     assert run(tmp_path, "shards", *words) == 0
-    assert run(tmp_path, "copies", "trainer.strategy=ddp") == 0
+    assert run(tmp_path, "copies", *tuning, "trainer.strategy=ddp") == 0
     [shards], [copies] = (
         [path.parent for path in tmp_path.glob(f"runs/{s}/*/record.json")] for s in ("shards", "copies")
     )
     # Two numbers have one sum, in whatever order they come.
     assert (shards / "encoder.safetensors").read_bytes() == (copies / "encoder.safetensors").read_bytes()
+    tuned = [json.loads(next(run.glob("evaluation/finetune-*.json")).read_text()) for run in (shards, copies)]
+    assert tuned[0]["val_loss"] == tuned[1]["val_loss"]
     logged = [
         [row for row in (run / "metrics.csv").read_text().splitlines() if "throughput" not in row and "norm" not in row]
         for run in (shards, copies)

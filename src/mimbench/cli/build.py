@@ -17,6 +17,7 @@ from mimbench.cli.mistakes import Mistake
 from mimbench.core import mix
 from mimbench.data import ImageDataModule
 from mimbench.encoders import Encoder
+from mimbench.evaluation import Protocol
 from mimbench.methods import Method
 from mimbench.training.cluster import check_tasks, cluster_environment, fsdp2
 from mimbench.weights.store import METHOD, load_encoder, load_method
@@ -44,7 +45,7 @@ def build(config: Mapping[str, Any]) -> Parts:
         Mistake: The parts do not fit together, or the data is not as it should be.
     """
     with _mistakes():
-        _check_scalars(config)
+        _check_the_rest(config)
         check_tasks(config["trainer"]["devices"], config["trainer"]["num_nodes"])
         data = instantiate(_arguments(config, "data"))
         data.prepare_data()
@@ -79,6 +80,13 @@ def trainer_options(config: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError("trainer.strategy=fsdp2 keeps no moving average; set optim.ema=null or use ddp.")
         options["strategy"] = fsdp2(options["devices"], options["num_nodes"], options["accelerator"])
     return options
+
+
+def evaluation_options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Likewise for what evaluation trains: whole on every device, for it has no decoders and may keep an average."""
+    if not sharded(config):
+        return trainer_options(config)
+    return trainer_options({**config, "trainer": {**config["trainer"], "strategy": "auto"}})
 
 
 def sharded(config: Mapping[str, Any]) -> bool:
@@ -124,6 +132,11 @@ def data_of(data: Mapping[str, Any]) -> Any:
         return datamodule
 
 
+def protocols_of(config: Mapping[str, Any]) -> list[Protocol]:
+    """The protocols of a configuration; ValueError or TypeError for one that cannot be."""
+    return [instantiate(entry, _convert_="all") for entry in (config.get("protocol") or {}).values()]
+
+
 def method_of(config: Mapping[str, Any]) -> Method:
     """The method of a run that has one, as it starts.
 
@@ -156,15 +169,16 @@ def outline(config: Mapping[str, Any]) -> tuple[Encoder, Method | None]:
         Mistake: The parts do not fit together.
     """
     with _mistakes(), torch.device("meta"):
-        _check_scalars(config)
+        _check_the_rest(config)
         return build_model(_replaced(config, "pretrained", False))
 
 
-def _check_scalars(config: Mapping[str, Any]) -> None:
+def _check_the_rest(config: Mapping[str, Any]) -> None:
     if type(config["seed"]) is not int:
         raise ValueError(f"seed must be a whole number, got {config['seed']!r}.")
     budget_of(config)
     trainer_options(config)  # refuses what cannot be sharded
+    protocols_of(config)  # refuses now what else would be refused after hours of training
 
 
 def _arguments(config: Mapping[str, Any], group: str) -> dict[str, Any]:

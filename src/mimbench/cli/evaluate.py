@@ -38,7 +38,8 @@ def main(argv: Sequence[str]) -> int:
 def _evaluate(paths: list[Path], overrides: list[str], options: argparse.Namespace) -> int:
     config, _ = compose(overrides)
     # Heavy imports wait until they are needed: --help and mistakes answer at once.
-    from mimbench.cli.evaluation import Task, protocols_of
+    from mimbench.cli.build import protocols_of
+    from mimbench.cli.evaluation import Task
     from mimbench.cli.follow import follow
     from mimbench.cli.subjects import Candidate, expand, find
 

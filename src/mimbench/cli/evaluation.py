@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 from lightning.pytorch.utilities import rank_zero_only
 
-from mimbench.cli.build import data_of, trainer_options
+from mimbench.cli.build import data_of, evaluation_options, protocols_of
 from mimbench.cli.ledger import Ledger
 from mimbench.cli.mirrors import check_mirrors, mirror_evaluation
 from mimbench.cli.mistakes import Mistake
 from mimbench.cli.subjects import Candidate
 from mimbench.dotted import flatten
 from mimbench.encoders import Encoder
-from mimbench.evaluation import ImageProtocol, Protocol, drop, reinitialise, results
+from mimbench.evaluation import ImageProtocol, drop, reinitialise, results
 from mimbench.evaluation.cache import DEFAULT_GIB
 from mimbench.evaluation.running import labelled
 
@@ -77,7 +76,7 @@ class Task:
             datamodule,
             device=device_of(self.config),
             directory=subject.directory / "evaluation" / _step_folder(subject),
-            trainer=trainer_options(self.config),
+            trainer=evaluation_options(self.config),
             suffix=suffix,
             **cache_of(self.config),
         ):
@@ -102,11 +101,6 @@ class Task:
         dropped, drawn, seed = (self.config[word] for word in ("truncate", "reinitialise", "seed"))
         draw = f"@reinit{drawn}" + (f"-s{seed}" if seed else "") if drawn else ""
         return (f"@drop{dropped}" if dropped else "") + draw
-
-
-def protocols_of(config: Mapping[str, Any]) -> list[Protocol]:
-    """The protocols of a configuration."""
-    return [instantiate(entry, _convert_="all") for entry in (config.get("protocol") or {}).values()]
 
 
 def device_of(config: Mapping[str, Any]) -> torch.device:

@@ -14,8 +14,8 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from mimbench.cli.bookkeeping import Bookkeeping
-from mimbench.cli.build import Parts, build, build_model, sharded, trainer_options
-from mimbench.cli.evaluation import cache_of, device_of, protocols_of
+from mimbench.cli.build import Parts, build, build_model, evaluation_options, protocols_of, sharded, trainer_options
+from mimbench.cli.evaluation import cache_of, device_of
 from mimbench.cli.limits import limits
 from mimbench.cli.lock import locked
 from mimbench.cli.mirrors import check_mirrors, mirror_callbacks, mirror_results, mirror_weights, mirrors
@@ -123,6 +123,6 @@ def _evaluate(config: Mapping[str, Any], parts: Parts, directory: Path) -> dict[
         parts.data,
         device=device_of(config),
         directory=directory / "evaluation",
-        trainer=trainer_options(config),
+        trainer=evaluation_options(config),
         **cache_of(config),
     )

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from mimbench.data.loader import Batch, PlainSet, TrainLoader, TrainSet
 from mimbench.data.sampler import EpochSampler
 from mimbench.data.source import Source, Split, SplitName
-from mimbench.data.transforms import EvalTransform, TrainTransform
+from mimbench.data.transforms import EvalTransform, TrainTransform, finished
 from mimbench.data.workers import SteadyLoader
 
 
@@ -58,9 +58,10 @@ class ImageDataModule(LightningDataModule):
                 f"crop_ratio is {narrow}, {wide} and colour_jitter {colour_jitter}; the first must be a range above 0, "
                 "the second within [0, 1]."
             )
-        for name in ("image_size", "batch_size", "eval_batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        for name, least in (("image_size", 1), ("batch_size", 1), ("eval_batch_size", 1), ("num_workers", 0)):
+            value = getattr(self, name)
+            if type(value) is not int or value < least:
+                raise ValueError(f"{name} is {value!r}; it must be a whole number of at least {least}.")
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -96,7 +97,12 @@ class ImageDataModule(LightningDataModule):
 
     def _augmented(self) -> TrainSet:
         options = self.crop_scale, self.flip, self.seed, self.crop_ratio, self.colour_jitter
-        return TrainSet(self.split("train"), TrainTransform(self.image_size, *options))
+        # Lightning's trainer calls us on the device; whoever reads the loader without one gets what she expects.
+        return TrainSet(self.split("train"), TrainTransform(self.image_size, *options), finish=self.trainer is None)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Normalises, on the device, what came there as 8 bits."""
+        return batch._replace(images=finished(batch.images)) if isinstance(batch, Batch) else batch
 
     def _sampler(self, dataset: TrainSet) -> EpochSampler:
         if (trainer := self.trainer) is None:
