@@ -2,7 +2,8 @@
 
 import pytest
 
-from mimbench.cli.local import _environments
+from mimbench.cli.local import LocalBackend, _environments
+from mimbench.cli.mistakes import Mistake
 
 
 def test_every_slot_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,3 +26,25 @@ def test_slots_without_gpus_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     assert _environments(4, 1) == [{"OMP_NUM_THREADS": "2"}] * 4
     assert _environments(None, 1) == [{"OMP_NUM_THREADS": "8"}]
+
+
+def test_runs_share_a_gpu_when_asked_and_go_round_the_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    assert [each["CUDA_VISIBLE_DEVICES"] for each in _environments(None, 1, 2)] == ["0", "1", "0", "1"]
+    assert [each["CUDA_VISIBLE_DEVICES"] for each in _environments(None, 2, 3)] == ["0,1"] * 3
+
+
+def test_sharing_gpus_does_not_crowd_a_machine_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert len(_environments(None, 1, 4)) == 1
+
+
+@pytest.mark.parametrize("options", [{"slots": 0}, {"slots_per_gpu": 0}])
+def test_a_meaningless_number_of_slots_is_refused(options: dict) -> None:
+    with pytest.raises(Mistake, match=r"hydra\.launcher\.slots.* must be a whole number of at least 1"):
+        LocalBackend(**options).check([], trials=False)
+
+
+def test_two_answers_to_one_question_are_refused() -> None:
+    with pytest.raises(Mistake, match="give it or slots_per_gpu"):
+        LocalBackend(slots=2, slots_per_gpu=2).check([], trials=False)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mimbench.data import Digits, Photos, Shapes, Source
+from mimbench.data import Digits, Photos, Scenes, Shapes, Source
 from mimbench.data.folder import Folder
 from mimbench.data.holdout import stratified_holdout
 from mimbench.data.hub import Hub
@@ -17,7 +17,12 @@ from mimbench.data.torchvision import TorchVision
 
 @pytest.mark.parametrize(
     ("source", "arguments"),
-    [(Photos, {"num_train": 64, "num_val": 16, "num_test": 16}), (Shapes, {"num_train": 40}), (Digits, {"seed": 3})],
+    [
+        (Photos, {"num_train": 64, "num_val": 16, "num_test": 16}),
+        (Shapes, {"num_train": 40}),
+        (Scenes, {"num_train": 12}),
+        (Digits, {"seed": 3}),
+    ],
 )
 def test_sources_without_files_say_what_they_have(source: type[Source], arguments: dict[str, Any]) -> None:
     assert training_size(source, **arguments) == len(source(**arguments).split("train"))

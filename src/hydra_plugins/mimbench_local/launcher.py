@@ -12,11 +12,12 @@ class LocalLauncher(Launcher):
     """Runs every job in a process of its own, `slots` at a time.
 
     Args:
-        slots: Jobs at a time; None is one per GPU, or one on a machine without.
+        slots: Jobs at a time; None is slots_per_gpu per GPU, or one on a machine without.
+        slots_per_gpu: Jobs that share a GPU, or the GPUs of a job that trains on several.
     """
 
-    def __init__(self, slots: int | None = None):
-        self.slots = slots
+    def __init__(self, slots: int | None = None, slots_per_gpu: int = 1):
+        self.slots, self.slots_per_gpu = slots, slots_per_gpu
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context = hydra_context
@@ -27,4 +28,5 @@ class LocalLauncher(Launcher):
         from mimbench.cli.local import LocalBackend
         from mimbench.cli.sweep import launch_overrides
 
-        return launch_overrides(self.hydra_context, self.config, job_overrides, LocalBackend(self.slots))
+        backend = LocalBackend(self.slots, self.slots_per_gpu)
+        return launch_overrides(self.hydra_context, self.config, job_overrides, backend)

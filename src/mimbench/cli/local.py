@@ -9,23 +9,29 @@ from typing import Any
 import torch
 
 from mimbench.cli.bookkeeping import Bookkeeping
+from mimbench.cli.mistakes import Mistake
 from mimbench.cli.progress import ProgressLines, last_line
 from mimbench.cli.sweep import Cell
 from mimbench.sweeps import Job, run_jobs
 
 
 class LocalBackend:
-    """Every run in a process of its own, `slots` at a time; by default one per GPU, or one without."""
+    """Every run in a process of its own, `slots` at a time; by default `slots_per_gpu` per GPU, or one without GPUs."""
 
-    def __init__(self, slots: int | None = None):
-        self.slots = slots
+    def __init__(self, slots: int | None = None, slots_per_gpu: int = 1):
+        self.slots, self.slots_per_gpu = slots, slots_per_gpu
 
     def check(self, cells: Sequence[Cell], trials: bool) -> None:
-        """Everything works here, or the run says why not."""
+        """Refuses a number of runs at a time that means nothing."""
+        for name, value in (("slots", self.slots), ("slots_per_gpu", self.slots_per_gpu)):
+            if (value is not None or name != "slots") and (type(value) is not int or value < 1):
+                raise Mistake(f"hydra.launcher.{name} is {value!r}; it must be a whole number of at least 1.")
+        if self.slots is not None and self.slots_per_gpu > 1:
+            raise Mistake("hydra.launcher.slots is the number of all runs at a time; give it or slots_per_gpu.")
 
     def run(self, cells: Sequence[Cell]) -> dict[Path, str]:
         """Does the runs; see `run_jobs` for signals."""
-        environments = _environments(self.slots, max(_devices(cell.config) for cell in cells))
+        environments = _environments(self.slots, max(_devices(cell.config) for cell in cells), self.slots_per_gpu)
         jobs = [Job(cell.run.name, command(cell), cell.directory / "log.txt") for cell in cells]
         results = run_jobs(jobs, len(environments), environments.__getitem__, ProgressLines())
         failed = [result for result in results if not result.ok]
@@ -44,12 +50,12 @@ def _devices(config: dict[str, Any]) -> int:
     return devices if isinstance(devices, int) and devices > 0 else 1
 
 
-def _environments(slots: int | None, devices: int) -> list[dict[str, str]]:
-    """One set of variables per slot: its GPUs, or its share of the cores."""
+def _environments(slots: int | None, devices: int, slots_per_gpu: int = 1) -> list[dict[str, str]]:
+    """One set of variables per slot: its GPUs, or its share of the cores. Slots go round the GPUs."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     gpus = [str(i) for i in range(torch.cuda.device_count())] if visible is None else visible.split(",")
     groups = [gpus[i : i + devices] for i in range(0, len(gpus) - devices + 1, devices) if gpus[i]]
-    count = slots or max(1, len(groups))
+    count = slots or max(1, len(groups) * slots_per_gpu)
     if groups:
         return [{"CUDA_VISIBLE_DEVICES": ",".join(groups[slot % len(groups)])} for slot in range(count)]
     threads = str(max(1, (os.cpu_count() or 1) // count))

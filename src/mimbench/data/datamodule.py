@@ -7,6 +7,7 @@ import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
+from mimbench.data.decoded import decoded
 from mimbench.data.loader import Batch, PlainSet, TrainLoader, TrainSet
 from mimbench.data.sampler import EpochSampler
 from mimbench.data.source import Source, Split, SplitName
@@ -26,6 +27,7 @@ class ImageDataModule(LightningDataModule):
         flip: Whether training mirrors pictures; the source's own if None.
         crop_ratio: Range of width over height of training crops.
         colour_jitter: Largest change of brightness, contrast and saturation in training, from 0 to 1.
+        keep_decoded: Decode the files of a split once and keep them all, three bytes a pixel, in memory.
     """
 
     def __init__(
@@ -40,12 +42,13 @@ class ImageDataModule(LightningDataModule):
         flip: bool | None = None,
         crop_ratio: Sequence[float] = (3 / 4, 4 / 3),
         colour_jitter: float = 0.0,
+        keep_decoded: bool = False,
     ) -> None:
         super().__init__()
         self.source = source
         self.image_size = source.image_size if image_size is None else image_size
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.num_workers, self.seed = num_workers, seed
+        self.num_workers, self.seed, self.keep_decoded = num_workers, seed, keep_decoded
         low, high = source.crop_scale if crop_scale is None else crop_scale
         self.crop_scale, self.flip = (low, high), source.flip if flip is None else flip
         (narrow, wide), self.colour_jitter = crop_ratio, colour_jitter
@@ -83,7 +86,8 @@ class ImageDataModule(LightningDataModule):
     def split(self, name: SplitName) -> Split:
         """Raw 8-bit pictures and labels; read once and kept."""
         if name not in self._splits:
-            self._splits[name] = self.source.split(name)
+            split = self.source.split(name)
+            self._splits[name] = decoded(split) if self.keep_decoded else split
         return self._splits[name]
 
     def prepare_data(self) -> None:

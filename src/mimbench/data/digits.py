@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from jaxtyping import Int64
-from sklearn.datasets import load_digits
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
@@ -32,6 +31,8 @@ class Digits(Source):
         return tuple("0123456789")
 
     def split(self, name: SplitName) -> MemorySplit:
+        from sklearn.datasets import load_digits  # imports pandas, which other data need not wait for
+
         pixels, targets = load_digits(return_X_y=True)
         labels = torch.from_numpy(np.asarray(targets)).long()
         index = self._index(labels, name)

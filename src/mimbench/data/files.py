@@ -8,26 +8,20 @@ import numpy as np
 import PIL.Image
 from jaxtyping import Int64, UInt8
 from torch import Tensor
-from torchvision.transforms.v2.functional import pil_to_tensor
 
 from mimbench.data.damaged import Damaged
-from mimbench.data.source import Split
-
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, PIL.Image.DecompressionBombError)
+from mimbench.data.encoded import UNREADABLE as UNREADABLE
+from mimbench.data.encoded import EncodedSplit, check_size, colours
 
 
 def to_tensor(picture: PIL.Image.Image, min_size: int) -> UInt8[Tensor, "3 h w"]:
     """Three colours, whatever the file had. Raises ValueError for a picture smaller than min_size."""
-    if min(picture.size) < min_size:
-        raise ValueError(f"{picture.width} x {picture.height} px, smaller than min_size={min_size}")
-    return pil_to_tensor(picture.convert("RGB"))
+    check_size(picture, min_size)
+    return colours(picture)
 
 
-class FileSplit(Split):
-    """Image files and their labels.
-
-    A damaged or too small file is replaced by the next readable one of the split, label included; it is counted.
-    """
+class FileSplit(EncodedSplit):
+    """Image files and their labels."""
 
     def __init__(
         self, files: Sequence[Path | str], labels: Int64[Tensor, " n"], damaged: Damaged, min_size: int
@@ -39,14 +33,11 @@ class FileSplit(Split):
     def file(self, i: int) -> Path:
         return Path(os.fsdecode(bytes(self._files[i])))
 
-    def __getitem__(self, i: int) -> tuple[UInt8[Tensor, "3 h w"], int]:
-        for j in (np.arange(i, i + len(self)) % len(self)).tolist():
-            try:
-                with PIL.Image.open(self.file(j)) as picture:
-                    return to_tensor(picture, self.min_size), int(self.labels[j])
-            except UNREADABLE as error:
-                self.damaged.add(str(self.file(j)), error)
-        raise ValueError(f"Not one of {len(self)} pictures can be read; the first is {self.file(0)}.")
+    def stream(self, i: int) -> Path:
+        return self.file(i)
+
+    def title(self, i: int) -> str:
+        return str(self.file(i))
 
     def check_sizes(self, at_most: int) -> None:
         """Reads the headers of evenly spaced files. Raises ValueError for one that is smaller than min_size."""

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torchvision.datasets.folder import IMG_EXTENSIONS
@@ -37,17 +38,7 @@ class Folder(Source):
         seed: int = 0,
     ) -> None:
         self.root, self.image_size, self.holdout, self.seed = Path(root), image_size, holdout, seed
-        folders = {name: class_folders(self.root / name) for name in ("train", "val")}
-        self._classes = tuple(folders["train"])
-        if differing := sorted(set(folders["train"]) ^ set(folders["val"])):
-            where = [f"{name} (only in {'train' if name in folders['train'] else 'val'}/)" for name in differing]
-            raise ValueError(
-                f"{self.root}: train/ and val/ must have the same classes; they differ in {listed(where)}."
-            )
-        damaged = Damaged(max_damaged)
-        self._train, self._test = (
-            scan(self.root / name, self._classes, damaged, min_size) for name in ("train", "val")
-        )
+        self._classes, self._train, self._test = read_layout(self.root, Damaged(max_damaged), min_size)
         self._holdout = stratified_holdout(self._train.labels, holdout, seed)
 
     @property
@@ -58,6 +49,24 @@ class Folder(Source):
         if name == "test":
             return self._test
         return subset(self._train, self._holdout.held if name == "val" else self._holdout.kept)
+
+
+class Layout(NamedTuple):
+    """What lies in a folder in ImageNet's layout."""
+
+    classes: tuple[str, ...]
+    train: FileSplit
+    val: FileSplit
+
+
+def read_layout(root: Path, damaged: Damaged, min_size: int) -> Layout:
+    """All classes and files of train/ and val/; ValueError for what can be seen to be wrong without decoding."""
+    folders = {name: class_folders(root / name) for name in ("train", "val")}
+    classes = tuple(folders["train"])
+    if differing := sorted(set(folders["train"]) ^ set(folders["val"])):
+        where = [f"{name} (only in {'train' if name in folders['train'] else 'val'}/)" for name in differing]
+        raise ValueError(f"{root}: train/ and val/ must have the same classes; they differ in {listed(where)}.")
+    return Layout(classes, *(scan(root / name, classes, damaged, min_size) for name in ("train", "val")))
 
 
 def class_folders(folder: Path) -> list[str]:

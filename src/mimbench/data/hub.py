@@ -5,7 +5,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
@@ -26,7 +25,8 @@ class HubSplit(Split):
         self.name, self.damaged, self.min_size = name, damaged, min_size
 
     def __getitem__(self, i: int) -> tuple[UInt8[Tensor, "3 h w"], int]:
-        for j in (np.arange(i, i + len(self)) % len(self)).tolist():
+        for step in range(len(self)):
+            j = (i + step) % len(self)
             try:
                 return to_tensor(self.rows[j][self.image_column], self.min_size), int(self.labels[j])
             except UNREADABLE as error:

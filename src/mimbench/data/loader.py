@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from mimbench.data.sampler import Draw, EpochSampler
 from mimbench.data.source import Split
-from mimbench.data.transforms import EvalTransform, TrainTransform
+from mimbench.data.transforms import EvalTransform, TrainTransform, finished
 from mimbench.data.workers import SteadyLoader
 
 
@@ -26,16 +26,19 @@ class Batch(NamedTuple):
 class TrainSet(Dataset[Batch]):
     """A split under training augmentation, asked for whole batches."""
 
-    def __init__(self, split: Split, transform: TrainTransform) -> None:
-        self.split, self.transform = split, transform
+    def __init__(self, split: Split, transform: TrainTransform, finish: bool = True) -> None:
+        """
+        Args:
+            finish: Normalise here; else a batch may still have 8 bits, for the device that receives it to finish.
+        """
+        self.split, self.transform, self.finish = split, transform, finish
 
     def __len__(self) -> int:
         return len(self.split)
 
     def __getitem__(self, draw: Draw) -> Batch:
-        pictures = self.split.take(draw.index.tolist())
-        images = self.transform(pictures, draw.index, draw.epoch)
-        return Batch(images, pictures.labels, torch.from_numpy(draw.index))
+        images, labels = self.transform.read(self.split, draw.index, draw.epoch)
+        return Batch(finished(images) if self.finish else images, labels, torch.from_numpy(draw.index))
 
 
 class PlainSet(Dataset[Batch]):

@@ -9,8 +9,11 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from mimbench.data.digits import Digits
 from mimbench.data.folder import Folder, class_folders
+from mimbench.data.packed import MANIFEST
 from mimbench.data.photos import Photos
+from mimbench.data.scenes import Scenes
 from mimbench.data.shapes import Shapes
+from mimbench.data.shards import Shards
 from mimbench.data.source import Source
 from mimbench.data.torchvision import TorchVision
 
@@ -32,7 +35,7 @@ def training_size(source: type[Source], **arguments: Any) -> int | None:
     Raises:
         ValueError: The arguments are refused.
     """
-    if issubclass(source, Photos | Shapes):
+    if issubclass(source, Photos | Scenes | Shapes):
         return source(**arguments).lengths["train"]
     if issubclass(source, Digits):
         return len(source(**arguments).split("train"))
@@ -42,6 +45,8 @@ def training_size(source: type[Source], **arguments: Any) -> int | None:
         return classes * _kept(pictures, known.holdout)
     if issubclass(source, Folder) and (Path(arguments["root"]) / "train").is_dir():
         return _count(Path(arguments["root"]) / "train", arguments.get("holdout", 0.02))
+    if issubclass(source, Shards) and (Path(arguments["root"]) / MANIFEST).is_file():
+        return Shards(**arguments).num_train
     return None
 
 

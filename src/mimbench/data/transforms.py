@@ -1,58 +1,25 @@
 """Training augmentation and evaluation transform; a batch of equally sized pictures is resampled in one go."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from functools import cache, partial
 
 import numpy as np
+import PIL.Image
 import torch
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Float32, Float64, Int64, Num, UInt8
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
+from mimbench.data.boxes import NUM_DRAWS, Crops, Drawn, box_of, draw_crops, shares_and_aspects
 from mimbench.data.colour import jitter
 from mimbench.data.draws import uniforms
-from mimbench.data.source import Pictures
+from mimbench.data.encoded import EncodedSplit, cut
+from mimbench.data.source import Pictures, Split
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 EVAL_CROP = 0.875
-NUM_ATTEMPTS = 10
-NUM_DRAWS = 2 * NUM_ATTEMPTS + 3
-
-
-class Crops(NamedTuple):
-    """One box per picture, in pixels, and whether it is mirrored."""
-
-    top: Int64[np.ndarray, " b"]
-    left: Int64[np.ndarray, " b"]
-    height: Int64[np.ndarray, " b"]
-    width: Int64[np.ndarray, " b"]
-    flip: Bool[np.ndarray, " b"]
-
-
-def draw_crops(
-    draws: Float64[np.ndarray, "b k"],
-    height: Int64[np.ndarray, " b"],
-    width: Int64[np.ndarray, " b"],
-    scale: tuple[float, float],
-    flip: bool,
-    ratio: tuple[float, float] = (3 / 4, 4 / 3),
-) -> Crops:
-    """The boxes of torchvision's RandomResizedCrop, vectorised: ten attempts, then the largest allowed centre crop."""
-    area_draws, ratio_draws = draws[:, :NUM_ATTEMPTS], draws[:, NUM_ATTEMPTS : 2 * NUM_ATTEMPTS]
-    area = (height * width)[:, None] * (scale[0] + (scale[1] - scale[0]) * area_draws)
-    aspect = np.exp(np.log(ratio[0]) + np.log(ratio[1] / ratio[0]) * ratio_draws)
-    widths, heights = np.rint(np.sqrt(area * aspect)), np.rint(np.sqrt(area / aspect))
-    fits = (widths > 0) & (widths <= width[:, None]) & (heights > 0) & (heights <= height[:, None])
-    first = np.arange(len(draws)), fits.argmax(1)
-    centre_width = np.minimum(width, np.rint(height * ratio[1]))
-    centre_height = np.minimum(height, np.rint(width / ratio[0]))
-    found = fits.any(1)
-    box_height = np.where(found, heights[first], centre_height).astype(np.int64)
-    box_width = np.where(found, widths[first], centre_width).astype(np.int64)
-    top = np.where(found, np.floor(draws[:, -3] * (height - box_height + 1)), (height - box_height) // 2)
-    left = np.where(found, np.floor(draws[:, -2] * (width - box_width + 1)), (width - box_width) // 2)
-    return Crops(top.astype(np.int64), left.astype(np.int64), box_height, box_width, (draws[:, -1] < 0.5) & flip)
 
 
 def bicubic_weights(
@@ -86,8 +53,30 @@ def resample(images: Float32[Tensor, "b c h w"], crops: Crops, size: int) -> Flo
 
 def normalise(images: Float32[Tensor, "b 3 h w"]) -> Float32[Tensor, "b 3 h w"]:
     """From [0, 255] to ImageNet's mean 0 and standard deviation 1, in place."""
-    mean, std = (255 * torch.tensor(x).view(3, 1, 1) for x in (IMAGENET_MEAN, IMAGENET_STD))
+    mean, std = _statistics(images.device)
     return images.sub_(mean).div_(std)
+
+
+@cache
+def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Kept, since a copy to the device in every step would make it wait."""
+    mean, std = (255 * torch.tensor(x).view(3, 1, 1) for x in (IMAGENET_MEAN, IMAGENET_STD))
+    return mean.to(device), std.to(device)
+
+
+def finished(images: Num[Tensor, "b 3 h w"]) -> Float32[Tensor, "b 3 h w"]:
+    """Normalises pictures of 8 bits, which may lie colours last; what is no longer 8 bits has been normalised."""
+    if images.dtype != torch.uint8:
+        return images
+    return normalise(images.to(torch.float32, memory_format=torch.contiguous_format))
+
+
+def stacked(images: Sequence[Tensor], size: int) -> UInt8[Tensor, "b 3 size size"]:
+    """One tensor with colours last, as they were decoded: the device transposes faster."""
+    batch = torch.empty(len(images), size, size, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
+    for n, image in enumerate(images):
+        batch[n] = image
+    return batch
 
 
 class TrainTransform:
@@ -108,19 +97,49 @@ class TrainTransform:
     def __call__(
         self, pictures: Pictures, index: Int64[np.ndarray, " b"], epoch: int
     ) -> Float32[Tensor, "b 3 size size"]:
+        """Augmented and normalised."""
         height, width = np.array([image.shape[-2:] for image in pictures.images], np.int64).T
-        draws = uniforms(NUM_DRAWS, index, self.seed, "augmentation", epoch)
-        crops = draw_crops(draws, height, width, self.scale, self.flip, self.ratio)
-        images = self._cropped(pictures.images, crops)
-        if self.colour:
-            images = jitter(images, uniforms(3, index, self.seed, "colour", epoch), self.colour)
-        return normalise(images)
+        crops = draw_crops(self._draws(index, epoch), height, width, self.scale, self.flip, self.ratio)
+        return self._finished(self._cropped(pictures.images, crops), index, epoch)
 
-    def _cropped(self, images: Tensor | list[Tensor], crops: Crops) -> Float32[Tensor, "b 3 size size"]:
+    def read(
+        self, split: Split, index: Int64[np.ndarray, " b"], epoch: int
+    ) -> tuple[Num[Tensor, "b 3 size size"], Int64[Tensor, " b"]]:
+        """Samples of a split, augmented, and their labels; pictures that still have 8 bits are yet to be `finished`.
+
+        Encoded ones are decoded no finer than need be, and left so for the device to finish.
+        """
+        if not isinstance(split, EncodedSplit):
+            pictures = split.take(index.tolist())
+            return self(pictures, index, epoch), pictures.labels
+        draws = self._draws(index, epoch)
+        tried = shares_and_aspects(draws, self.scale, self.ratio)
+        placed = draws[:, -3], draws[:, -2], (draws[:, -1] < 0.5) & self.flip
+        drawn = map(Drawn, *(numbers.tolist() for numbers in (*tried, *placed)))
+        seen = [split.look(i, partial(self._view, numbers)) for i, numbers in zip(index.tolist(), drawn, strict=True)]
+        parts, labels = zip(*seen, strict=True)
+        images = stacked(parts, self.size)
+        return self._finished(images, index, epoch) if self.colour else images, torch.tensor(labels)
+
+    def _draws(self, index: Int64[np.ndarray, " b"], epoch: int) -> Float64[np.ndarray, "b k"]:
+        return uniforms(NUM_DRAWS, index, self.seed, "augmentation", epoch)
+
+    def _view(self, drawn: Drawn, picture: PIL.Image.Image) -> Tensor:
+        return cut(picture, box_of(drawn, picture.height, picture.width, self.ratio), self.size)
+
+    def _cropped(self, images: Tensor | list[Tensor], crops: Crops) -> Num[Tensor, "b 3 size size"]:
         if isinstance(images, Tensor):
             return resample(images.float(), crops, self.size)
         boxes = zip(*(side.tolist() for side in crops), strict=True)
-        return torch.stack([self._crop(image, *box) for image, box in zip(images, boxes, strict=True)]).float()
+        return stacked([self._crop(image, *box) for image, box in zip(images, boxes, strict=True)], self.size)
+
+    def _finished(
+        self, images: Num[Tensor, "b 3 size size"], index: Int64[np.ndarray, " b"], epoch: int
+    ) -> Float32[Tensor, "b 3 size size"]:
+        images = images.to(torch.float32, memory_format=torch.contiguous_format)
+        if self.colour:
+            images = jitter(images, uniforms(3, index, self.seed, "colour", epoch), self.colour)
+        return normalise(images)
 
     def _crop(self, image: Tensor, top: int, left: int, height: int, width: int, flip: bool) -> Tensor:
         size = [self.size, self.size]

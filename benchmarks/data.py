@@ -1,0 +1,159 @@
+"""Pictures per second and core from JPEG files to a training batch, measured in turns in one process.
+
+    python benchmarks/data.py                        # 256 pictures of 500 x 375 px, in a temporary folder
+    python benchmarks/data.py --width 2000 --height 1500 --num 64
+    python benchmarks/data.py --workers 2            # also whole loaders, by the clock
+
+Seconds are the process's own processor time, so neighbours disturb little; every row is the median of all rounds. Rates
+between rows of one run mean something; the absolute figures are this machine's, at this moment.
+"""
+
+import argparse
+import io
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import skimage.data
+import torch
+from torchvision.transforms import (
+    Compose,
+    InterpolationMode,
+    Normalize,
+    RandomHorizontalFlip,
+    RandomResizedCrop,
+    ToTensor,
+)
+
+from mimbench.data import Folder, ImageDataModule, Shards
+from mimbench.data.encoded import EncodedSplit
+from mimbench.data.packing import pack
+from mimbench.data.transforms import IMAGENET_MEAN, IMAGENET_STD, TrainTransform
+
+PHOTOGRAPHS = ("astronaut", "coffee", "rocket", "cat", "hubble_deep_field", "retina")
+SIZE = 224
+
+
+def write_folder(root: Path, num: int, width: int, height: int) -> None:
+    """Crops of photographs in ImageNet's layout, as JPEGs of the usual quality."""
+    rng = np.random.default_rng(0)
+    for name in PHOTOGRAPHS:
+        photograph = PIL.Image.fromarray(getattr(skimage.data, name)()).convert("RGB")
+        for split, count in (("train", -(-num // len(PHOTOGRAPHS))), ("val", 1)):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                side = int(rng.integers(photograph.height // 2, photograph.height) // 3 * 3)
+                wide = min(photograph.width, side * 4 // 3)
+                left = int(rng.integers(0, photograph.width - wide + 1))
+                top = int(rng.integers(0, photograph.height - side + 1))
+                part = photograph.crop((left, top, left + wide, top + side))
+                part.resize((width, height), PIL.Image.Resampling.BICUBIC).save(folder / f"{number}.jpg", quality=92)
+
+
+def usual(split: EncodedSplit, index: list[int], interpolation: InterpolationMode) -> torch.Tensor:
+    """What most training scripts do to a folder."""
+    transform = Compose(
+        [
+            RandomResizedCrop(SIZE, (0.2, 1.0), interpolation=interpolation),
+            RandomHorizontalFlip(),
+            ToTensor(),
+            Normalize(IMAGENET_MEAN, IMAGENET_STD),
+        ]
+    )
+    pictures = (PIL.Image.open(split.stream(i)) for i in index)
+    return torch.stack([transform(picture.convert("RGB")) for picture in pictures])
+
+
+def ours(split: EncodedSplit, index: list[int]) -> torch.Tensor:
+    """What a training loader does, which leaves normalisation to the device."""
+    transform = TrainTransform(SIZE, (0.2, 1.0), flip=True, seed=0)
+    return transform.read(split, np.array(index), epoch=0)[0]
+
+
+class InMemory(EncodedSplit):
+    """Files already read: what a training loader can do at best."""
+
+    def __init__(self, split: EncodedSplit) -> None:
+        self.labels, self.damaged, self.min_size = split.labels, split.damaged, split.min_size
+        self._content = [Path(split.title(i)).read_bytes() for i in range(len(split))]
+
+    def title(self, i: int) -> str:
+        return f"picture {i}"
+
+    def stream(self, i: int) -> io.BytesIO:
+        return io.BytesIO(self._content[i])
+
+
+def rows(root: Path, shard_mb: float) -> dict[str, Callable[[list[int]], object]]:
+    """What is measured, by name."""
+    folder = Folder(root / "folder", holdout=0.01).split("train")
+    pack(root / "folder", root / "shards", int(shard_mb * 1e6), told=lambda line: None)
+    shards = Shards(root / "shards", holdout=0.01).split("train")
+    memory = InMemory(folder)
+    return {
+        "usual, bicubic": lambda index: usual(folder, index, InterpolationMode.BICUBIC),
+        "usual, bilinear": lambda index: usual(folder, index, InterpolationMode.BILINEAR),
+        "decode only": lambda index: [memory[i] for i in index],
+        "ours, from memory": lambda index: ours(memory, index),
+        "ours, folder": lambda index: ours(folder, index),
+        "ours, shards": lambda index: ours(shards, index),
+    }
+
+
+def rates(measured: dict[str, Callable[[list[int]], object]], num: int, rounds: int) -> dict[str, float]:
+    """Pictures per second of processor time."""
+    times: dict[str, list[float]] = {name: [] for name in measured}
+    for turn in range(rounds + 1):
+        index = np.random.default_rng(turn).permutation(num)[:32].tolist()
+        for name, read in measured.items():
+            begin = time.process_time()
+            read(index)
+            if turn:  # the first round warms up
+                times[name].append((time.process_time() - begin) / len(index))
+    return {name: 1 / statistics.median(seconds) for name, seconds in times.items()}
+
+
+def loader_rate(source: Folder | Shards, num_workers: int, batch_size: int = 32) -> float:
+    """Pictures per second, by the clock, of a whole epoch with workers."""
+    data = ImageDataModule(source, SIZE, batch_size, num_workers=num_workers)
+    loader = data.train_dataloader()
+    begin, seen = 0.0, 0
+    for epoch in range(2):  # the first starts the workers
+        loader.sampler.set_epoch(epoch)
+        begin, seen = time.perf_counter(), 0
+        for batch in loader:
+            seen += len(batch.images)
+    return seen / (time.perf_counter() - begin)
+
+
+def main() -> None:
+    """Prints one row per way of reading, and their ratios as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    for name, value in {"num": 256, "width": 500, "height": 375, "rounds": 15, "workers": 0}.items():
+        parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--shard-mb", type=float, default=4)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary)
+        write_folder(root / "folder", arguments.num, arguments.width, arguments.height)
+        measured = rows(root, arguments.shard_mb)
+        found = rates(measured, arguments.num - len(PHOTOGRAPHS) - 6, arguments.rounds)
+        print(f"{'':<20}{'pictures/s/core':>16}{'of usual':>10}")
+        for name, rate in found.items():
+            print(f"{name:<20}{rate:>16.0f}{rate / found['usual, bicubic']:>10.2f}")
+        if arguments.workers:
+            for kind, name in ((Folder, "folder"), (Shards, "shards")):
+                rate = loader_rate(kind(root / name, holdout=0.01), arguments.workers)
+                print(f"{name + ' loader':<20}{rate:>16.0f}")
+    print(json.dumps({name: round(rate, 1) for name, rate in found.items()}))
+
+
+if __name__ == "__main__":
+    main()

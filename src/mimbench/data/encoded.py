@@ -1,0 +1,102 @@
+"""Splits whose pictures are decoded when they are asked for, and cut out while they are."""
+
+import io
+from abc import abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import PIL.Image
+from jaxtyping import UInt8
+from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as F
+
+from mimbench.data.boxes import Box
+from mimbench.data.damaged import Damaged
+from mimbench.data.source import Split
+
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, PIL.Image.DecompressionBombError)
+# How many pixels, per pixel wanted, a box must have at each scale for which libjpeg has fast transforms. With fewer,
+# the result would be further from that of the whole picture than bilinear interpolation is from bicubic. An eighth is
+# only the mean of each of JPEG's blocks.
+JPEG_SCALES = {8: 2.0, 4: 1.5, 2: 1.5}
+Seen = TypeVar("Seen")
+
+
+class EncodedSplit(Split):
+    """Pictures as their files have them.
+
+    A damaged or too small one is replaced by the next readable one of the split, label included; it is counted.
+    """
+
+    damaged: Damaged
+    min_size: int
+
+    @abstractmethod
+    def stream(self, i: int) -> Path | io.BytesIO:
+        """Where Pillow finds picture i."""
+
+    @abstractmethod
+    def title(self, i: int) -> str:
+        """Picture i in words, for messages."""
+
+    def look(self, i: int, view: Callable[[PIL.Image.Image], Seen]) -> tuple[Seen, int]:
+        """What `view` makes of picture i, opened but not yet decoded, and its label.
+
+        Raises ValueError for more damaged pictures than tolerated, or where all are.
+        """
+        for step in range(len(self)):
+            j = (i + step) % len(self)
+            try:
+                with PIL.Image.open(self.stream(j)) as picture:
+                    check_size(picture, self.min_size)
+                    return view(picture), int(self.labels[j])
+            except UNREADABLE as error:
+                self.refuse(j, error)
+        raise ValueError(f"Not one of {len(self)} pictures can be read; the first is {self.title(0)}.")
+
+    def refuse(self, i: int, error: Exception) -> None:
+        """Counts a picture that cannot be read."""
+        self.damaged.add(self.title(i), error)
+
+    def __getitem__(self, i: int) -> tuple[UInt8[Tensor, "3 h w"], int]:
+        return self.look(i, colours)
+
+
+def check_size(picture: PIL.Image.Image, min_size: int) -> None:
+    """Raises ValueError for a picture smaller than min_size."""
+    if min(picture.size) < min_size:
+        raise ValueError(f"{picture.width} x {picture.height} px, smaller than min_size={min_size}")
+
+
+def colours(picture: PIL.Image.Image) -> UInt8[Tensor, "3 h w"]:
+    """Three colours, whatever the file had."""
+    return F.pil_to_tensor(picture if picture.mode == "RGB" else picture.convert("RGB"))
+
+
+def cut(picture: PIL.Image.Image, box: Box, size: int) -> UInt8[Tensor, "3 size size"]:
+    """A box of a picture that is not yet decoded, scaled to size x size (bicubic, antialiased) and mirrored.
+
+    Equals torchvision's `resized_crop` of the decoded picture. A JPEG of which the box is at least three times as large
+    as wanted is decoded at a half, a quarter or an eighth; its edges move to whole pixels of that, by less than half a
+    pixel of the result.
+    """
+    box, scale = snapped(box, size) if picture.format == "JPEG" else (box, 1)
+    if scale > 1:
+        picture.draft(None, (picture.width // scale, picture.height // scale))
+    top, left, height, width = (side // scale for side in box[:4])
+    part = picture.crop((left, top, left + width, top + height))
+    image = F.resize(colours(part), [size, size], InterpolationMode.BICUBIC, antialias=True)
+    return F.horizontal_flip(image) if box.flip else image
+
+
+def snapped(box: Box, size: int) -> tuple[Box, int]:
+    """The scale at which a box is decoded, and the box in multiples of it."""
+    for scale, margin in JPEG_SCALES.items():
+        top, left, bottom, right = (
+            scale * round(edge / scale) for edge in (box.top, box.left, box.top + box.height, box.left + box.width)
+        )
+        if min(bottom - top, right - left) >= margin * scale * size:
+            return Box(top, left, bottom - top, right - left, box.flip), scale
+    return box, 1
