@@ -52,8 +52,9 @@ format: .venv/dev ## ruff, in place
 docs: .venv/dev ## the documentation's site, in site/
 	$(BIN)/mkdocs build --strict
 
-bench: .venv/core ## images per second of a training step per method
-	$(BIN)/python benchmarks/step.py
+bench: .venv/core ## how fast this machine trains and loads: benchmarks/results and docs/benchmarks.md (needs an idle machine)
+	$(BIN)/mimbench bench all --output benchmarks/results
+	$(BIN)/mimbench bench report --results benchmarks/results --output docs/benchmarks.md
 
 clean: ## removes the environment, not your runs
 	rm -rf .venv

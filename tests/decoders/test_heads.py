@@ -48,3 +48,10 @@ def test_cells_off_the_scale_are_refused_with_those_that_fit():
 def test_odd_grids_cannot_be_halved():
     with pytest.raises(ValueError, match=r"4x5 grid of patches cannot be halved .* choose a patch size"):
         ScaleHead(Tap(32, (4, 5), 8), 16, 16, 5)
+
+
+@pytest.mark.parametrize("cell", [2, 4, 8])
+def test_matrix_products_compute_what_the_convolutions_do(cell: int):
+    head, x = ScaleHead(TAP, 16, cell, 5).double(), torch.randn(2, 24, 16, dtype=torch.float64)
+    image = head.layers(x.transpose(1, 2).unflatten(2, TAP.grid))
+    torch.testing.assert_close(head(x), image.flatten(2).transpose(1, 2))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mimbench.targets import HOGTarget, target_values
+from mimbench.targets.hog import _count, _count_in_order
 
 
 @pytest.fixture
@@ -74,3 +75,20 @@ def test_offset_is_saved_and_frozen():
     assert list(target.state_dict()) == ["offset"]
     assert not list(target.parameters())
     assert not HOGTarget(4).state_dict()
+
+
+@pytest.mark.parametrize("cell", [2, 8])
+def test_votes_are_counted_alike_on_a_gpu(images: Tensor, cell: int):
+    bin_of, votes = HOGTarget(cell).double().prepare(images).unbind(-1)
+    counted = [count(bin_of.long(), votes, cell, 9) for count in (_count, _count_in_order)]
+    torch.testing.assert_close(*counted)
+
+
+def test_equal_neighbours_have_no_gradient():
+    """Rounding would turn them into votes for the first bin or the last."""
+    flat = torch.full((1, 3, 8, 8), 0.1)
+    assert not HOGTarget(4)(flat).any()
+    stripes = torch.rand(8, 1, generator=torch.Generator().manual_seed(0)).expand(1, 3, 8, 8)  # horizontal
+    bin_of, votes = HOGTarget(4).prepare(stripes).unbind(-1)
+    assert votes.any()
+    assert set(bin_of.unique().tolist()) == {0.0}

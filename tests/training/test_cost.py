@@ -45,8 +45,8 @@ def test_flops_of_mae_are_those_counted_by_hand(method: Make) -> None:
 
 
 def test_targets_cost_once_since_they_have_no_backward_pass(method: Make) -> None:
-    cost = measure_cost(method(HOGTarget), 32)
-    assert cost.target_flops == 2 * 3 * 2 * 9 * 32 * 32  # two 3 x 3 filters on three colours
+    cost = measure_cost(method(lambda cell: TeacherTarget(cell, Still())), 32)
+    assert cost.target_flops > 0
     assert cost.training_flops == 3 * (cost.encoder_flops + cost.decoder_flops) + cost.target_flops
 
 

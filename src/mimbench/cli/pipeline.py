@@ -26,6 +26,7 @@ from mimbench.methods import Method
 from mimbench.reporting.files import write_whole
 from mimbench.sweeps import PlannedRun
 from mimbench.training import InterruptedRun, Pretraining, measure_cost, pretrain
+from mimbench.training.compilation import compile_blocks
 from mimbench.training.saving import LAST
 from mimbench.weights.store import ENCODER, write_state_dict
 
@@ -87,7 +88,7 @@ def _pretrain(
 ) -> Pretraining:
     callbacks = [instantiate(entry) for entry in config["callbacks"].values() if isinstance(entry, Mapping)]
     if config["trainer"]["compile"]:
-        method.encoder.compile()  # in place: no new names in checkpoints
+        compile_blocks(method)
     return pretrain(
         method,
         parts.data,

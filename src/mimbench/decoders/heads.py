@@ -1,5 +1,6 @@
 """Turn decoder tokens into predictions on the target's grid."""
 
+import torch.nn.functional as F
 from jaxtyping import Float
 from timm.layers import LayerNorm2d
 from torch import Tensor, nn
@@ -43,10 +44,36 @@ class ScaleHead(nn.Module):
         self.layers = nn.Sequential(*resample[scale], nn.Conv2d(width, out_dim, 1))
 
     def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b m out"]:
-        whole = x.shape[1] == self.grid[0] * self.grid[1]
-        grid = self.grid if whole else (x.shape[1], 1)  # a column of tokens
-        return self.layers(x.transpose(1, 2).unflatten(2, grid)).flatten(2).transpose(1, 2)
+        if self.scale < 1:
+            return self.layers(x.transpose(1, 2).unflatten(2, self.grid)).flatten(2).transpose(1, 2)
+        for layer in self.layers:  # a token's cells side by side, as matrix products; convolutions of images are slower
+            x = _split(x, layer) if isinstance(layer, nn.ConvTranspose2d) else _pointwise(x, layer)
+        side = int(self.scale)
+        # of every doubling, the axes (row, column) are now one behind the other
+        cells = x.unflatten(1, (-1, *(2,) * (2 * (side.bit_length() - 1))))
+        if side == 4:
+            cells = cells.transpose(3, 4)
+        cells = cells.reshape(len(x), -1, side, side, x.shape[2])
+        if cells.shape[1] == self.grid[0] * self.grid[1]:
+            cells = cells.unflatten(1, self.grid).transpose(2, 3)
+        return cells.flatten(1, -2)
 
 
 def _double(dim: int) -> nn.Module:
     return nn.ConvTranspose2d(dim, dim // 2, kernel_size=2, stride=2)
+
+
+def _split(x: Float[Tensor, "b n d"], layer: nn.ConvTranspose2d) -> Float[Tensor, "b 4*n e"]:
+    """Every cell into its four quarters, by row and column."""
+    assert layer.bias is not None
+    weight = layer.weight.permute(2, 3, 1, 0)
+    return F.linear(x, weight.flatten(0, 2), layer.bias.repeat(4)).unflatten(2, (4, -1)).flatten(1, 2)
+
+
+def _pointwise(x: Float[Tensor, "b n d"], layer: nn.Module) -> Float[Tensor, "b n e"]:
+    """A layer of images that mixes channels only, on tokens."""
+    if isinstance(layer, nn.Conv2d):
+        return F.linear(x, layer.weight.flatten(1), layer.bias)
+    if isinstance(layer, nn.LayerNorm):
+        return F.layer_norm(x, layer.normalized_shape, layer.weight, layer.bias, layer.eps)
+    return layer(x)

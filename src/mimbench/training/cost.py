@@ -58,8 +58,7 @@ def measure_cost(method: Method, image_size: int) -> Cost:
     """
     device = next(method.parameters()).device
     images = torch.zeros(1, 3, image_size, image_size, device=device)
-    drawn = method.masker(1, method.encoder.mask_grid, "cpu", generator(0))
-    mask = _MaskFor(drawn.hidden, drawn.num_visible, drawn.shared, device)
+    mask = planned_mask(method, 1, device)
     with FlopCounterMode(display=False) as encoder:
         features = method.encode(images, mask, {0, *method.depths})
     with FlopCounterMode(display=False) as decoder:
@@ -77,6 +76,12 @@ def measure_cost(method: Method, image_size: int) -> Cost:
         decoder_flops=decoder.get_total_flops(),
         target_flops=target.get_total_flops(),
     )
+
+
+def planned_mask(method: Method, batch: int, device: torch.device | str) -> Mask:
+    """The mask that a CPU would draw, for tensors on any device, the meta device too."""
+    drawn = method.masker(batch, method.encoder.mask_grid, "cpu", generator(0))
+    return _MaskFor(drawn.hidden, drawn.num_visible, drawn.shared, device)
 
 
 def stored_bytes(encoder: Encoder, method: Method | None, average: bool = False) -> int:

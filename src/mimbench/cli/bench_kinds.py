@@ -1,0 +1,201 @@
+"""What `mimbench bench` measures, on the methods that the words of `mimbench run` make."""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from mimbench.benchmarking import (
+    DTYPES,
+    MethodStep,
+    Setting,
+    TransformersStep,
+    compare,
+    compare_compiled,
+    compare_loading,
+    compare_memory,
+    count_step,
+    fastest_batch,
+    machine_facts,
+    measure_startup,
+)
+from mimbench.cli.build import build_model, data_of, outline
+from mimbench.cli.compose import composer
+from mimbench.cli.config import plain
+from mimbench.cli.mistakes import Mistake
+from mimbench.methods import MAE, Method
+
+VIT = ["method=mae,deepmim,localmim,mirl", "encoder=vit_small", "data.image_size=224", "data.patch_size=16"]
+SWIN = ["method=mae,localmim", "encoder=swin_tiny", "masker=shared", "data.image_size=224", "data.patch_size=4"]
+DEMO = ["experiment=demo", "data=photos,digits", "method=mae,localmim"]
+# What the file of counts watches: the demo, and sizes of the papers.
+COUNTED = (
+    ["experiment=demo", "data=photos", "method=mae,deepmim,localmim,mirl"],
+    ["method=mae,deepmim,localmim,mirl", "encoder=vit_base", "data.image_size=224", "data.patch_size=16"],
+    ["method=localmim", "encoder=swin_tiny", "masker=shared", "data.image_size=224", "data.patch_size=4"],
+)
+
+
+def step(arguments: argparse.Namespace, words: Sequence[str]) -> dict[str, Any]:
+    """Training steps in turns."""
+    configs = _configs(words or VIT)
+    setting = _setting(arguments, configs)
+    counts = {_name(config): count_step(_outlined(config), _side(config)) for config in configs}
+    steps = {_name(config): MethodStep(_built(config), _side(config), setting) for config in configs}
+    result = compare(steps, counts, setting, arguments.rounds, _peer(arguments, configs, steps, setting))
+    return _facts(setting, words or VIT) | result
+
+
+def data(arguments: argparse.Namespace, words: Sequence[str]) -> dict[str, Any]:
+    """Loader against step, on real data."""
+    rows, device = [], _device(arguments)
+    for config in _configs(words or DEMO):
+        size = arguments.batch or config["optim"]["batch_size"]
+        setting = Setting(device, size, config["trainer"]["precision"])
+        module = data_of(config["data"] | {"batch_size": size})
+        module.setup("fit")
+        own = MethodStep(_built(config), _side(config), setting)
+        rows.append({"name": _name(config), "data": config["data"]["name"]})
+        rows[-1] |= compare_loading(module, own, arguments.rounds)
+    return _on_the_wall(_facts(Setting(device, 1), words or DEMO)) | {"rows": rows}
+
+
+def startup(arguments: argparse.Namespace, words: Sequence[str]) -> dict[str, Any]:
+    """Whole processes."""
+    if words:
+        raise Mistake("bench startup takes no words of a run; it always starts the same one.")
+    facts = _facts(Setting(torch.device("cpu"), 1), [])
+    return _on_the_wall(facts) | measure_startup(arguments.rounds)
+
+
+def counts(arguments: argparse.Namespace, words: Sequence[str]) -> dict[str, Any]:
+    """Operations per step, the same on every machine."""
+    rows = {}
+    for group in [list(words)] if words else COUNTED:
+        for config in _configs(group):
+            found = asdict(count_step(_outlined(config), _side(config)))
+            rows[f"{_name(config)}, {_side(config)} px"] = found
+    return {"kind": "counts", "rows": rows}
+
+
+def compile_(arguments: argparse.Namespace, words: Sequence[str]) -> dict[str, Any]:
+    """Compiled against eager."""
+    words = words or ["experiment=demo", "method=mae", "data=photos", "encoder.depth=12"]
+    configs = _configs(words)
+    setting = _setting(arguments, configs)
+
+    def make(config: Mapping[str, Any]) -> MethodStep:
+        return MethodStep(_built(config), _side(config), setting)
+
+    rows = [{"name": _name(c)} | compare_compiled(make(c), make(c), arguments.rounds) for c in configs]
+    return _facts(setting, words) | {"batch": setting.batch, "precision": setting.precision, "rows": rows}
+
+
+def memory(arguments: argparse.Namespace, words: Sequence[str]) -> dict[str, Any]:
+    """Peaks with and without gradient checkpointing."""
+    device = _device(arguments)
+    if device.type != "cuda":
+        raise Mistake("bench memory reads a GPU's allocator, and there is no GPU here; bench step tells what is held.")
+    words = words or ["trainer.precision=bf16-mixed", *VIT]
+    rows, size = [], arguments.batch or 64
+    for config in _configs(words):
+        setting = Setting(device, size, config["trainer"]["precision"])
+        rows.append({"name": _name(config)} | compare_memory(_built(config), _side(config), setting))
+    return _facts(Setting(device, size), words) | {"batch": size, "rows": rows}
+
+
+KINDS = {"step": step, "data": data, "startup": startup, "counts": counts, "compile": compile_, "memory": memory}
+
+
+def suite(arguments: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What docs/benchmarks.md shows, one result after the other."""
+    plain_arguments = argparse.Namespace(**vars(arguments) | {"transformers": False})
+    with_peer = argparse.Namespace(**vars(arguments) | {"transformers": True})
+    yield "step_vit", step(with_peer, VIT)
+    yield "step_swin", step(plain_arguments, SWIN)
+    yield "data", data(plain_arguments, DEMO)
+    yield "startup", startup(plain_arguments, [])
+    yield "counts", counts(plain_arguments, [])
+
+
+def _configs(words: Sequence[str]) -> list[dict[str, Any]]:
+    with composer(words) as hydra:
+        configs = [plain(config) for config in hydra.configs(hydra.jobs())]
+    trained = [config for config in configs if config["method"]["_target_"] is not None]
+    if not trained:
+        raise Mistake("method=untrained takes no step; name a method that trains.")
+    return trained
+
+
+def _name(config: Mapping[str, Any]) -> str:
+    encoder = config["encoder"]
+    depth = f" depth {encoder['depth']}" if isinstance(encoder.get("depth"), int) else ""
+    return f"{config['method']['name']} {encoder['name']}{depth}"
+
+
+def _side(config: Mapping[str, Any]) -> int:
+    return config["data"]["image_size"]
+
+
+def _outlined(config: Mapping[str, Any]) -> Method:
+    method = outline(config)[1]
+    assert method is not None
+    return method
+
+
+def _built(config: Mapping[str, Any]) -> Method:
+    _outlined(config)  # refuses, in one line, parts that do not fit
+    method = build_model(config)[1]
+    assert method is not None
+    return method
+
+
+def _device(arguments: argparse.Namespace) -> torch.device:
+    name = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if name not in ("cpu", "cuda"):
+        raise Mistake(f"--device is cpu or cuda, got {name}.")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise Mistake("--device cuda: PyTorch sees no GPU here.")
+    return torch.device(name)
+
+
+def _setting(arguments: argparse.Namespace, configs: Sequence[Mapping[str, Any]]) -> Setting:
+    device, precision = _device(arguments), configs[0]["trainer"]["precision"]
+    if precision not in DTYPES or any(config["trainer"]["precision"] != precision for config in configs):
+        raise Mistake(f"trainer.precision is one of {', '.join(DTYPES)}, the same for all runs; got {precision}.")
+    if arguments.batch is not None or device.type == "cpu":
+        return Setting(device, arguments.batch or 8, precision)
+
+    def rate(batch: int) -> float:
+        own = MethodStep(_built(configs[0]), _side(configs[0]), Setting(device, batch, precision))
+        return batch / min(sum(own().values()) for _ in range(5))
+
+    return Setting(device, fastest_batch(rate), precision)
+
+
+def _peer(
+    arguments: argparse.Namespace,
+    configs: Sequence[Mapping[str, Any]],
+    steps: Mapping[str, MethodStep],
+    setting: Setting,
+) -> TransformersStep | None:
+    if not arguments.transformers:
+        return None
+    method = next(iter(steps.values())).method
+    try:
+        if not isinstance(method, MAE):
+            raise ValueError("--transformers compares with MAE; put method=mae first.")
+        return TransformersStep(method, _side(configs[0]), setting)
+    except ValueError as error:
+        raise Mistake(str(error)) from error
+
+
+def _facts(setting: Setting, words: Sequence[str]) -> dict[str, Any]:
+    return {"words": " ".join(words), "machine": machine_facts(setting.device)}
+
+
+def _on_the_wall(facts: dict[str, Any]) -> dict[str, Any]:
+    """Of what other processes do too, or what waits for a disk."""
+    return facts | {"machine": facts["machine"] | {"clock": "wall"}}

@@ -1,0 +1,75 @@
+"""Operations of a training step, which never depend on how busy a machine is."""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mimbench.benchmarking import count_step
+from mimbench.cli.bench_kinds import counts
+from mimbench.encoders import vit
+from mimbench.maskers import RandomMasker
+from mimbench.methods import MAE, LocalMIM, Method
+from mimbench.targets import HOGTarget, PixelTarget, Teacher, TeacherTarget
+
+KNOWN = Path(__file__).parents[2] / "benchmarks" / "counts.json"
+RENEW = "Where it is meant: mimbench bench counts --output benchmarks/counts.json"
+
+
+def mae(target: Callable[[int], Any] = PixelTarget) -> Method:
+    return MAE(vit(32, 8, 16, 2, 2), RandomMasker(), target, dim=16, num_blocks=1, num_heads=2)
+
+
+def too_many(known: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """What has risen by more than a tenth."""
+    keys = ("flops", "target_flops", "operations")
+    return [f"{name}: {key}" for name in known for key in keys if found[name][key] > 1.1 * known[name][key]]
+
+
+def test_no_method_got_a_tenth_more_expensive() -> None:
+    known, found = json.loads(KNOWN.read_text())["rows"], counts(argparse.Namespace(), [])["rows"]
+    assert known.keys() == found.keys(), RENEW
+    assert not too_many(known, found), RENEW
+    assert not too_many(found, known), f"It got cheaper: keep it so. {RENEW}"
+
+
+def test_a_rise_of_more_than_a_tenth_is_found() -> None:
+    known = {"a": {"flops": 1000, "target_flops": 0, "operations": 100}}
+    found = {"a": {"flops": 1100, "target_flops": 1, "operations": 111}}
+    assert too_many(known, found) == ["a: target_flops", "a: operations"]
+
+
+def test_a_cpu_only_adds_the_attention_scores_that_its_kernel_computes_again() -> None:
+    with torch.device("meta"):
+        planned = count_step(mae(), 32)
+    encoder, decoder = 2 * 2 * 5 * 5 * 16, 2 * 12 * 17 * 16  # in the decoder's last block hidden patches ask alone
+    assert count_step(mae(), 32).flops == planned.flops + encoder + decoder
+
+
+def test_flops_of_a_step_are_those_counted_by_hand() -> None:
+    method = MAE(vit(32, 8, 16, 2, 2), RandomMasker(), PixelTarget, dim=16, num_blocks=0, num_heads=2)
+    block = 2 * 5 * 12 * 16**2 + 2 * 2 * 5 * 5 * 16  # four visible patches and a class token
+    backward = 2 * 2 * 5 * 12 * 16**2 + 5 * 2 * 5 * 5 * 16  # attention computes its scores again
+    embedding = 2 * 16 * 192 * 16  # and a gradient of its weights alone
+    project, head = 2 * 5 * 16 * 16, 2 * 12 * 16 * 192
+    assert count_step(method, 32).flops == 2 * (block + backward) + 2 * embedding + 3 * (project + head)
+
+
+def test_targets_are_told_apart() -> None:
+    class Still(Teacher):
+        cell, dim = 8, 6
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.project = nn.Conv2d(3, 6, 8, 8)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.project(images).permute(0, 2, 3, 1)
+
+    assert count_step(mae(lambda cell: TeacherTarget(cell, Still())), 32).target_flops == 2 * 16 * 192 * 6
+    localmim = LocalMIM(vit(32, 8, 16, 4, 2), RandomMasker(), HOGTarget, dim=16, num_blocks=1, num_heads=2)
+    assert count_step(localmim, 32).target_flops == 0  # no matrix product

@@ -1,0 +1,84 @@
+"""The page of results."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mimbench.benchmarking.page import page, sections
+from mimbench.cli import main
+
+ROOT = Path(__file__).parents[2]
+ROW = {
+    "name": "mae vit depth 2",
+    "images_per_second": 100.0,
+    "flops_per_image": 2e9,
+    "flops_per_second": 2e11,
+    "flops_per_second_of_first": 1.0,
+    "mfu": 0.5,
+    "memory": 2**31,
+    "memory_kind": "peak",
+    "targets_share": 0.031,
+    "synchronisations": 0,
+    "parts": {"mask": 0.001, "forward": 0.01},
+}
+STEP = {
+    "words": "method=mae",
+    "batch": 8,
+    "precision": "32-true",
+    "matrix_flops_per_second": 4e11,
+    "rows": [ROW],
+    "peer": {"images_per_second": 80.0, "times_as_fast": 1.25},
+    "machine": {
+        "date": "2026-01-01",
+        "processor": "Z80",
+        "cores": 2,
+        "threads": 1,
+        "clock": "processor",
+        "device": "CPU",
+        "load": 0.1,
+        "torch": "2",
+        "timm": "1",
+        "python": "3",
+    },
+}
+
+
+def test_a_step_has_its_figures_and_its_machine() -> None:
+    [text] = sections({"step_vit": STEP})
+    for word in ("100", "2.00 GiB", "50%", "3.1%", "1.25 times as fast", "Z80", "bench step method=mae", "ViT"):
+        assert word in text
+
+
+def test_the_committed_page_is_made_from_the_committed_results() -> None:
+    results = {path.stem: json.loads(path.read_text()) for path in (ROOT / "benchmarks" / "results").glob("*.json")}
+    expected = page(results)
+    assert (ROOT / "docs" / "benchmarks.md").read_text() == expected
+
+
+def test_the_command_writes_what_it_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["method=mae", "data=digits", "encoder.depth=1", "method.dim=16", "method.num_blocks=1"]
+    result = tmp_path / "step.json"
+    assert main(["bench", "step", "--batch", "2", "--rounds", "1", "--output", str(result), *words]) == 0
+    assert json.loads(result.read_text())["rows"][0]["name"] == "mae vit_micro depth 1"
+    told = capsys.readouterr().out
+    assert main(["bench", "report", "--results", str(tmp_path)]) == 0
+    assert told.strip() in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["step", "method=untrained"], "takes no step"),
+        (["step", "trainer.precision=64-true"], "trainer.precision is one of"),
+        (["step", "--transformers", "method=mirl", "data=digits"], "put method=mae first"),
+        (["memory"], "GPU"),
+        (["all"], "--output DIR"),
+        (["report", "--results", "nowhere"], "a folder of JSON"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(words: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", *words, "--device", "cpu"]) == 2
+    told = capsys.readouterr().err
+    assert why in told
+    assert told.count("\n") == 1
