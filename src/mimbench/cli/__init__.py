@@ -14,8 +14,10 @@ COMMANDS = {
     "evaluate": "protocols on finished runs, checkpoints and imported weights",
     "analyze": "what is inside encoders: similarity, rank, attention, gradients, reconstructions",
     "report": "tables and figures of a sweep",
+    "bench": "how fast this machine trains, and what limits it",
     "dashboard": "a workspace and a report at Weights & Biases",
     "sync": "upload what runs kept for Weights & Biases while offline",
+    "data": "pack a folder of pictures into shards, and check shards",
     "weights": "look into, import and export files of weights",
 }
 

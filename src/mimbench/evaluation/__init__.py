@@ -3,6 +3,7 @@
 from mimbench.evaluation.attentive import Attentive
 from mimbench.evaluation.base import FeatureProtocol, FeatureSource, ImageProtocol, Protocol, Subject
 from mimbench.evaluation.cache import FeatureCache
+from mimbench.evaluation.detection import DetectionRecipe, DetectViTDet
 from mimbench.evaluation.features import Features, extract
 from mimbench.evaluation.fewshot import FewShot
 from mimbench.evaluation.finetuning import FineTune, FineTuneRecipe, PartialFineTune
@@ -12,11 +13,14 @@ from mimbench.evaluation.linear import Linear, LinearSources
 from mimbench.evaluation.linear_mae import LinearMAE
 from mimbench.evaluation.online import OnlineKNN
 from mimbench.evaluation.running import results, run_protocols
+from mimbench.evaluation.segmentation import SegmentLinear, SegmentRecipe, SegmentUPerNet
 from mimbench.evaluation.truncation import drop, reinitialise
 
 __all__ = [
     "KNN",
     "Attentive",
+    "DetectViTDet",
+    "DetectionRecipe",
     "FeatureCache",
     "FeatureProtocol",
     "FeatureSource",
@@ -32,6 +36,9 @@ __all__ = [
     "OnlineKNN",
     "PartialFineTune",
     "Protocol",
+    "SegmentLinear",
+    "SegmentRecipe",
+    "SegmentUPerNet",
     "Subject",
     "drop",
     "extract",

@@ -14,6 +14,8 @@ _IRRELEVANT = (
     "callbacks",
     "sweep",
     "finetune",
+    "segment",
+    "detect",
     "resume",
     "objective",
     "claim",

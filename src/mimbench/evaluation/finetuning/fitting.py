@@ -86,7 +86,7 @@ def hits(model: nn.Module, data: ImageDataModule, device: torch.device) -> list[
     return found
 
 
-def folder(subject: Subject, recipe: FineTuneRecipe, seed: int) -> Path:
+def folder(subject: Subject, recipe: object, seed: int) -> Path:
     """Where a training of these weights, pictures and settings lies, so that none goes on from another's checkpoint."""
     start = fingerprint.key(subject.encoder, subject.datamodule, "train")
     return subject.directory / hashlib.sha256(f"{start} {recipe} {seed}".encode()).hexdigest()[:12]

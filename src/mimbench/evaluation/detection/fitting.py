@@ -1,0 +1,94 @@
+"""Trains a detector on one encoder and one dataset, then reads the test split."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+
+from mimbench.data.source import SplitName
+from mimbench.encoders import SwinEncoder
+from mimbench.evaluation.base import Subject
+from mimbench.evaluation.dense.resizing import AnySize
+from mimbench.evaluation.dense.windows import Windows
+from mimbench.evaluation.detection.data import DetectionBatch, DetectionData
+from mimbench.evaluation.detection.detector import Detector, at_size
+from mimbench.evaluation.detection.module import DetectionTraining
+from mimbench.evaluation.detection.precision import AveragePrecision
+from mimbench.evaluation.detection.pyramid import Backbone
+from mimbench.evaluation.detection.recipe import DetectionRecipe
+from mimbench.evaluation.finetuning.augmentation import drawn_from
+from mimbench.evaluation.finetuning.classifier import set_drop_path
+from mimbench.training import InterruptedRun, pretrain
+
+
+def train_detector(
+    subject: Subject, recipe: DetectionRecipe, seed: int, directory: Path, grad_checkpointing: bool = False
+) -> dict[str, Any]:
+    """Trains to the last epoch of the recipe, on the encoder of `subject`, which is used up.
+
+    Goes on from the checkpoint in `directory`, exactly, after an interruption. Precision is of the weights after the
+    last epoch; the test split is read then, once, by the first process.
+
+    Raises:
+        ValueError: The data, the encoder and the recipe do not fit together.
+        KeyboardInterrupt: A signal asked to stop; everything is saved.
+    """
+    data = DetectionData(subject.datamodule, recipe, seed)
+    model = detector(subject, recipe, len(data.object_names), seed, grad_checkpointing)
+    training = DetectionTraining(model, recipe, seed)
+    try:
+        fitted = pretrain(
+            training, data, directory, recipe.epochs, trainer_options=subject.trainer, checkpoint_every_n_epochs=1
+        )
+    except InterruptedRun as stop:
+        print(stop)
+        raise KeyboardInterrupt from None
+    if rank_zero_only.rank:
+        return {}
+    val, test = (precision(model, data, name, subject.device) for name in ("val", "test"))
+    return {
+        **test,
+        "num_test": len(data.split("test")),
+        **{f"val_{name}": val[name] for name in ("ap_box", "ap_mask") if name in val},
+        "val_loss": fitted.metrics["val/loss"],
+        "train_seconds": fitted.seconds,
+        "images_per_second": fitted.images_per_second,
+    }
+
+
+def detector(
+    subject: Subject, recipe: DetectionRecipe, num_classes: int, seed: int, grad_checkpointing: bool = False
+) -> Detector:
+    """Mask R-CNN on the encoder of `subject`; what is new is drawn from the seed."""
+    encoder = subject.encoder
+    trunk = encoder.trunk
+    trunk.requires_grad_(True)
+    for name in ("attn_pool", "fc_norm", "head", *(("norm",) if isinstance(encoder, SwinEncoder) else ())):
+        if (behind := getattr(trunk, name, None)) is not None:
+            behind.requires_grad_(False)  # not part of the pyramid; without a gradient it would stop training on many
+    set_drop_path(trunk, recipe.drop_path)
+    windows = None
+    if not isinstance(encoder, SwinEncoder):
+        windows = Windows(
+            encoder.depth, encoder.taps[0].prefix, recipe.window, min(recipe.global_blocks, encoder.depth)
+        )
+    with drawn_from(seed):
+        backbone = Backbone(AnySize(encoder, windows, grad_checkpointing), recipe.width)
+        return Detector(backbone, num_classes, recipe.score_threshold, recipe.proposals).to(subject.device)
+
+
+@torch.inference_mode()
+def precision(model: Detector, data: DetectionData, name: SplitName, device: torch.device) -> dict[str, float]:
+    """Average precision on a split, in single precision."""
+    model.to(device).eval()
+    split, scores = data.annotated(name), AveragePrecision(data.object_names)
+    batch: DetectionBatch
+    for batch in data.plain(name):
+        found = model.detect(batch.images.to(device), batch.sizes.to(device))
+        for i, seen, one in zip(batch.index.tolist(), batch.sizes.tolist(), found, strict=True):
+            objects = split.objects(i)
+            height, width = objects.masks.shape[1:]
+            one = at_size(one | {"labels": one["labels"] - 1}, seen, (height, width))
+            scores.add(i, (height, width), objects, {key: value.cpu() for key, value in one.items()})
+    return scores.compute()

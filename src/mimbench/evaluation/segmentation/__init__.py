@@ -1,0 +1,7 @@
+"""Semantic segmentation: a linear head on frozen features, and UPerNet fine-tuned by the papers' recipes."""
+
+from mimbench.evaluation.segmentation.linear import SegmentLinear
+from mimbench.evaluation.segmentation.recipe import SegmentRecipe
+from mimbench.evaluation.segmentation.upernet import SegmentUPerNet
+
+__all__ = ["SegmentLinear", "SegmentRecipe", "SegmentUPerNet"]

@@ -1,0 +1,61 @@
+"""Trains a segmentation network and reads the test split."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+from torch import nn
+
+from mimbench.evaluation.base import Subject
+from mimbench.evaluation.segmentation.data import SegmentationData
+from mimbench.evaluation.segmentation.metrics import confusion, scores
+from mimbench.evaluation.segmentation.module import Segmentation
+from mimbench.evaluation.segmentation.sliding import resized, slide
+from mimbench.training import InterruptedRun, pretrain
+
+
+def segment(subject: Subject, training: Segmentation, data: SegmentationData, directory: Path) -> dict[str, Any]:
+    """Trains to the last step, then reads the test split once, in the first process.
+
+    Goes on from the checkpoint in `directory`, exactly, after an interruption.
+
+    Raises:
+        ValueError: A picture or an annotation is broken; the message names the file.
+        KeyboardInterrupt: A signal asked to stop; everything is saved.
+    """
+    options = dict(subject.trainer)
+    if subject.device.type == "cuda":
+        options["sync_batchnorm"] = True
+    try:
+        fitted = pretrain(
+            training, data, directory, steps=training.steps, trainer_options=options, checkpoint_every_n_epochs=1
+        )
+    except InterruptedRun as stop:
+        print(stop)
+        raise KeyboardInterrupt from None
+    result = {} if rank_zero_only.rank else tested(training.model, data, subject.device)
+    return {
+        **result,
+        "num_test": len(data.annotated("test")),
+        "classes": list(data.class_names),
+        "val_loss": fitted.metrics["val/loss"],
+        "val_pixel_accuracy": fitted.metrics["val/pixel_accuracy"],
+        "train_seconds": fitted.seconds,
+        "images_per_second": fitted.images_per_second,
+    }
+
+
+@torch.inference_mode()
+def tested(model: nn.Module, data: SegmentationData, device: torch.device) -> dict[str, Any]:
+    """Metrics on the test split, in single precision, at the pictures' own sizes."""
+    model.to(device).eval()
+    size, num_classes = data.image_size, len(data.class_names)
+    total = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+    for image, classes in data.whole("test"):
+        logits = slide(lambda part: model(part)[0], image[None].to(device), size, max(1, size * 2 // 3))
+        predicted = resized(logits, *classes.shape).argmax(1)[0]
+        total += confusion(predicted.cpu(), classes, num_classes)
+    if not total.sum():
+        raise ValueError("Not one pixel of the test split has a class; every annotation is ignored.")
+    return scores(total)

@@ -1,0 +1,40 @@
+"""A class per pixel of pictures that are larger than a network's window."""
+
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+
+def starts(length: int, window: int, stride: int) -> list[int]:
+    """Where windows begin along a side; the last one is moved back into the picture."""
+    last = max(length - window, 0)
+    return sorted({min(start, last) for start in range(0, last + stride, stride)})
+
+
+def slide(
+    network: Callable[[Tensor], Tensor], images: Float[Tensor, "b 3 h w"], window: int, stride: int
+) -> Float[Tensor, "b c h w"]:
+    """Logits of a network on overlapping windows, averaged where they overlap (MMSegmentation's slide mode).
+
+    Args:
+        network: From a window to logits of its size. Windows are smaller where the picture is.
+    """
+    height, width = images.shape[-2:]
+    total, count = None, images.new_zeros(1, 1, height, width)
+    for top in starts(height, window, stride):
+        for left in starts(width, window, stride):
+            place = (..., slice(top, top + window), slice(left, left + window))
+            logits = network(images[place]).float()
+            if total is None:
+                total = logits.new_zeros(len(images), logits.shape[1], height, width)
+            total[place] += logits
+            count[place] += 1
+    assert total is not None
+    return total / count
+
+
+def resized(logits: Float[Tensor, "b c _ _"], height: int, width: int) -> Float[Tensor, "b c height width"]:
+    """Logits at another size, bilinear."""
+    return F.interpolate(logits, (height, width), mode="bilinear", align_corners=False)

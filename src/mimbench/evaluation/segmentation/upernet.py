@@ -1,0 +1,92 @@
+"""Segmentation by fine-tuning with UPerNet."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+from mimbench.core import mix
+from mimbench.evaluation.base import ImageProtocol, Subject
+from mimbench.evaluation.dense.pyramid import Pyramid
+from mimbench.evaluation.dense.resizing import AnySize
+from mimbench.evaluation.finetuning.classifier import set_drop_path
+from mimbench.evaluation.finetuning.fitting import folder, forget
+from mimbench.evaluation.finetuning.groups import layer_groups
+from mimbench.evaluation.segmentation.data import SegmentationData
+from mimbench.evaluation.segmentation.fitting import segment
+from mimbench.evaluation.segmentation.heads import UPerNet
+from mimbench.evaluation.segmentation.module import Segmentation
+from mimbench.evaluation.segmentation.recipe import SegmentRecipe
+
+
+@dataclass
+class SegmentUPerNet(ImageProtocol):
+    """segment-upernet-<recipe>: the encoder trained end to end with UPerNet behind it.
+
+    Features: four levels, see `Pyramid`. Head: UPerNet with an auxiliary head on the third level, see `UPerNet`.
+    Augmentation: scaling by 0.5 to 2, crop of `size` with at most 75 % of one class, mirroring where the data allows
+        it, photometric distortion.
+    Optimiser: AdamW by layer, see `layer_groups`; linear warm-up, then linearly to 0; rates and steps are the recipe's.
+    Grid: none. Selection: none; the weights after the last step count.
+    Read once, after the last step: "test", as by `SegmentLinear`; the main number is `miou`.
+
+    Attributes:
+        recipe: How to train.
+        published: The recipe that its name stands for; where `recipe` differs, the label says so.
+        seed: Of what is new, the order of pictures and all random draws.
+        grad_checkpointing: Less memory, about a third more time.
+    """
+
+    recipe: SegmentRecipe = field(default_factory=SegmentRecipe)
+    published: SegmentRecipe = field(default_factory=SegmentRecipe, metadata={"card": False})
+    seed: int = 0
+    grad_checkpointing: bool = field(default=False, metadata={"card": False})
+
+    @property
+    def name(self) -> str:
+        return f"segment-upernet-{self.recipe.name}"
+
+    def card(self) -> "SegmentUPerNet":
+        return type(self)(recipe=self.published, published=self.published)
+
+    def deviations(self) -> dict[str, Any]:
+        found = super().deviations()
+        if found.pop("recipe", None) is not None:
+            theirs = asdict(self.published)
+            found |= {name: value for name, value in asdict(self.recipe).items() if value != theirs[name]}
+        return found
+
+    def __call__(self, subject: Subject) -> dict[str, Any]:
+        recipe = self.recipe
+        size = subject.datamodule.image_size if recipe.size is None else recipe.size
+        data = SegmentationData(subject.datamodule, size, recipe.batch_size, recipe.photometric, self.seed)
+        directory = folder(subject, recipe, self.seed)
+        model = network(subject, recipe, len(data.class_names), self.seed, self.grad_checkpointing)
+        steps = recipe.steps, recipe.warmup_steps
+        training = Segmentation(model, groups(model, recipe), *steps, recipe.betas, self.seed)
+        result = segment(subject, training, data, directory)
+        forget(directory)
+        return result | {"recipe": asdict(recipe) | {"depths": list(model.pyramid.depths)}}
+
+
+def network(
+    subject: Subject, recipe: SegmentRecipe, num_classes: int, seed: int, checkpointing: bool = False
+) -> UPerNet:
+    """UPerNet on the encoder of `subject`, which is used up; its new weights are drawn from `seed`."""
+    set_drop_path(subject.encoder.trunk, recipe.drop_path)
+    with torch.random.fork_rng(devices=[]):  # PyTorch draws new layers from its default generator
+        torch.default_generator.manual_seed(mix(seed))
+        pyramid = Pyramid(AnySize(subject.encoder, checkpointing=checkpointing), recipe.depths)
+        return UPerNet(pyramid, num_classes, recipe.channels)
+
+
+def groups(model: UPerNet, recipe: SegmentRecipe) -> list[dict[str, Any]]:
+    """The trunk's parameters by layer, those behind it at the whole rate; vectors are not decayed."""
+    trunk = model.pyramid.encoder.trunk
+    own = {id(parameter) for parameter in trunk.parameters()}
+    rest = [p for p in model.parameters() if id(p) not in own]
+    return [
+        *layer_groups(trunk, recipe.lr, recipe.weight_decay, recipe.layer_decay),
+        {"params": [p for p in rest if p.ndim > 1], "lr": recipe.lr, "weight_decay": recipe.weight_decay},
+        {"params": [p for p in rest if p.ndim <= 1], "lr": recipe.lr, "weight_decay": 0.0},
+    ]
