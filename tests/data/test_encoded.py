@@ -2,7 +2,9 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
+import lightning as L
 import numpy as np
 import pytest
 import skimage.data
@@ -117,15 +119,17 @@ def test_reading_equals_decoding_first_and_augmenting_then(root: Path, colour: f
     assert batch.images.is_contiguous()
 
 
-def test_the_device_finishes_what_workers_leave_at_8_bits(root: Path) -> None:
+@pytest.mark.parametrize("precision", ["32-true", "64-true"])
+def test_the_device_finishes_what_workers_leave_at_8_bits(root: Path, precision: Any) -> None:
     data = ImageDataModule(Folder(root, holdout=0.2), image_size=32, batch_size=4)
     finished = next(iter(data.train_dataloader()))
-    data.trainer = object()  # pyright: ignore[reportAttributeAccessIssue]
+    data.trainer = L.Trainer(accelerator="cpu", precision=precision, logger=False, enable_checkpointing=False)
     raw = TrainSet(data.split("train"), data._augmented().transform, finish=False)[Draw(0, finished.index.numpy())]
     assert data._augmented().finish is False
     assert raw.images.dtype == torch.uint8
-    assert torch.equal(data.on_after_batch_transfer(raw, 0).images, finished.images)
-    assert data.on_after_batch_transfer(finished, 0).images is finished.images
+    expected = finished.images.double() if precision == "64-true" else finished.images
+    assert torch.equal(data.on_after_batch_transfer(raw, 0).images, expected)
+    assert torch.equal(data.on_after_batch_transfer(finished, 0).images, expected)
 
 
 def test_kept_pictures_are_those_of_the_files(root: Path) -> None:

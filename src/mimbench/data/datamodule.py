@@ -106,7 +106,10 @@ class ImageDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Normalises, on the device, what came there as 8 bits."""
-        return batch._replace(images=finished(batch.images)) if isinstance(batch, Batch) else batch
+        if not isinstance(batch, Batch) or self.trainer is None:
+            return batch
+        images = self.trainer.precision_plugin.convert_input(finished(batch.images))  # Lightning has left integers
+        return batch._replace(images=images)
 
     def _sampler(self, dataset: TrainSet) -> EpochSampler:
         if (trainer := self.trainer) is None:

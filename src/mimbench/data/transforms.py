@@ -6,7 +6,7 @@ from functools import cache, partial
 import numpy as np
 import PIL.Image
 import torch
-from jaxtyping import Float32, Float64, Int64, Num, UInt8
+from jaxtyping import Float, Float32, Float64, Int64, Num, UInt8
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
@@ -64,7 +64,7 @@ def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
     return mean.to(device), std.to(device)
 
 
-def finished(images: Num[Tensor, "b 3 h w"]) -> Float32[Tensor, "b 3 h w"]:
+def finished(images: Num[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
     """Normalises pictures of 8 bits, which may lie colours last; what is no longer 8 bits has been normalised."""
     if images.dtype != torch.uint8:
         return images
