@@ -1,5 +1,7 @@
 """Scenes of drawn shapes and their annotations."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -21,6 +23,16 @@ def test_a_picture_and_its_annotation_depend_on_seed_split_and_place_alone(split
     for other in (Scenes(64, seed=1).split("train"), Scenes(64).split("val")):
         assert not torch.equal(other[3][0], split[3][0])
         assert not torch.equal(other.classes(3), split.classes(3))
+
+
+def test_shapes_have_the_sizes_that_are_asked_for() -> None:
+    small, large = (
+        torch.cat([scenes.objects(i).masks.flatten(1).sum(1) for i in range(len(scenes))]).double()
+        for radii in ((0.15, 0.15), (0.3, 0.3))
+        for scenes in [Scenes(64, 200, 4, 4, max_objects=1, radii=radii).split("train")]
+    )
+    assert small.max() < (2 * 0.15 * 64) ** 2  # within the square about its circle
+    assert 3 < large.mean() / small.mean() < 4.5  # twice the radius, but for what the edge cuts off
 
 
 def test_numbers_of_objects_vary_from_none_to_the_most(split: ScenesSplit) -> None:
@@ -80,7 +92,7 @@ def test_pictures_without_annotation_are_refused_with_a_remedy() -> None:
         annotated(Shapes(32).split("train"), "objects", "train")
 
 
-@pytest.mark.parametrize("wrong", [{"image_size": 16}, {"max_objects": 0}, {"num_val": 0}])
-def test_scenes_that_cannot_be_are_refused(wrong: dict[str, int]) -> None:
+@pytest.mark.parametrize("wrong", [{"image_size": 16}, {"max_objects": 0}, {"num_val": 0}, {"radii": (0.4, 0.2)}])
+def test_scenes_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Scenes(**wrong)

@@ -41,6 +41,11 @@ def test_a_run_of_the_published_experiment_gets_its_number():
     assert "finetune 83.664" in texts
 
 
+def test_a_packed_folder_is_the_same_dataset():
+    folder, shards = (published.matching(AXES | {"data": data}, CONFIG, []) for data in ("folder", "shards"))
+    assert shards == folder != []
+
+
 @pytest.mark.parametrize(
     ("axes", "config"),
     [

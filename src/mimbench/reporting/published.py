@@ -76,9 +76,10 @@ def _holds(where: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
 
 
 def _data(axes: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """The dataset; a folder is ImageNet when it is called so."""
+    """The dataset; a folder, packed or not, is ImageNet when it is called so."""
     root = PurePosixPath(str(config.get("data.source.root", "")))
-    return "imagenet" if axes.get("data") == "folder" and root.name.lower() in _IMAGENET else str(axes.get("data"))
+    named = axes.get("data") in ("folder", "shards") and root.name.lower() in _IMAGENET
+    return "imagenet" if named else str(axes.get("data"))
 
 
 _TABLE = ("source", "method", "encoder", "data", "ablation", "note")
