@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from mimbench.evaluation.base import ImageProtocol, Subject
+from mimbench.evaluation.base import Subject
 from mimbench.evaluation.finetuning.classifier import named_blocks
 from mimbench.evaluation.finetuning.fitting import fine_tune, folder, forget
 from mimbench.evaluation.finetuning.recipe import FineTuneRecipe
+from mimbench.evaluation.recipes import RecipeProtocol
 
 
 @dataclass
-class FineTune(ImageProtocol):
+class FineTune(RecipeProtocol):
     """finetune-<recipe>: the encoder trained end to end as a classifier.
 
     Features: ViT: mean of the patch tokens of the last block, then a fresh norm, or the class token after the
@@ -22,32 +23,12 @@ class FineTune(ImageProtocol):
     Grid: none. Selection: none; the weights after the last epoch count, or their moving average where the recipe has
         one. Accuracy on "val" is logged every epoch and decides nothing.
     Read once, after the last epoch: "test".
-
-    Attributes:
-        recipe: How to fine-tune.
-        published: The recipe that its name stands for; where `recipe` differs, the label says so.
-        seed: Of the head, the order of images and all random draws.
-        grad_checkpointing: Less memory, about a third more time.
     """
+
+    task = "finetune"
 
     recipe: FineTuneRecipe = field(default_factory=FineTuneRecipe)
     published: FineTuneRecipe = field(default_factory=FineTuneRecipe, metadata={"card": False})
-    seed: int = 0
-    grad_checkpointing: bool = field(default=False, metadata={"card": False})
-
-    @property
-    def name(self) -> str:
-        return f"finetune-{self.recipe.name}"
-
-    def card(self) -> "FineTune":
-        return type(self)(recipe=self.published, published=self.published)
-
-    def deviations(self) -> dict[str, Any]:
-        found = super().deviations()
-        if found.pop("recipe", None) is not None:
-            theirs = asdict(self.published)
-            found |= {name: value for name, value in asdict(self.recipe).items() if value != theirs[name]}
-        return found
 
     def __call__(self, subject: Subject) -> dict[str, Any]:
         directory = folder(subject, self.recipe, self.seed)
@@ -68,16 +49,14 @@ class PartialFineTune(FineTune):
         blocks: Numbers of blocks, in halves; None: 0, 0.5, 1, 2, 4 ... and all.
     """
 
+    task = "partial-finetune"
+
     blocks: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         self.blocks = None if self.blocks is None else tuple(self.blocks)
         if self.blocks is not None and (not self.blocks or min(self.blocks) < 0 or any(2 * k % 1 for k in self.blocks)):
             raise ValueError(f"blocks counts last blocks in halves, such as [0, 0.5, 1, 4]; got {list(self.blocks)}.")
-
-    @property
-    def name(self) -> str:
-        return f"partial-finetune-{self.recipe.name}"
 
     def __call__(self, subject: Subject) -> dict[str, Any]:
         last = len(named_blocks(subject.encoder.trunk))

@@ -6,12 +6,13 @@ from typing import Any
 import torch
 
 from mimbench.core import mix
-from mimbench.evaluation.base import ImageProtocol, Subject
+from mimbench.evaluation.base import Subject
 from mimbench.evaluation.dense.pyramid import Pyramid
 from mimbench.evaluation.dense.resizing import AnySize
 from mimbench.evaluation.finetuning.classifier import set_drop_path
 from mimbench.evaluation.finetuning.fitting import folder, forget
 from mimbench.evaluation.finetuning.groups import layer_groups
+from mimbench.evaluation.recipes import RecipeProtocol
 from mimbench.evaluation.segmentation.data import SegmentationData
 from mimbench.evaluation.segmentation.fitting import segment
 from mimbench.evaluation.segmentation.heads import UPerNet
@@ -20,7 +21,7 @@ from mimbench.evaluation.segmentation.recipe import SegmentRecipe
 
 
 @dataclass
-class SegmentUPerNet(ImageProtocol):
+class SegmentUPerNet(RecipeProtocol):
     """segment-upernet-<recipe>: the encoder trained end to end with UPerNet behind it.
 
     Features: four levels, see `Pyramid`. Head: UPerNet with an auxiliary head on the third level, see `UPerNet`.
@@ -29,32 +30,12 @@ class SegmentUPerNet(ImageProtocol):
     Optimiser: AdamW by layer, see `layer_groups`; linear warm-up, then linearly to 0; rates and steps are the recipe's.
     Grid: none. Selection: none; the weights after the last step count.
     Read once, after the last step: "test", as by `SegmentLinear`; the main number is `miou`.
-
-    Attributes:
-        recipe: How to train.
-        published: The recipe that its name stands for; where `recipe` differs, the label says so.
-        seed: Of what is new, the order of pictures and all random draws.
-        grad_checkpointing: Less memory, about a third more time.
     """
+
+    task = "segment-upernet"
 
     recipe: SegmentRecipe = field(default_factory=SegmentRecipe)
     published: SegmentRecipe = field(default_factory=SegmentRecipe, metadata={"card": False})
-    seed: int = 0
-    grad_checkpointing: bool = field(default=False, metadata={"card": False})
-
-    @property
-    def name(self) -> str:
-        return f"segment-upernet-{self.recipe.name}"
-
-    def card(self) -> "SegmentUPerNet":
-        return type(self)(recipe=self.published, published=self.published)
-
-    def deviations(self) -> dict[str, Any]:
-        found = super().deviations()
-        if found.pop("recipe", None) is not None:
-            theirs = asdict(self.published)
-            found |= {name: value for name, value in asdict(self.recipe).items() if value != theirs[name]}
-        return found
 
     def __call__(self, subject: Subject) -> dict[str, Any]:
         recipe = self.recipe
