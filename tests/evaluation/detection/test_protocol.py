@@ -16,8 +16,8 @@ from mimbench.data import ImageDataModule, Scenes, Shapes
 from mimbench.data.source import SplitName
 from mimbench.encoders import ViTEncoder, vit
 from mimbench.evaluation import DetectionRecipe, DetectViTDet, run_protocols
-from mimbench.evaluation.detection import fitting
 from mimbench.evaluation.detection.data import DetectionData
+from mimbench.evaluation.finetuning import fitting
 from mimbench.reporting.collect import HEADLINES
 from mimbench.training import pretrain
 

@@ -74,7 +74,7 @@ def test_an_interrupted_training_goes_on_exactly(
             if trainer.global_step == 4:
                 raise KeyboardInterrupt
 
-    from mimbench.evaluation.segmentation import fitting
+    from mimbench.evaluation.finetuning import fitting
 
     pretrain = fitting.pretrain
     with monkeypatch.context() as patch:

@@ -19,7 +19,7 @@ from mimbench.evaluation.detection.pyramid import Backbone
 from mimbench.evaluation.detection.recipe import DetectionRecipe
 from mimbench.evaluation.finetuning.augmentation import drawn_from
 from mimbench.evaluation.finetuning.classifier import set_drop_path
-from mimbench.training import InterruptedRun, pretrain
+from mimbench.evaluation.finetuning.fitting import fit
 
 
 def train_detector(
@@ -37,13 +37,7 @@ def train_detector(
     data = DetectionData(subject.datamodule, recipe, seed)
     model = detector(subject, recipe, len(data.object_names), seed, grad_checkpointing)
     training = DetectionTraining(model, recipe, seed)
-    try:
-        fitted = pretrain(
-            training, data, directory, recipe.epochs, trainer_options=subject.trainer, checkpoint_every_n_epochs=1
-        )
-    except InterruptedRun as stop:
-        print(stop)
-        raise KeyboardInterrupt from None
+    fitted = fit(training, data, directory, subject.trainer, epochs=recipe.epochs)
     if rank_zero_only.rank:
         return {}
     val, test = (precision(model, data, name, subject.device) for name in ("val", "test"))

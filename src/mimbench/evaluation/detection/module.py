@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mimbench.evaluation.dense.groups import dense_groups
 from mimbench.evaluation.detection.data import DetectionBatch
 from mimbench.evaluation.detection.detector import Detector
 from mimbench.evaluation.detection.recipe import DetectionRecipe
 from mimbench.evaluation.finetuning.augmentation import drawn_from
-from mimbench.evaluation.finetuning.groups import layer_groups
 
 
 class DetectionTraining(L.LightningModule):
@@ -53,16 +53,9 @@ class DetectionTraining(L.LightningModule):
 
 
 def groups(model: Detector, recipe: DetectionRecipe) -> list[dict[str, Any]]:
-    """Groups for an optimiser: the encoder's layers, then everything new, vectors without decay in both."""
+    """Groups for an optimiser, see `dense_groups`."""
     trunk = model.backbone.encoder.trunk
-    found = layer_groups(trunk, recipe.lr, recipe.weight_decay, recipe.layer_decay)
-    old = {id(parameter) for parameter in trunk.parameters()}
-    fresh = [p for p in model.parameters() if p.requires_grad and id(p) not in old]
-    return [
-        *({key: value for key, value in group.items() if key != "names"} for group in found),
-        {"params": [p for p in fresh if p.ndim > 1], "lr": recipe.lr, "weight_decay": recipe.weight_decay},
-        {"params": [p for p in fresh if p.ndim <= 1], "lr": recipe.lr, "weight_decay": 0.0},
-    ]
+    return dense_groups(model, trunk, recipe.lr, recipe.weight_decay, recipe.layer_decay)
 
 
 def total(losses: dict[str, Float[Tensor, ""]]) -> Float[Tensor, ""]:

@@ -2,10 +2,12 @@
 
 import hashlib
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning import LightningModule
 from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import save_file
 from torch import nn
@@ -19,7 +21,7 @@ from mimbench.evaluation.finetuning.data import FineTuneData
 from mimbench.evaluation.finetuning.freezing import train_last
 from mimbench.evaluation.finetuning.module import FineTuning
 from mimbench.evaluation.finetuning.recipe import FineTuneRecipe
-from mimbench.training import InterruptedRun, pretrain
+from mimbench.training import InterruptedRun, Pretraining, pretrain
 
 CLASSIFIER = "classifier.safetensors"
 
@@ -54,13 +56,7 @@ def fine_tune(
     if grad_checkpointing:
         model.set_grad_checkpointing()  # pyright: ignore[reportCallIssue]
     training = FineTuning(model, recipe, data.num_classes, seed)
-    try:
-        fitted = pretrain(
-            training, data, directory, recipe.epochs, trainer_options=subject.trainer, checkpoint_every_n_epochs=1
-        )
-    except InterruptedRun as stop:
-        print(stop)
-        raise KeyboardInterrupt from None
+    fitted = fit(training, data, directory, subject.trainer, epochs=recipe.epochs)
     if not rank_zero_only.rank:
         save_file({k: v.contiguous() for k, v in training.evaluated.state_dict().items()}, directory / CLASSIFIER)
     correct = [] if rank_zero_only.rank else hits(training.evaluated, data, subject.device)
@@ -74,6 +70,31 @@ def fine_tune(
         "images_per_second": fitted.images_per_second,
         "trained_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
     }
+
+
+def fit(
+    training: LightningModule,
+    data: ImageDataModule,
+    directory: Path,
+    options: Mapping[str, Any],
+    epochs: int | None = None,
+    steps: int | None = None,
+) -> Pretraining:
+    """Trains to `epochs` or `steps`, from the checkpoint in `directory` if there is one, saving every epoch.
+
+    Args:
+        options: What Lightning's Trainer is told.
+
+    Raises:
+        KeyboardInterrupt: A signal asked to stop; everything is saved.
+    """
+    try:
+        return pretrain(
+            training, data, directory, epochs, steps=steps, trainer_options=options, checkpoint_every_n_epochs=1
+        )
+    except InterruptedRun as stop:
+        print(stop)
+        raise KeyboardInterrupt from None
 
 
 @torch.inference_mode()

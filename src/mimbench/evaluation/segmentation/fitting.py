@@ -8,11 +8,11 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from mimbench.evaluation.base import Subject
+from mimbench.evaluation.finetuning.fitting import fit
 from mimbench.evaluation.segmentation.data import SegmentationData
 from mimbench.evaluation.segmentation.metrics import confusion, scores
 from mimbench.evaluation.segmentation.module import Segmentation
 from mimbench.evaluation.segmentation.sliding import resized, slide
-from mimbench.training import InterruptedRun, pretrain
 
 
 def segment(subject: Subject, training: Segmentation, data: SegmentationData, directory: Path) -> dict[str, Any]:
@@ -27,13 +27,7 @@ def segment(subject: Subject, training: Segmentation, data: SegmentationData, di
     options = dict(subject.trainer)
     if subject.device.type == "cuda":
         options["sync_batchnorm"] = True
-    try:
-        fitted = pretrain(
-            training, data, directory, steps=training.steps, trainer_options=options, checkpoint_every_n_epochs=1
-        )
-    except InterruptedRun as stop:
-        print(stop)
-        raise KeyboardInterrupt from None
+    fitted = fit(training, data, directory, options, steps=training.steps)
     result = {} if rank_zero_only.rank else tested(training.model, data, subject.device)
     return {
         **result,

@@ -7,11 +7,11 @@ import torch
 
 from mimbench.core import mix
 from mimbench.evaluation.base import Subject
+from mimbench.evaluation.dense.groups import dense_groups
 from mimbench.evaluation.dense.pyramid import Pyramid
 from mimbench.evaluation.dense.resizing import AnySize
 from mimbench.evaluation.finetuning.classifier import set_drop_path
 from mimbench.evaluation.finetuning.fitting import folder, forget
-from mimbench.evaluation.finetuning.groups import layer_groups
 from mimbench.evaluation.recipes import RecipeProtocol
 from mimbench.evaluation.segmentation.data import SegmentationData
 from mimbench.evaluation.segmentation.fitting import segment
@@ -62,12 +62,6 @@ def network(
 
 
 def groups(model: UPerNet, recipe: SegmentRecipe) -> list[dict[str, Any]]:
-    """The trunk's parameters by layer, those behind it at the whole rate; vectors are not decayed."""
+    """Groups for an optimiser, see `dense_groups`."""
     trunk = model.pyramid.encoder.trunk
-    own = {id(parameter) for parameter in trunk.parameters()}
-    rest = [p for p in model.parameters() if id(p) not in own]
-    return [
-        *layer_groups(trunk, recipe.lr, recipe.weight_decay, recipe.layer_decay),
-        {"params": [p for p in rest if p.ndim > 1], "lr": recipe.lr, "weight_decay": recipe.weight_decay},
-        {"params": [p for p in rest if p.ndim <= 1], "lr": recipe.lr, "weight_decay": 0.0},
-    ]
+    return dense_groups(model, trunk, recipe.lr, recipe.weight_decay, recipe.layer_decay)

@@ -1,0 +1,20 @@
+"""Parameter groups of a network behind an encoder."""
+
+from typing import Any
+
+from torch import nn
+
+from mimbench.evaluation.finetuning.groups import layer_groups
+
+
+def dense_groups(
+    model: nn.Module, trunk: nn.Module, lr: float, weight_decay: float, layer_decay: float
+) -> list[dict[str, Any]]:
+    """The trunk's parameters by layer, those behind it at the whole rate; vectors are not decayed."""
+    own = {id(parameter) for parameter in trunk.parameters()}
+    fresh = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
+    return [
+        *layer_groups(trunk, lr, weight_decay, layer_decay),
+        {"params": [p for p in fresh if p.ndim > 1], "lr": lr, "weight_decay": weight_decay},
+        {"params": [p for p in fresh if p.ndim <= 1], "lr": lr, "weight_decay": 0.0},
+    ]
