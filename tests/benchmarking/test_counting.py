@@ -54,7 +54,7 @@ def test_flops_of_a_step_are_those_counted_by_hand() -> None:
     method = MAE(vit(32, 8, 16, 2, 2), RandomMasker(), PixelTarget, dim=16, num_blocks=0, num_heads=2)
     block = 2 * 5 * 12 * 16**2 + 2 * 2 * 5 * 5 * 16  # four visible patches and a class token
     backward = 2 * 2 * 5 * 12 * 16**2 + 5 * 2 * 5 * 5 * 16  # attention computes its scores again
-    embedding = 2 * 16 * 192 * 16  # and a gradient of its weights alone
+    embedding = 2 * 4 * 192 * 16  # and a gradient of its weights alone
     project, head = 2 * 5 * 16 * 16, 2 * 12 * 16 * 192
     assert count_step(method, 32).flops == 2 * (block + backward) + 2 * embedding + 3 * (project + head)
 

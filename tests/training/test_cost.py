@@ -34,7 +34,7 @@ def block_flops(tokens: int, width: int, mlp_ratio: int = 4, left: int | None = 
 
 def test_flops_of_mae_are_those_counted_by_hand(method: Make) -> None:
     cost = measure_cost(method(), 32)
-    embedding = 2 * NUM_PATCHES * PIXELS * 16
+    embedding = 2 * NUM_VISIBLE * PIXELS * 16
     assert cost.encoder_flops == embedding + 2 * block_flops(NUM_VISIBLE + 1, 16)
     num_hidden = NUM_PATCHES - NUM_VISIBLE  # the last block and the head leave out the others
     project, head = 2 * (NUM_VISIBLE + 1) * 16 * 16, 2 * num_hidden * 16 * PIXELS

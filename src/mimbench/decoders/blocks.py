@@ -3,17 +3,15 @@
 from functools import partial
 
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from timm.layers import Mlp
 from torch import Tensor, nn
-
-from mimbench.core import take
 
 LayerNorm = partial(nn.LayerNorm, eps=1e-6)
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention of all tokens to each other, or of some to all."""
+    """Multi-head attention of all tokens to each other, or of the last ones to all."""
 
     def __init__(self, dim: int, num_heads: int):
         super().__init__()
@@ -21,12 +19,12 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: Float[Tensor, "b n d"], at: Int[Tensor, "b m"] | None = None) -> Float[Tensor, "b m d"]:
-        if at is None:
+    def forward(self, x: Float[Tensor, "b n d"], last: int | None = None) -> Float[Tensor, "b m d"]:
+        if last is None:
             q, k, v = _heads(self.qkv(x), 3, self.num_heads)
         else:
             weight, bias, d = self.qkv.weight, self.qkv.bias, x.shape[2]
-            (q,) = _heads(F.linear(take(x, at), weight[:d], bias[:d]), 1, self.num_heads)
+            (q,) = _heads(F.linear(x[:, -last:], weight[:d], bias[:d]), 1, self.num_heads)
             k, v = _heads(F.linear(x, weight[d:], bias[d:]), 2, self.num_heads)
         return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
@@ -56,9 +54,9 @@ class SelfBlock(nn.Module):
         self.attn = SelfAttention(dim, num_heads)
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
 
-    def forward(self, x: Float[Tensor, "b n d"], at: Int[Tensor, "b m"] | None = None) -> Float[Tensor, "b m d"]:
-        """All tokens, or those `at` some positions; the others then are looked at only."""
-        x = (x if at is None else take(x, at)) + self.attn(self.norm1(x), at)
+    def forward(self, x: Float[Tensor, "b n d"], last: int | None = None) -> Float[Tensor, "b m d"]:
+        """All tokens, or the `last` so many; the others then are looked at only."""
+        x = (x if last is None else x[:, -last:]) + self.attn(self.norm1(x), last)
         return x + self.mlp(self.norm2(x))
 
 
@@ -73,10 +71,10 @@ class CrossBlock(nn.Module):
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
 
     def forward(
-        self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b c d"], at: Int[Tensor, "b m"] | None = None
+        self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b c d"], last: int | None = None
     ) -> Float[Tensor, "b m d"]:
-        """All tokens, or those `at` some positions; the others then are looked at only."""
-        x = (x if at is None else take(x, at)) + self.attn(self.norm1(x), at)
+        """All tokens, or the `last` so many; the others then are looked at only."""
+        x = (x if last is None else x[:, -last:]) + self.attn(self.norm1(x), last)
         x = x + self.cross_attn(self.norm2(x), self.norm3(context))
         return x + self.mlp(self.norm4(x))
 

@@ -59,19 +59,29 @@ class TokenDecoder(nn.Module):
     def forward(
         self, embedded: Tokens, *context: Float[Tensor, "b c dim"], at: Int[Tensor, "b m"] | None = None
     ) -> Float[Tensor, "b n out"]:
-        """Predicts all cells from embedded tokens; prefix tokens take part and are dropped before the head.
+        """Predicts cells from embedded tokens; prefix tokens take part and are dropped before the head.
 
         Args:
-            at: Predict the cells of these patches only, in this order. The last block, where a token no longer
-                serves others, and the head then leave out the rest.
+            at: Predict the cells of these patches only, in this order; otherwise of all. Where they are just those
+                that `embedded` lacks, the last block and the head leave out the rest, which no longer serves others.
         """
         prefix = embedded.prefix.shape[1]
-        x = torch.cat([embedded.prefix, embedded.fill(self.mask_token)], dim=1) + self.positions
-        if at is None:
+        if at is None or embedded.patches.shape[1] + at.shape[1] > self.positions.shape[1] - prefix:
+            x = torch.cat([embedded.prefix, embedded.fill(self.mask_token)], dim=1) + self.positions
             for block in self.blocks:
                 x = block(x, *context)
-            return self.head(self.norm(x)[:, prefix:])
+            x = self.norm(x)[:, prefix:]
+            return self.head(x if at is None else take(x, at))
+        x = self._hidden_last(embedded, at)
         for block in self.blocks[:-1]:
             x = block(x, *context)
-        x = self.blocks[-1](x, *context, at=at + prefix) if len(self.blocks) else take(x, at + prefix)
+        x = self.blocks[-1](x, *context, last=at.shape[1]) if len(self.blocks) else x[:, -at.shape[1] :]
         return self.head(self.norm(x))
+
+    def _hidden_last(self, embedded: Tokens, hidden: Int[Tensor, "b m"]) -> Float[Tensor, "b n dim"]:
+        """Attention knows no order: with the hidden patches behind the visible ones nothing has to be picked out."""
+        prefix, positions = embedded.prefix.shape[1], self.positions[0]
+        seen = embedded.patches + positions[prefix + embedded.index]
+        return torch.cat(
+            [embedded.prefix + positions[:prefix], seen, self.mask_token + positions[prefix + hidden]], dim=1
+        )

@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mimbench.core import Grid, Mask, Tap, Tokens, initialize
 from mimbench.encoders.base import Encoder, blanked
+from mimbench.encoders.patches import embed_visible
 from mimbench.encoders.windows import Packing, Stage, plan_stage, visible_places
 
 
@@ -75,14 +76,14 @@ class SwinEncoder(Encoder):
         mask: Mask | None = None,
         blank: Float[Tensor, "1 1 d"] | None = None,
     ) -> dict[int, Tokens]:
-        x = self.trunk.patch_embed(images)
-        if mask is not None and blank is not None:
-            rows_and_columns = x.shape[1:3]
-            x = blanked(x.flatten(1, 2), mask, self.taps[0].grid, blank).unflatten(1, rows_and_columns)
-            mask = None
-        plan = [None] * (self.depth + 1) if mask is None else self._plan(mask, images.device)
-        if plan[0] is not None:
-            x = x.flatten(1, 2).index_select(1, plan[0].index)
+        plan: Sequence[Stage | None] = [None] * (self.depth + 1)
+        if mask is None or blank is not None:
+            x = self.trunk.patch_embed(images)
+            if mask is not None and blank is not None:
+                x = blanked(x.flatten(1, 2), mask, self.taps[0].grid, blank).unflatten(1, x.shape[1:3])
+        else:
+            plan = self._plan(mask, images.device)
+            x = embed_visible(self.trunk.patch_embed, images, plan[0].index.expand(len(images), -1))
         out = {0: self._tokens(x, 0, plan[0])} if 0 in depths else {}
         for depth, stage in enumerate(self.stages, start=1):
             if depth > max(depths):

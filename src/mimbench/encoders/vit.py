@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mimbench.core import Grid, Mask, Tap, Tokens, initialize, sincos_2d
 from mimbench.encoders.base import Encoder, blanked
+from mimbench.encoders.patches import embed_visible
 
 
 class ViTEncoder(Encoder):
@@ -65,13 +66,12 @@ class ViTEncoder(Encoder):
 
     def _embed(self, images: Tensor, mask: Mask | None, blank: Tensor | None) -> Tokens:
         trunk, tap = self.trunk, self.taps[0]
-        patches = trunk.patch_embed(images)
+        index = None if mask is None or blank is not None else mask.visible
+        patches = trunk.patch_embed(images) if index is None else embed_visible(trunk.patch_embed, images, index)
         if mask is not None and blank is not None:
-            patches, mask = blanked(patches, mask, tap.grid, blank), None
-        patches, prefix = _with_positions(trunk, patches, tap.prefix)
-        index = _all(patches) if mask is None else mask.visible
-        if mask is not None:
-            patches = patches.gather(1, index[..., None].expand(-1, -1, tap.width))
+            patches = blanked(patches, mask, tap.grid, blank)
+        patches, prefix = _with_positions(trunk, patches, tap.prefix, index)
+        index = _all(patches) if index is None else index
         tokens = Tokens(patches, prefix.expand(len(images), -1, -1), index, tap.grid)
         return tokens.with_sequence(trunk.norm_pre(trunk.pos_drop(tokens.sequence)))
 
@@ -80,7 +80,9 @@ def _all(patches: Float[Tensor, "b n d"]) -> Int[Tensor, "b n"]:
     return torch.arange(patches.shape[1], device=patches.device).expand(len(patches), -1)
 
 
-def _with_positions(trunk: VisionTransformer, patches: Tensor, num_prefix: int) -> tuple[Tensor, Tensor]:
+def _with_positions(
+    trunk: VisionTransformer, patches: Tensor, num_prefix: int, index: Int[Tensor, "b v"] | None
+) -> tuple[Tensor, Tensor]:
     """Patches and prefix tokens with timm's positions, which cover the prefix or leave it out."""
     learned: list[Tensor] = [token for token in (trunk.cls_token, trunk.reg_token) if token is not None]
     prefix = torch.cat(learned, dim=1) if learned else patches.new_zeros(1, 0, patches.shape[2])
@@ -89,7 +91,8 @@ def _with_positions(trunk: VisionTransformer, patches: Tensor, num_prefix: int) 
     covered = 0 if trunk.no_embed_class else num_prefix
     if covered:
         prefix = prefix + trunk.pos_embed[:, :covered]
-    return patches + trunk.pos_embed[:, covered:], prefix
+    positions = trunk.pos_embed[:, covered:]
+    return patches + (positions if index is None else positions[0, index]), prefix
 
 
 def vit(

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -29,8 +30,8 @@ class Target(nn.Module, ABC):
         """Targets of equal `preparation` can use each other's `prepare`; by default none can."""
         return id(self)
 
-    def prepare(self, images: Float[Tensor, "b c h w"], mask: Mask | None = None) -> Tensor:
-        """The part that does not depend on the cell size; nothing by default.
+    def prepare(self, images: Float[Tensor, "b c h w"], mask: Mask | None = None) -> Any:
+        """The part that does not depend on the cell size, for `values`; the images by default.
 
         Args:
             mask: What the encoder does not see; most targets do not depend on it.
@@ -38,7 +39,7 @@ class Target(nn.Module, ABC):
         return images
 
     @abstractmethod
-    def values(self, prepared: Tensor) -> Float[Tensor, "b n d"]:
+    def values(self, prepared: Any) -> Float[Tensor, "b n d"]:
         """Target vectors in raster order."""
 
     def error(self, prediction: Float[Tensor, "b n d"], value: Float[Tensor, "b n d"]) -> Float[Tensor, "b n"]:
@@ -68,7 +69,7 @@ def target_values(
     targets: Sequence[Target], images: Float[Tensor, "b c h w"], mask: Mask | None = None
 ) -> dict[Target, Tensor]:
     """The values of several targets; what they share is computed once, and never under autocast."""
-    prepared: dict[Hashable, Tensor] = {}
+    prepared: dict[Hashable, Any] = {}
     values: dict[Target, Tensor] = {}
     device = "cpu" if images.is_meta else images.device.type
     with torch.autocast(device, enabled=False):

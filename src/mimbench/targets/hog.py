@@ -43,47 +43,73 @@ class HOGTarget(Target):
     def preparation(self) -> Hashable:
         return id(self) if self.offset is not None else ("hog", self.bins)
 
-    def prepare(self, images: Float[Tensor, "b c h w"], mask: Mask | None = None) -> Float[Tensor, "b c h w 2"]:
-        """Every pixel's bin and vote."""
+    def prepare(self, images: Float[Tensor, "b c h w"], mask: Mask | None = None) -> "Votes":
+        """Every pixel's vote."""
         first, second = _sobel(images)
         if self.offset is not None:
             first, second = first + self.offset[0], second + self.offset[1]
-        bin_of = (torch.atan2(first, second) / math.pi * self.bins).floor().remainder(self.bins)
-        return torch.stack([bin_of, torch.hypot(first, second)], dim=-1)
+        bin_of = torch.atan2(first, second).div_(math.pi).mul_(self.bins).floor_().remainder_(self.bins)
+        return Votes(bin_of.long(), torch.hypot(first, second), self.bins)
 
-    def values(self, prepared: Float[Tensor, "b c h w 2"]) -> Float[Tensor, "b n d"]:
-        bin_of, votes = prepared.unbind(-1)
-        count = _count if prepared.device.type == "cpu" else _count_in_order
-        histogram = count(bin_of.long(), votes, self.cell, self.bins) / self.cell**2
+    def values(self, prepared: "Votes") -> Float[Tensor, "b n d"]:
+        histogram = prepared.histogram(self.cell).flatten(1, 2) / self.cell**2
         return F.normalize(histogram, dim=3).flatten(2)
+
+
+class Votes:
+    """What every pixel votes for, and with how much.
+
+    Histograms that were counted are kept: those of larger cells add them up instead of counting anew.
+    """
+
+    def __init__(self, bin_of: Int[Tensor, "b c h w"], votes: Float[Tensor, "b c h w"], bins: int):
+        self.bin_of, self.votes, self.bins = bin_of, votes, bins
+        self._counted: dict[int, Tensor] = {}
+
+    def histogram(self, cell: int) -> Float[Tensor, "b rows columns c bins"]:
+        """Sums of votes by cell, colour and bin."""
+        finer = [smaller for smaller in self._counted if cell % smaller == 0]
+        if finer:
+            histogram = _pool(self._counted[max(finer)], cell // max(finer))
+        else:
+            count = _count if self.votes.device.type == "cpu" else _count_in_order
+            histogram = count(self.bin_of, self.votes, cell, self.bins)
+        self._counted[cell] = histogram
+        return histogram
 
 
 def _sobel(images: Float[Tensor, "b c h w"]) -> tuple[Tensor, Tensor]:
     """Differences along rows and along columns, smoothed across; equal neighbours cancel exactly."""
     x = F.pad(images, (1, 1, 1, 1), mode="reflect")
     along, across = x[..., :-2] - x[..., 2:], x[..., :-2, :] - x[..., 2:, :]
-    first = along[..., :-2, :] + 2 * along[..., 1:-1, :] + along[..., 2:, :]
-    return first, across[..., :-2] + 2 * across[..., 1:-1] + across[..., 2:]
+    first = along[..., :-2, :].add(along[..., 1:-1, :], alpha=2).add_(along[..., 2:, :])
+    return first, across[..., :-2].add(across[..., 1:-1], alpha=2).add_(across[..., 2:])
 
 
 def _count(
     bin_of: Int[Tensor, "b c h w"], votes: Float[Tensor, "b c h w"], cell: int, bins: int
-) -> Float[Tensor, "b n c bins"]:
-    """Sums of votes by cell, colour and bin."""
+) -> Float[Tensor, "b rows columns c bins"]:
+    """Adds every vote to its bin."""
     b, c, h, w = votes.shape
+    grid = h // cell, w // cell
     rows, columns = (torch.arange(side, device=votes.device) // cell for side in (h, w))
     colours = torch.arange(c, device=votes.device)[:, None, None]
-    place = ((rows[:, None] * (w // cell) + columns) * c + colours) * bins
-    sums = votes.new_zeros(b, (h // cell) * (w // cell) * c * bins)
-    return sums.scatter_add_(1, (bin_of + place).flatten(1), votes.flatten(1)).reshape(b, -1, c, bins)
+    place = ((rows[:, None] * grid[1] + columns) * c + colours) * bins
+    sums = votes.new_zeros(b, grid[0] * grid[1] * c * bins)
+    return sums.scatter_add_(1, (bin_of + place).flatten(1), votes.flatten(1)).reshape(b, *grid, c, bins)
 
 
 def _count_in_order(
     bin_of: Int[Tensor, "b c h w"], votes: Float[Tensor, "b c h w"], cell: int, bins: int
-) -> Float[Tensor, "b n c bins"]:
+) -> Float[Tensor, "b rows columns c bins"]:
     """The same with a picture per bin: more memory traffic, but a GPU would add scattered votes in any order."""
     b, c, h, w = votes.shape
     spread = votes.new_zeros(b * c, bins, h, w)
     spread.scatter_(1, bin_of.reshape(b * c, 1, h, w), votes.reshape(b * c, 1, h, w))
-    sums = F.avg_pool2d(spread, cell, divisor_override=1)
-    return sums.reshape(b, c, bins, -1).permute(0, 3, 1, 2)
+    return F.avg_pool2d(spread, cell, divisor_override=1).unflatten(0, (b, c)).permute(0, 3, 4, 1, 2)
+
+
+def _pool(histogram: Float[Tensor, "b r s c bins"], factor: int) -> Float[Tensor, "b rows columns c bins"]:
+    """Histograms of squares of cells."""
+    rows, columns = (side // factor for side in histogram.shape[1:3])
+    return histogram.unflatten(2, (columns, factor)).unflatten(1, (rows, factor)).sum((2, 4))
