@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mimbench.optim import Recipe, warmup_cosine
 from mimbench.targets import HOGTarget
+from mimbench.targets.hog import Votes
 from mimbench.training import NonFiniteLossError
 
 Make = Callable[..., Any]
@@ -120,9 +121,9 @@ def test_mixed_precision_trains_with_weights_and_targets_in_fp32(new_run: Make, 
     kinds: dict[str, set[torch.dtype]] = {"target": set(), "prediction": set()}
 
     class Spy(HOGTarget):
-        def values(self, prepared: Tensor) -> Tensor:
+        def values(self, prepared: Votes) -> Tensor:
             value = super().values(prepared)
-            kinds["target"] |= {prepared.dtype, value.dtype}
+            kinds["target"] |= {prepared.votes.dtype, value.dtype}
             return value
 
         def error(self, prediction: Tensor, value: Tensor) -> Tensor:

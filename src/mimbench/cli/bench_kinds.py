@@ -26,6 +26,7 @@ from mimbench.cli.compose import composer
 from mimbench.cli.config import plain
 from mimbench.cli.mistakes import Mistake
 from mimbench.methods import MAE, Method
+from mimbench.training.allocation import keep_freed_memory
 
 VIT = ["method=mae,deepmim,localmim,mirl", "encoder=vit_small", "data.image_size=224", "data.patch_size=16"]
 SWIN = ["method=mae,localmim", "encoder=swin_tiny", "masker=shared", "data.image_size=224", "data.patch_size=4"]
@@ -158,6 +159,8 @@ def _device(arguments: argparse.Namespace) -> torch.device:
         raise Mistake(f"--device is cpu or cuda, got {name}.")
     if name == "cuda" and not torch.cuda.is_available():
         raise Mistake("--device cuda: PyTorch sees no GPU here.")
+    if name == "cpu":
+        keep_freed_memory()  # as training does
     return torch.device(name)
 
 

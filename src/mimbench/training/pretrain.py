@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.loggers.logger import Logger
 
 from mimbench.data import ImageDataModule
+from mimbench.training.allocation import keep_freed_memory
 from mimbench.training.budget import Budget, SecondsBudget
 from mimbench.training.checkpoints import Checkpoints
 from mimbench.training.cluster import cluster_environment
@@ -93,6 +94,8 @@ def pretrain(
         log_every_n_steps=min(10, data.steps_per_epoch),
         **(trainer_options or {}),
     )
+    if trainer.strategy.root_device.type == "cpu":
+        keep_freed_memory()
     with _quiet(), signals:
         start = newest_checkpoint(newest.parent) or resume
         trainer.fit(method, datamodule=data, ckpt_path=start, weights_only=True)
