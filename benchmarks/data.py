@@ -3,14 +3,17 @@
     python benchmarks/data.py                        # 256 pictures of 500 x 375 px, in a temporary folder
     python benchmarks/data.py --width 2000 --height 1500 --num 64
     python benchmarks/data.py --workers 2            # also whole loaders, by the clock
+    python benchmarks/data.py --disk-mb 2000         # also shards that are not in the page cache, by the clock
 
 Seconds are the process's own processor time, so neighbours disturb little; every row is the median of all rounds. Rates
-between rows of one run mean something; the absolute figures are this machine's, at this moment.
+between rows of one run mean something; the absolute figures are this machine's, at this moment. JPEGs are decoded by
+simplejpeg where it is installed, else by Pillow.
 """
 
 import argparse
 import io
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -31,12 +34,17 @@ from torchvision.transforms import (
 )
 
 from mimbench.data import Folder, ImageDataModule, Shards
+from mimbench.data import pixels as decoding
+from mimbench.data.damaged import Damaged
 from mimbench.data.encoded import EncodedSplit
 from mimbench.data.packing import pack
+from mimbench.data.shard_split import ShardSplit
+from mimbench.data.streamed import StreamedSplit
 from mimbench.data.transforms import IMAGENET_MEAN, IMAGENET_STD, TrainTransform
 
 PHOTOGRAPHS = ("astronaut", "coffee", "rocket", "cat", "hubble_deep_field", "retina")
 SIZE = 224
+SHARD_BYTES, PICTURE_BYTES, BUFFER = 64 * 10**6, 110_000, 1500  # ImageNet's mean picture; a buffer of 2.6 shards
 
 
 def write_folder(root: Path, num: int, width: int, height: int) -> None:
@@ -90,6 +98,12 @@ class InMemory(EncodedSplit):
         return io.BytesIO(self._content[i])
 
 
+def every(read: Callable[[int], object], index: list[int]) -> None:
+    """Reads pictures and forgets them."""
+    for i in index:
+        read(i)
+
+
 def rows(root: Path, shard_mb: float) -> dict[str, Callable[[list[int]], object]]:
     """What is measured, by name."""
     folder = Folder(root / "folder", holdout=0.01).split("train")
@@ -99,7 +113,8 @@ def rows(root: Path, shard_mb: float) -> dict[str, Callable[[list[int]], object]
     return {
         "usual, bicubic": lambda index: usual(folder, index, InterpolationMode.BICUBIC),
         "usual, bilinear": lambda index: usual(folder, index, InterpolationMode.BILINEAR),
-        "decode only": lambda index: [memory[i] for i in index],
+        "decode only, Pillow": lambda index: every(lambda i: decoding.colours(PIL.Image.open(memory.stream(i))), index),
+        "decode only, ours": lambda index: every(memory.__getitem__, index),
         "ours, from memory": lambda index: ours(memory, index),
         "ours, folder": lambda index: ours(folder, index),
         "ours, shards": lambda index: ours(shards, index),
@@ -132,10 +147,42 @@ def loader_rate(source: Folder | Shards, num_workers: int, batch_size: int = 32)
     return seen / (time.perf_counter() - begin)
 
 
+def disk_split(root: Path, megabytes: int) -> ShardSplit:
+    """Shards of random bytes on the disk, as long as pictures."""
+    per_shard = SHARD_BYTES // PICTURE_BYTES
+    shards = [root / f"{number}.tar" for number in range(max(1, megabytes * 10**6 // SHARD_BYTES))]
+    for shard in shards:
+        with shard.open("wb") as stream:
+            stream.write(os.urandom(SHARD_BYTES))
+            os.fsync(stream.fileno())
+    places = [(s, n * PICTURE_BYTES, PICTURE_BYTES, 0) for s in range(len(shards)) for n in range(per_shard)]
+    where = np.random.default_rng(0).permutation(np.array(places))
+    return ShardSplit(shards, where, torch.zeros(len(where), dtype=torch.long), Damaged(0), min_size=1)
+
+
+def disk_rates(split: ShardSplit, rounds: int = 5) -> dict[str, tuple[float, float]]:
+    """Megabytes per second of the clock, and milliseconds of processor time per picture, of one process that reads."""
+    streamed = StreamedSplit(split, BUFFER)
+    measured = {"full shuffle": split, "buffer": streamed, "buffer, read ahead": streamed.for_training()}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in measured}
+    for epoch in range(rounds):
+        for name, each in measured.items():
+            each._open.clear()
+            for shard in split.shards:
+                with shard.open("rb") as stream:
+                    os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            order = each.order(0, epoch).tolist()
+            begin, busy = time.perf_counter(), time.process_time()
+            read = sum(len(each.read(i)) for i in order)
+            seconds, busy = time.perf_counter() - begin, time.process_time() - busy
+            times[name].append((read / seconds / 1e6, 1000 * busy / len(order)))
+    return {name: tuple(np.median(rows, axis=0).tolist()) for name, rows in times.items()}
+
+
 def main() -> None:
     """Prints one row per way of reading, and their ratios as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    for name, value in {"num": 256, "width": 500, "height": 375, "rounds": 15, "workers": 0}.items():
+    for name, value in {"num": 256, "width": 500, "height": 375, "rounds": 15, "workers": 0, "disk-mb": 0}.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--shard-mb", type=float, default=4)
     arguments = parser.parse_args()
@@ -152,6 +199,10 @@ def main() -> None:
             for kind, name in ((Folder, "folder"), (Shards, "shards")):
                 rate = loader_rate(kind(root / name, holdout=0.01), arguments.workers)
                 print(f"{name + ' loader':<20}{rate:>16.0f}")
+        if arguments.disk_mb:
+            (root / "disk").mkdir()
+            for name, (rate, busy) in disk_rates(disk_split(root / "disk", arguments.disk_mb)).items():
+                print(f"{name:<20}{rate:>11.0f} MB/s{busy:>10.3f} ms/picture")
     print(json.dumps({name: round(rate, 1) for name, rate in found.items()}))
 
 

@@ -17,8 +17,9 @@ from torchvision.transforms.v2 import functional as F
 from mimbench.data import Folder, ImageDataModule
 from mimbench.data.boxes import NUM_DRAWS, Box, Drawn, box_of, draw_crops, shares_and_aspects
 from mimbench.data.draws import uniforms
-from mimbench.data.encoded import JPEG_SCALES, colours, cut, snapped
+from mimbench.data.encoded import JPEG_SCALES, cut, snapped
 from mimbench.data.loader import TrainSet
+from mimbench.data.pixels import colours
 from mimbench.data.sampler import Draw
 from mimbench.data.source import Pictures
 from mimbench.data.transforms import TrainTransform

@@ -202,9 +202,9 @@ def test_a_split_travels_to_another_process_without_its_open_files(packed: Path)
     assert torch.equal(copy[3][0], expected[0])
 
 
-def test_no_more_shards_are_open_than_allowed(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mimbench.data.shards.MAX_OPEN", 2)
+def test_no_more_shards_are_open_than_allowed(packed: Path) -> None:
     split = Shards(packed, holdout=0.2).split("train")
+    split.max_open = 2
     for i in range(len(split)):
         assert split[i][0].shape == (3, 48, 64)
         assert len(split._open) <= 2

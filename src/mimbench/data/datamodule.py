@@ -102,7 +102,8 @@ class ImageDataModule(LightningDataModule):
     def _augmented(self) -> TrainSet:
         options = self.crop_scale, self.flip, self.seed, self.crop_ratio, self.colour_jitter
         # Lightning's trainer calls us on the device; whoever reads the loader without one gets what she expects.
-        return TrainSet(self.split("train"), TrainTransform(self.image_size, *options), finish=self.trainer is None)
+        split = self.split("train").for_training()
+        return TrainSet(split, TrainTransform(self.image_size, *options), finish=self.trainer is None)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Normalises, on the device, what came there as 8 bits."""
@@ -112,10 +113,11 @@ class ImageDataModule(LightningDataModule):
         return batch._replace(images=images)
 
     def _sampler(self, dataset: TrainSet) -> EpochSampler:
-        if (trainer := self.trainer) is None:
-            return EpochSampler(dataset, self.batch_size, self.seed)
+        trainer, order = self.trainer, dataset.split.order
+        if trainer is None:
+            return EpochSampler(dataset, self.batch_size, self.seed, order=order)
         share = trainer.global_rank, trainer.world_size, trainer.accumulate_grad_batches
-        return EpochSampler(dataset, self.batch_size, self.seed, *share)
+        return EpochSampler(dataset, self.batch_size, self.seed, *share, order=order)
 
     def train_dataloader(self) -> TrainLoader:
         """This rank's micro-batches. It resumes in mid-epoch from its `state_dict`."""

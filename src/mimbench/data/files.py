@@ -11,13 +11,14 @@ from torch import Tensor
 
 from mimbench.data.damaged import Damaged
 from mimbench.data.encoded import UNREADABLE as UNREADABLE
-from mimbench.data.encoded import EncodedSplit, check_size, colours
+from mimbench.data.encoded import EncodedSplit, check_size
+from mimbench.data.pixels import pixels
 
 
 def to_tensor(picture: PIL.Image.Image, min_size: int) -> UInt8[Tensor, "3 h w"]:
     """Three colours, whatever the file had. Raises ValueError for a picture smaller than min_size."""
     check_size(picture, min_size)
-    return colours(picture)
+    return pixels(picture)
 
 
 class FileSplit(EncodedSplit):

@@ -1,13 +1,14 @@
 """The order of training: one global permutation per epoch, cut into optimiser steps, then into micro-batches."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int64
 from torch.utils.data import Dataset, DistributedSampler
 
-from mimbench.data.draws import permutation
+from mimbench.data.order import Order, shuffled
 
 
 class Draw(NamedTuple):
@@ -26,15 +27,24 @@ class EpochSampler(DistributedSampler[Draw]):
     Args:
         batch_size: Effective batch, images per optimiser step over all ranks and micro-batches.
         accumulate: Micro-batches per optimiser step.
+        order: From (seed, epoch) to a permutation of the images; a full shuffle if None.
         start: Micro-batches of the current epoch that are already done.
     """
 
     def __init__(
-        self, dataset: Dataset, batch_size: int, seed: int, rank: int = 0, world_size: int = 1, accumulate: int = 1
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        accumulate: int = 1,
+        order: Callable[[int, int], Order] | None = None,
     ) -> None:
         super().__init__(dataset, num_replicas=world_size, rank=rank, seed=seed, drop_last=True)
         self.length = len(dataset)  # pyright: ignore[reportArgumentType]
         self.batch_size, self.accumulate, self.start = batch_size, accumulate, 0
+        self.order = order or partial(shuffled, self.length)
         if batch_size < 1 or batch_size % (world_size * accumulate):
             raise ValueError(
                 f"The effective batch of {batch_size} images cannot be shared by {world_size} devices x {accumulate} "
@@ -55,8 +65,7 @@ class EpochSampler(DistributedSampler[Draw]):
         return self.length // self.batch_size * self.accumulate
 
     def __iter__(self) -> Iterator[Draw]:
-        order = permutation(self.length, self.seed, "order", self.epoch)
-        steps = order[: self.length // self.batch_size * self.batch_size]
+        steps = self.order(self.seed, self.epoch)[: self.length // self.batch_size * self.batch_size]
         micro = steps.reshape(len(self), self.num_replicas, -1)[:, self.rank]
         for index in micro[self.start :]:
             yield Draw(self.epoch, index)

@@ -1,107 +1,21 @@
 """Folders of pictures packed into shards."""
 
-import io
-import os
-import tarfile
-import zlib
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int64
-from torch import Tensor
 
 from mimbench.data.damaged import Damaged
-from mimbench.data.encoded import EncodedSplit
 from mimbench.data.holdout import HoldOut, stratified_holdout
 from mimbench.data.packed import Index, Manifest, check_whole
+from mimbench.data.shard_split import ShardSplit
 from mimbench.data.source import Source, SplitName
-
-MAX_OPEN = 128
-
-
-class ShardSplit(EncodedSplit):
-    """Samples anywhere in some shards, each read by one call.
-
-    Args:
-        where: Shard, offset, length and CRC-32 of every sample.
-    """
-
-    def __init__(
-        self,
-        shards: list[Path],
-        where: Int64[np.ndarray, "n 4"],
-        labels: Int64[Tensor, " n"],
-        damaged: Damaged,
-        min_size: int,
-    ) -> None:
-        self.shards, self.where, self.labels = shards, where, labels
-        self.damaged, self.min_size = damaged, min_size
-        self._open: dict[int, Reader] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_open": {}}  # a process opens its own
-
-    def subset(self, index: Int64[Tensor, " m"]) -> "ShardSplit":
-        """Some samples."""
-        return ShardSplit(self.shards, self.where[index.numpy()], self.labels[index], self.damaged, self.min_size)
-
-    def read(self, i: int) -> bytes:
-        """A sample's picture as its file had it."""
-        shard, offset, length, _ = self.where[i].tolist()
-        return self._reader(shard).read(length, offset)
-
-    def stream(self, i: int) -> io.BytesIO:
-        return io.BytesIO(self.read(i))
-
-    def title(self, i: int) -> str:
-        shard, offset, _, _ = self.where[i].tolist()
-        header = self._reader(shard).read(tarfile.BLOCKSIZE, offset - tarfile.BLOCKSIZE)
-        try:
-            name = tarfile.TarInfo.frombuf(header, "utf-8", "replace").name
-        except tarfile.HeaderError:
-            name = f"sample {i}"
-        return f"{name} in {self.shards[shard]}"
-
-    def refuse(self, i: int, error: Exception) -> None:
-        """Raises ValueError where the shard, not the picture, is damaged."""
-        if zlib.crc32(self.read(i)) != self.where[i, 3]:
-            raise ShardDamagedError(
-                f"{self.title(i)} is not what was packed (its CRC-32 differs), so the shard is damaged; "
-                "`mimbench data check` finds all such shards. Copy it again, or delete it and pack again."
-            ) from error
-        super().refuse(i, error)
-
-    def _reader(self, shard: int) -> "Reader":
-        if shard not in self._open:
-            if len(self._open) >= MAX_OPEN:
-                del self._open[next(iter(self._open))]
-            self._open[shard] = Reader(self.shards[shard])
-        return self._open[shard]
-
-
-class Reader:
-    """An open file without a position, so that forked workers may share it."""
-
-    def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY)
-
-    def read(self, length: int, offset: int) -> bytes:
-        return os.pread(self._descriptor, length, offset)
-
-    def __del__(self) -> None:
-        if hasattr(self, "_descriptor"):
-            os.close(self._descriptor)
-
-
-class ShardDamagedError(ValueError):
-    """A shard has other bytes than were written."""
+from mimbench.data.streamed import StreamedSplit
 
 
 class Shards(Source):
-    """What `mimbench data pack` made of a folder; trains on the same pictures in the same order as that folder.
+    """What `mimbench data pack` made of a folder; trains on the same pictures as that folder.
 
     ValueError, before any training, for shards that are missing or of another size than written.
 
@@ -111,6 +25,8 @@ class Shards(Source):
         max_damaged: Damaged pictures tolerated per process.
         min_size: Smallest side of a picture in pixels; take the patch size.
         seed: Decides the hold-out. Part of the dataset, not of a run.
+        shuffle_buffer: Training reads shards from end to end, in random order, and mixes this many pictures with each
+            other; a few shards' worth. If None it mixes all, and trains in the same order as the folder.
     """
 
     def __init__(
@@ -121,7 +37,11 @@ class Shards(Source):
         max_damaged: int = 10,
         min_size: int = 16,
         seed: int = 0,
+        shuffle_buffer: int | None = None,
     ) -> None:
+        if shuffle_buffer is not None and shuffle_buffer < 1:
+            raise ValueError(f"shuffle_buffer is {shuffle_buffer}; mix at least 1 picture, or all with None.")
+        self.shuffle_buffer = shuffle_buffer
         self.root, self.image_size, self.holdout, self.seed = Path(root), image_size, holdout, seed
         self.min_size, self.damaged = min_size, Damaged(max_damaged)
         self.manifest = Manifest.read(self.root)
@@ -141,7 +61,10 @@ class Shards(Source):
     def split(self, name: SplitName) -> ShardSplit:
         if name == "test":
             return self._part("val")
-        return self._train.subset(self._holdout.held if name == "val" else self._holdout.kept)
+        if name == "val":
+            return self._train.subset(self._holdout.held)
+        split = self._train.subset(self._holdout.kept)
+        return split if self.shuffle_buffer is None else StreamedSplit(split, self.shuffle_buffer)
 
     @cached_property
     def _train(self) -> ShardSplit:

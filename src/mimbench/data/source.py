@@ -9,6 +9,8 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from mimbench.data.order import Order, shuffled
+
 SplitName = Literal["train", "val", "test"]
 Image = UInt8[Tensor, "3 h w"]
 
@@ -35,6 +37,14 @@ class Split(Dataset[tuple[Tensor, int]], ABC):
         """Several pictures at once; splits that can do better than one by one override this."""
         images, labels = zip(*(self[i] for i in indices), strict=True)
         return Pictures(list(images), torch.tensor(labels))
+
+    def order(self, seed: int, epoch: int) -> Order:
+        """In which training visits the pictures."""
+        return shuffled(len(self), seed, epoch)
+
+    def for_training(self) -> "Split":
+        """The same pictures, to be read in that order."""
+        return self
 
 
 class MemorySplit(Split):
