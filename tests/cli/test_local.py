@@ -1,9 +1,12 @@
-"""What the slots of a local sweep are given."""
+"""What the slots of a local sweep are given, and how runs begin in them."""
+
+from contextlib import nullcontext
 
 import pytest
 
 from mimbench.cli.local import LocalBackend, _environments
 from mimbench.cli.mistakes import Mistake
+from mimbench.sweeps.pool import start_process
 
 
 def test_every_slot_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,3 +51,34 @@ def test_a_meaningless_number_of_slots_is_refused(options: dict) -> None:
 def test_two_answers_to_one_question_are_refused() -> None:
     with pytest.raises(Mistake, match="give it or slots_per_gpu"):
         LocalBackend(slots=2, slots_per_gpu=2).check([], trials=False)
+
+
+def test_a_meaningless_way_to_begin_is_refused() -> None:
+    backend = LocalBackend()
+    backend.fork = "maybe"  # Hydra passes on whatever was said
+    with pytest.raises(Mistake, match=r"hydra\.launcher\.fork is 'maybe'; it must be true, false or null"):
+        backend.check([], trials=False)
+
+
+@pytest.mark.parametrize(
+    ("fork", "jobs", "variables", "forked"),
+    [
+        (None, 2, {"OMP_NUM_THREADS": "1"}, True),
+        (None, 2, {"CUDA_VISIBLE_DEVICES": "0"}, False),
+        (True, 2, {"CUDA_VISIBLE_DEVICES": "0"}, True),
+        (False, 2, {"OMP_NUM_THREADS": "1"}, False),
+        (None, 1, {"OMP_NUM_THREADS": "1"}, False),  # one run alone gains nothing
+    ],
+)
+def test_several_runs_are_forked_where_there_is_no_gpu_or_when_asked(
+    fork: bool | None, jobs: int, variables: dict[str, str], forked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, str]] = []
+
+    def server(warm_up: str, variables: dict[str, str]) -> nullcontext:
+        asked.append(variables)
+        return nullcontext(start_process)
+
+    monkeypatch.setattr("mimbench.cli.local.fork_server", server)
+    with LocalBackend(fork=fork)._start(jobs, variables):
+        assert asked == ([variables] if forked else [])

@@ -5,11 +5,15 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mimbench.sweeps import Job, JobResult, run_jobs
+from mimbench.sweeps.fork import PYTHON, fork_server
+from mimbench.sweeps.pool import start_process
 
 # Says when it is ready, then on SIGINT how it ends; to be told apart from one that was killed.
 PATIENT = """
@@ -22,11 +26,36 @@ time.sleep(60)
 STUBBORN = PATIENT.replace("stop)", "signal.SIG_IGN)")
 
 
+Run = Callable[..., list[JobResult]]
+
+
+@pytest.fixture(params=["started", "forked"])
+def how(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
 @pytest.fixture
-def job(tmp_path: Path) -> Callable[[str, str], Job]:
+def run(how: str) -> Run:
+    """`run_jobs`, with jobs as processes of their own and with forked ones, which differ in nothing."""
+
+    def call(*args: Any, **options: Any) -> list[JobResult]:
+        with nullcontext(start_process) if how == "started" else fork_server("os:getpid", {}) as start:
+            return run_jobs(*args, **options, start=start)
+
+    return call
+
+
+@pytest.fixture
+def job(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Job]:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+
     def make(name: str, code: str) -> Job:
         # Bare Python, since a start of the whole interpreter takes longer than the test.
-        return Job(name, [sys.executable, "-S", "-E", "-c", code], tmp_path / name / "log.txt")
+        command = [sys.executable, "-S", "-E", "-c", code]
+        if how == "forked":
+            (tmp_path / f"job_{name}.py").write_text(code)
+            command = [*PYTHON, f"job_{name}"]
+        return Job(name, command, tmp_path / name / "log.txt")
 
     return make
 
@@ -55,15 +84,17 @@ def interrupt() -> None:
     raise KeyboardInterrupt
 
 
-def test_all_jobs_run_and_their_output_is_kept(job: Callable[[str, str], Job]) -> None:
+def test_all_jobs_run_and_their_output_is_kept(run: Run, job: Callable[[str, str], Job]) -> None:
     jobs = [job(str(i), f"import sys; print('out {i}'); print('err {i}', file=sys.stderr)") for i in range(3)]
-    results = run_jobs(jobs, 2, nothing, silent)
+    results = run(jobs, 2, nothing, silent)
     assert sorted(result.job.name for result in results) == ["0", "1", "2"]
     assert all(result.ok for result in results)
     assert sorted(jobs[1].log.read_text().splitlines()) == ["err 1", "out 1"]
 
 
-def test_so_many_run_at_a_time_each_in_a_slot_of_its_own(job: Callable[[str, str], Job], tmp_path: Path) -> None:
+def test_so_many_run_at_a_time_each_in_a_slot_of_its_own(
+    run: Run, job: Callable[[str, str], Job], tmp_path: Path
+) -> None:
     code = (
         "import os, pathlib, time\n"
         f"taken = pathlib.Path({str(tmp_path)!r}) / ('slot' + os.environ['SLOT'])\n"
@@ -73,52 +104,52 @@ def test_so_many_run_at_a_time_each_in_a_slot_of_its_own(job: Callable[[str, str
         "taken.unlink()\n"
     )
     jobs = [job(str(i), code) for i in range(4)]
-    results = run_jobs(jobs, 2, lambda slot: {"SLOT": str(slot)}, silent)
+    results = run(jobs, 2, lambda slot: {"SLOT": str(slot)}, silent)
     assert all(result.ok for result in results)
     counts = [int(each.log.read_text()) for each in jobs]
     assert max(counts) == 2
 
 
-def test_a_crash_and_a_kill_leave_the_other_jobs_alone(job: Callable[[str, str], Job]) -> None:
+def test_a_crash_and_a_kill_leave_the_other_jobs_alone(run: Run, job: Callable[[str, str], Job]) -> None:
     jobs = [
         job("crash", "raise SystemExit(3)"),
         job("kill", "import os; os.kill(os.getpid(), 9)"),
         job("slow", "import time; time.sleep(0.5); print('done')"),
         job("later", "print('done')"),
     ]
-    codes = {result.job.name: result.returncode for result in run_jobs(jobs, 2, nothing, silent)}
+    codes = {result.job.name: result.returncode for result in run(jobs, 2, nothing, silent)}
     assert codes == {"crash": 3, "kill": -signal.SIGKILL, "slow": 0, "later": 0}
     assert jobs[2].log.read_text() == jobs[3].log.read_text() == "done\n"
 
 
 def test_a_job_that_cannot_start_is_a_failed_one(
-    job: Callable[[str, str], Job], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Run, job: Callable[[str, str], Job], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     missing = Job("missing", [str(tmp_path / "no-such-program")], tmp_path / "missing" / "log.txt")
-    codes = [result.returncode for result in run_jobs([missing, job("other", "")], 1, nothing, silent)]
+    codes = [result.returncode for result in run([missing, job("other", "")], 1, nothing, silent)]
     assert codes == [127, 0]
     assert "missing could not be started" in capsys.readouterr().err
 
 
-def test_an_interrupt_is_passed_on_awaited_and_nothing_more_starts(job: Callable[[str, str], Job]) -> None:
+def test_an_interrupt_is_passed_on_awaited_and_nothing_more_starts(run: Run, job: Callable[[str, str], Job]) -> None:
     jobs = [job(name, PATIENT) for name in ("one", "two", "three")]
     with pytest.raises(KeyboardInterrupt):
-        run_jobs(jobs, 2, nothing, when_ready([j.log for j in jobs[:2]], interrupt), interval=0.0)
+        run(jobs, 2, nothing, when_ready([j.log for j in jobs[:2]], interrupt), interval=0.0)
     assert [j.log.read_text().split() for j in jobs[:2]] == [["ready", "saved"]] * 2
     assert not jobs[2].log.exists()
 
 
-def test_a_termination_of_the_sweep_reaches_its_jobs(job: Callable[[str, str], Job]) -> None:
+def test_a_termination_of_the_sweep_reaches_its_jobs(run: Run, job: Callable[[str, str], Job]) -> None:
     before = signal.getsignal(signal.SIGTERM)
     one = job("one", PATIENT)
     with pytest.raises(KeyboardInterrupt):
-        run_jobs([one], 1, nothing, when_ready([one.log], lambda: os.kill(os.getpid(), signal.SIGTERM)), interval=0.0)
+        run([one], 1, nothing, when_ready([one.log], lambda: os.kill(os.getpid(), signal.SIGTERM)), interval=0.0)
     assert one.log.read_text().split() == ["ready", "saved"]
     assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_second_interrupt_kills_what_does_not_stop(
-    job: Callable[[str, str], Job], capsys: pytest.CaptureFixture[str]
+    run: Run, job: Callable[[str, str], Job], capsys: pytest.CaptureFixture[str]
 ) -> None:
     jobs = [job(name, STUBBORN) for name in ("one", "two")]
 
@@ -131,26 +162,26 @@ def test_a_second_interrupt_kills_what_does_not_stop(
     start = time.monotonic()
     try:
         with pytest.raises(KeyboardInterrupt):
-            run_jobs(jobs, 2, nothing, when_ready([j.log for j in jobs], twice), interval=0.0)
+            run(jobs, 2, nothing, when_ready([j.log for j in jobs], twice), interval=0.0)
     finally:
         signal.signal(signal.SIGALRM, former)
     assert time.monotonic() - start < 10
     assert capsys.readouterr().err.count("was killed") == 2
 
 
-def test_an_error_in_the_parent_stops_the_jobs_as_well(job: Callable[[str, str], Job]) -> None:
+def test_an_error_in_the_parent_stops_the_jobs_as_well(run: Run, job: Callable[[str, str], Job]) -> None:
     one = job("one", PATIENT)
 
     def broken() -> None:
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        run_jobs([one], 1, nothing, when_ready([one.log], broken), interval=0.0)
+        run([one], 1, nothing, when_ready([one.log], broken), interval=0.0)
     assert one.log.read_text().split() == ["ready", "saved"]
 
 
 def test_jobs_get_their_slots_variables_and_nobody_elses_rank(
-    job: Callable[[str, str], Job], monkeypatch: pytest.MonkeyPatch
+    run: Run, job: Callable[[str, str], Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     foreign = (
         "LOCAL_RANK",
@@ -166,33 +197,33 @@ def test_jobs_get_their_slots_variables_and_nobody_elses_rank(
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("KEPT", "yes")
     one = job("one", "import os; print(*sorted(os.environ), os.environ['GPU'])")
-    run_jobs([one], 1, lambda slot: {"GPU": "7"}, silent)
+    run([one], 1, lambda slot: {"GPU": "7"}, silent)
     *names, gpu = one.log.read_text().split()
     assert gpu == "7"
     assert "KEPT" in names
     assert not set(foreign) & set(names)
 
 
-def test_a_terminals_interrupt_does_not_reach_jobs_directly(job: Callable[[str, str], Job]) -> None:
+def test_a_terminals_interrupt_does_not_reach_jobs_directly(run: Run, job: Callable[[str, str], Job]) -> None:
     one = job("one", "import os; print(os.getpgid(0) == os.getpid())")
-    run_jobs([one], 1, nothing, silent)
+    run([one], 1, nothing, silent)
     assert one.log.read_text() == "True\n"
 
 
-def test_logs_of_a_second_attempt_are_added(job: Callable[[str, str], Job]) -> None:
+def test_logs_of_a_second_attempt_are_added(run: Run, job: Callable[[str, str], Job]) -> None:
     for word in ("first", "second"):
-        run_jobs([job("one", f"print('{word}')")], 1, nothing, silent)
+        run([job("one", f"print('{word}')")], 1, nothing, silent)
     assert job("one", "").log.read_text() == "first\nsecond\n"
 
 
-def test_reports_tell_results_running_jobs_and_the_total(job: Callable[[str, str], Job]) -> None:
+def test_reports_tell_results_running_jobs_and_the_total(run: Run, job: Callable[[str, str], Job]) -> None:
     told: list[tuple[int, int, int]] = []
     jobs = [job(str(i), "") for i in range(2)]
-    run_jobs(jobs, 1, nothing, lambda results, running, total: told.append((len(results), len(running), total)))
+    run(jobs, 1, nothing, lambda results, running, total: told.append((len(results), len(running), total)))
     assert told[-1] == (2, 0, 2)
     assert all(running <= 1 and total == 2 for _, running, total in told)
 
 
-def test_a_pool_without_slots_is_refused(job: Callable[[str, str], Job]) -> None:
+def test_a_pool_without_slots_is_refused(run: Run, job: Callable[[str, str], Job]) -> None:
     with pytest.raises(ValueError, match="at least one slot"):
-        run_jobs([job("one", "")], 0, nothing, silent)
+        run([job("one", "")], 0, nothing, silent)

@@ -14,10 +14,11 @@ class LocalLauncher(Launcher):
     Args:
         slots: Jobs at a time; None is slots_per_gpu per GPU, or one on a machine without.
         slots_per_gpu: Jobs that share a GPU, or the GPUs of a job that trains on several.
+        fork: Whether jobs are forked from a process that has imported everything; None is on machines without GPUs.
     """
 
-    def __init__(self, slots: int | None = None, slots_per_gpu: int = 1):
-        self.slots, self.slots_per_gpu = slots, slots_per_gpu
+    def __init__(self, slots: int | None = None, slots_per_gpu: int = 1, fork: bool | None = None):
+        self.slots, self.slots_per_gpu, self.fork = slots, slots_per_gpu, fork
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context = hydra_context
@@ -25,8 +26,11 @@ class LocalLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         # Imported here, since Hydra imports all plugins at every start.
+        from mimbench.cli.lean import import_lean
+
+        import_lean()
         from mimbench.cli.local import LocalBackend
         from mimbench.cli.sweep import launch_overrides
 
-        backend = LocalBackend(self.slots, self.slots_per_gpu)
+        backend = LocalBackend(self.slots, self.slots_per_gpu, self.fork)
         return launch_overrides(self.hydra_context, self.config, job_overrides, backend)

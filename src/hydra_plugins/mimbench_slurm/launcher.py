@@ -21,6 +21,9 @@ class SlurmLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         # Imported here, since Hydra imports all plugins at every start.
+        from mimbench.cli.lean import import_lean
+
+        import_lean()
         from mimbench.cli.slurm import SlurmBackend
         from mimbench.cli.sweep import launch_overrides
 

@@ -111,9 +111,22 @@ def _data(result: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _startup(result: Mapping[str, Any]) -> Iterable[str]:
-    yield from _table(("process", "seconds"), [(row["name"], f"{row['seconds']:.1f}") for row in result["rows"]])
+    columns = ("process", "seconds to the first step", "seconds to the end", "CPU seconds")
+    rows = [
+        (
+            row["name"],
+            "" if row["first_step"] is None else f"{row['first_step']:.1f}",
+            f"{row['seconds']:.1f}",
+            f"{row['cpu_seconds']:.1f}",
+        )
+        for row in result["rows"]
+    ]
+    yield from _table(columns, rows)
     yield ""
-    yield f"Whole processes; the last, `{result['run']}`, also writes its checkpoint, weights and record."
+    yield (
+        f"From the start of the process. The last, `{result['run']}`, after its first optimiser step also validates "
+        "and writes its checkpoint, weights and record."
+    )
 
 
 def _counts(result: Mapping[str, Any]) -> Iterable[str]:

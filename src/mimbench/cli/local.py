@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,20 @@ from mimbench.cli.mistakes import Mistake
 from mimbench.cli.progress import ProgressLines, last_line
 from mimbench.cli.sweep import Cell
 from mimbench.sweeps import Job, run_jobs
+from mimbench.sweeps.fork import PYTHON, fork_server
+from mimbench.sweeps.pool import Start, start_process
 
 
 class LocalBackend:
-    """Every run in a process of its own, `slots` at a time; by default `slots_per_gpu` per GPU, or one without GPUs."""
+    """Every run in a process of its own, `slots` at a time; by default `slots_per_gpu` per GPU, or one without GPUs.
 
-    def __init__(self, slots: int | None = None, slots_per_gpu: int = 1):
-        self.slots, self.slots_per_gpu = slots, slots_per_gpu
+    Args:
+        fork: Whether these processes are forked from one that has imported everything; by default on machines without
+            GPUs.
+    """
+
+    def __init__(self, slots: int | None = None, slots_per_gpu: int = 1, fork: bool | None = None):
+        self.slots, self.slots_per_gpu, self.fork = slots, slots_per_gpu, fork
 
     def check(self, cells: Sequence[Cell], trials: bool) -> None:
         """Refuses a number of runs at a time that means nothing."""
@@ -28,21 +36,30 @@ class LocalBackend:
                 raise Mistake(f"hydra.launcher.{name} is {value!r}; it must be a whole number of at least 1.")
         if self.slots is not None and self.slots_per_gpu > 1:
             raise Mistake("hydra.launcher.slots is the number of all runs at a time; give it or slots_per_gpu.")
+        if self.fork not in (None, True, False):
+            raise Mistake(f"hydra.launcher.fork is {self.fork!r}; it must be true, false or null.")
 
     def run(self, cells: Sequence[Cell]) -> dict[Path, str]:
         """Does the runs; see `run_jobs` for signals."""
         environments = _environments(self.slots, max(_devices(cell.config) for cell in cells), self.slots_per_gpu)
         jobs = [Job(cell.run.name, command(cell), cell.directory / "log.txt") for cell in cells]
-        results = run_jobs(jobs, len(environments), environments.__getitem__, ProgressLines())
+        with self._start(len(jobs), environments[0]) as start:
+            results = run_jobs(jobs, len(environments), environments.__getitem__, ProgressLines(), start=start)
         failed = [result for result in results if not result.ok]
         for result in failed:
             Bookkeeping.lost(result.job.log.parent, result.returncode)
         return {result.job.log.parent: last_line(result.job.log) for result in failed}
 
+    def _start(self, jobs: int, variables: dict[str, str]) -> AbstractContextManager[Start]:
+        fork = "CUDA_VISIBLE_DEVICES" not in variables if self.fork is None else self.fork
+        if not fork or jobs < 2 or sys.platform != "linux":  # elsewhere libraries do not survive a fork
+            return nullcontext(start_process)
+        return fork_server("mimbench.cli.run:warm_up", variables)
+
 
 def command(cell: Cell) -> list[str]:
     """What does a run, as a command line."""
-    return [sys.executable, "-u", "-m", "mimbench", "run", *cell.run.overrides]
+    return [*PYTHON, "mimbench", "run", *cell.run.overrides]
 
 
 def _devices(config: dict[str, Any]) -> int:

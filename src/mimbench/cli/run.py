@@ -6,12 +6,15 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib import import_module
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
 from mimbench.cli.config import check_words, config_directory, config_keys, describe, plain, run_directory
+from mimbench.cli.lean import import_lean
 from mimbench.cli.mistakes import CAUSED_BY_USERS, Mistake, explain
 from mimbench.sweeps.pool import SweepFailed
 
@@ -58,6 +61,7 @@ def _run(config: DictConfig) -> None:
     overrides = list(HydraConfig.get().overrides.task)
     resolved = plain(config)
     # Heavy imports wait until they are needed: --help and mistakes answer at once.
+    import_lean()
     from mimbench.cli.build import inspect
 
     depth, refused = inspect(resolved)
@@ -80,6 +84,13 @@ def _run(config: DictConfig) -> None:
         if error.errno not in _NO_ROOM:
             raise
         raise SweepFailed(f"{error}. Make room; the same command goes on from the last checkpoint.") from None
+
+
+def warm_up() -> None:
+    """Imports what every run needs, in a process that runs are forked from."""
+    import_lean()
+    import_module("mimbench.cli.pipeline")
+    Plugins.instance()
 
 
 def _check_mode(overrides: Sequence[str]) -> None:

@@ -1,5 +1,8 @@
 """scikit-learn's 1,797 handwritten digits of 8 x 8 pixels."""
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 import torch
 from jaxtyping import Int64
@@ -31,12 +34,10 @@ class Digits(Source):
         return tuple("0123456789")
 
     def split(self, name: SplitName) -> MemorySplit:
-        from sklearn.datasets import load_digits  # imports pandas, which other data need not wait for
-
-        pixels, targets = load_digits(return_X_y=True)
-        labels = torch.from_numpy(np.asarray(targets)).long()
+        table = torch.from_numpy(np.loadtxt(_file(), delimiter=","))
+        pixels, labels = table[:, :-1], table[:, -1].long()
         index = self._index(labels, name)
-        images = torch.from_numpy(np.asarray(pixels)[index]).view(-1, 1, 8, 8) * (255 / 16)
+        images = pixels[index].view(-1, 1, 8, 8) * (255 / 16)
         size = [self.image_size, self.image_size]
         images = F.resize(images.float(), size, InterpolationMode.BICUBIC, antialias=True)
         return MemorySplit(images.clamp(0, 255).round().byte().repeat(1, 3, 1, 1), labels[index])
@@ -47,3 +48,11 @@ class Digits(Source):
             return test
         train, val = stratified_holdout(labels[rest], 1 / 7, self.seed)
         return rest[val if name == "val" else train]
+
+
+def _file() -> Path:
+    """Rows of 64 pixels and a label. Found without scikit-learn's import, which takes a second for SciPy and pandas."""
+    package = find_spec("sklearn")
+    assert package is not None
+    [directory] = package.submodule_search_locations or []
+    return Path(directory) / "datasets" / "data" / "digits.csv.gz"

@@ -7,9 +7,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 # A job must not take itself for a rank of somebody else's training, or take over a seed.
 _FOREIGN = (
@@ -47,16 +48,59 @@ class JobResult:
         return self.returncode == 0
 
 
+@runtime_checkable
+class Process(Protocol):
+    """What a job runs in, which leads a group of its own: `subprocess.Popen`, or what behaves alike."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int) -> None: ...
+
+
 @dataclass
 class _Running:
     job: Job
     slot: int
-    process: subprocess.Popen[bytes]
+    process: Process
     started: float
 
 
+Start = Callable[[Job, Mapping[str, str]], Process]
+"""Starts a job with extra environment variables; OSError where it cannot."""
+
 Report = Callable[[Sequence[JobResult], Sequence[Job], int], None]
 """Called now and then with the results so far, the jobs that run and the number of jobs in all."""
+
+
+def without_ranks(environment: Mapping[str, str], keep: str | None = None) -> dict[str, str]:
+    """Variables without those that make a process a rank of a training.
+
+    Args:
+        keep: Beginning of names that stay nevertheless.
+    """
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in _FOREIGN or (keep is not None and name.startswith(keep))
+    }
+
+
+def start_process(job: Job, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """A process of its own for a job, with this one's environment and more."""
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    with job.log.open("ab") as log:
+        return subprocess.Popen(
+            job.command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=without_ranks(os.environ) | dict(variables),
+            start_new_session=True,  # the terminal's Ctrl-C reaches this process alone, which passes it on
+        )
 
 
 def run_jobs(
@@ -65,6 +109,7 @@ def run_jobs(
     environment: Callable[[int], dict[str, str]],
     report: Report,
     interval: float = 2.0,
+    start: Start = start_process,
 ) -> list[JobResult]:
     """Runs all jobs, `slots` at a time; what happens to one does not touch the others.
 
@@ -74,6 +119,7 @@ def run_jobs(
     Args:
         environment: Extra environment variables of a slot, by its number.
         report: Told about progress every `interval` seconds and at every end.
+        start: How a job is started; see also `fork_server`.
 
     Raises:
         KeyboardInterrupt: After all running jobs have ended.
@@ -82,11 +128,16 @@ def run_jobs(
     if slots < 1:
         raise ValueError(f"Jobs need at least one slot, got {slots}.")
     with _interruptible():
-        return _run_all(jobs, slots, environment, report, interval)
+        return _run_all(jobs, slots, environment, report, interval, start)
 
 
 def _run_all(
-    jobs: Sequence[Job], slots: int, environment: Callable[[int], dict[str, str]], report: Report, interval: float
+    jobs: Sequence[Job],
+    slots: int,
+    environment: Callable[[int], dict[str, str]],
+    report: Report,
+    interval: float,
+    start: Start,
 ) -> list[JobResult]:
     waiting, running, results = list(jobs), list[_Running](), list[JobResult]()
     last, told = 0.0, 0
@@ -96,7 +147,7 @@ def _run_all(
                 free = next(s for s in range(slots) if s not in {r.slot for r in running})
                 job = waiting.pop(0)
                 try:
-                    running.append(_start(job, free, environment(free)))
+                    running.append(_Running(job, free, start(job, environment(free)), time.monotonic()))
                 except OSError as error:
                     print(f"{job.name} could not be started: {error}", file=sys.stderr)
                     results.append(JobResult(job, _NOT_STARTED, 0.0))
@@ -126,34 +177,6 @@ def _interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def without_ranks(environment: Mapping[str, str], keep: str | None = None) -> dict[str, str]:
-    """Variables without those that make a process a rank of a training.
-
-    Args:
-        keep: Beginning of names that stay nevertheless.
-    """
-    return {
-        name: value
-        for name, value in environment.items()
-        if name not in _FOREIGN or (keep is not None and name.startswith(keep))
-    }
-
-
-def _start(job: Job, slot: int, extra: dict[str, str]) -> _Running:
-    job.log.parent.mkdir(parents=True, exist_ok=True)
-    kept = without_ranks(os.environ)
-    with job.log.open("ab") as log:
-        process = subprocess.Popen(
-            job.command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=kept | extra,
-            start_new_session=True,  # the terminal's Ctrl-C reaches this process alone, which passes it on
-        )
-    return _Running(job, slot, process, time.monotonic())
-
-
 def _ended(running: list[_Running]) -> Iterator[JobResult]:
     """Takes the jobs that have ended out of `running`."""
     for entry in list(running):
@@ -172,6 +195,7 @@ def _stop(running: Sequence[_Running], patience: float = 60.0) -> None:
             entry.process.wait(max(0.1, deadline - time.monotonic()))
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
             deadline = 0.0  # a second Ctrl-C is meant for all
-            os.killpg(entry.process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has just ended
+                os.killpg(entry.process.pid, signal.SIGKILL)
             entry.process.wait()
             print(f"{entry.job.name} did not stop in time and was killed.", file=sys.stderr)
