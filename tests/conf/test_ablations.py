@@ -27,8 +27,8 @@ def cells(*words: str) -> list[tuple[dict, list[str]]]:
 
 @pytest.mark.parametrize("ablation", ABLATIONS)
 def test_every_ablation_can_exist_on_every_embedded_source(ablation: str) -> None:
-    found = cells(f"+ablation={ablation}", "data=photos,digits,shapes,scenes", "encoder.depth=12", "seed=0")
-    assert {config["data"]["name"] for config, _ in found} == {"photos", "digits", "shapes", "scenes"}
+    found = cells(f"+ablation={ablation}", "data=photos,digits,shapes,scenes,collages", "encoder.depth=12", "seed=0")
+    assert {config["data"]["name"] for config, _ in found} == {"photos", "digits", "shapes", "scenes", "collages"}
     assert {config["sweep"] for config, _ in found} == {ablation}
     models = {json.dumps([config[key] for key in MODEL]): config for config, _ in found}
     refused = [reason for config in models.values() if (reason := inspect(config)[1])]

@@ -19,6 +19,7 @@ EXPECTED = {
     "vitdet_large": (100, 64, 1e-4, 0.1, 0.8, 0.4),
     "swin_base": (36, 16, 1e-4, 0.05, 1.0, 0.2),
 }
+SMALL = {"small": False, "small_frozen": True}  # whether the encoder stays as it is
 EXPERIMENTS = {
     "mae_vit_base_1600": "vitdet_base",
     "mae_vit_large_1600": "vitdet_large",
@@ -35,7 +36,7 @@ def run(*words: str) -> dict[str, Any]:
 
 
 def test_every_recipe_has_expected_values() -> None:
-    assert {path.stem for path in (CONF / "detect").glob("*.yaml")} - {"none", "small"} == EXPECTED.keys()
+    assert {path.stem for path in (CONF / "detect").glob("*.yaml")} - {"none", *SMALL} == EXPECTED.keys()
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -50,9 +51,21 @@ def test_recipes_are_the_published_ones_and_called_by_their_file(name: str) -> N
     assert "Published for" in text
 
 
-def test_defaults_are_the_first_published_recipe_and_the_small_one_builds() -> None:
+def test_defaults_are_the_first_published_recipe() -> None:
     assert instantiate(run("detect=vitdet_base")["detect"]) == DetectionRecipe()
-    assert instantiate(run("detect=small")["detect"]).name == "small"
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_published_recipes_train_the_encoder_and_are_called_as_before(name: str) -> None:
+    config = run("protocol=[detect_vitdet]", f"detect={name}")
+    assert config["detect"]["frozen"] is False
+    assert instantiate(config["protocol"]["detect_vitdet"]).label == f"detect-{name}"
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_small_recipes_build(name: str) -> None:
+    recipe = instantiate(run(f"detect={name}")["detect"])
+    assert (recipe.name, recipe.frozen) == (name, SMALL[name])
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

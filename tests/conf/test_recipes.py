@@ -163,7 +163,8 @@ def describe(target: Target) -> str:
 
 
 def test_every_experiment_but_the_demo_has_expected_values() -> None:
-    assert {path.stem for path in (CONF / "experiment").glob("*.yaml")} - {"demo", "demo_scenes"} == EXPECTED.keys()
+    demos = {"demo", "demo_scenes", "demo_collages"}
+    assert {path.stem for path in (CONF / "experiment").glob("*.yaml")} - demos == EXPECTED.keys()
     assert {path.stem for path in (CONF / "finetune").glob("*.yaml")} - {"none", "small"} == FINETUNE.keys()
 
 

@@ -76,8 +76,9 @@ def test_a_run_without_segmentation_is_the_same_under_any_recipe() -> None:
     assert len({identity(run(f"segment={name}")) for name in ("none", *EXPECTED)}) == 1
 
 
-def test_the_demo_on_scenes_asks_for_the_card_of_the_linear_head() -> None:
-    config = run("experiment=demo_scenes")
-    assert config["data"]["name"] == "scenes"
+@pytest.mark.parametrize("data", ["scenes", "collages"])
+def test_the_demos_ask_for_the_card_of_the_linear_head(data: str) -> None:
+    config = run(f"experiment=demo_{data}")
+    assert config["data"]["name"] == data
     assert list(config["protocol"]) == ["segment_linear"]
     assert instantiate(config["protocol"]["segment_linear"]) == SegmentLinear()

@@ -8,32 +8,17 @@ import torch
 from sklearn.neighbors import KNeighborsClassifier
 
 from mimbench.data import Photos
-from mimbench.data.photos import PHOTOGRAPHS
 
 SMALL = ("brick", "cat", "coins", "text")
-
-
-@pytest.mark.parametrize("size", [32, 96])
-def test_regions_of_the_splits_share_no_pixel(size: int) -> None:
-    photos = Photos(size)
-    for label in range(len(photos.classes)):
-        covered = np.zeros(photos._grey[label].shape, int)
-        for name in ("train", "val", "test"):
-            tiles = photos.tiles(label, name)
-            assert len(tiles)
-            for top, left, bottom, right in tiles:
-                assert min(bottom - top, right - left) >= size
-                covered[top:bottom, left:right] += 1
-        assert (covered == 1).all()
 
 
 def test_crops_stay_in_the_regions_of_their_split() -> None:
     photos = Photos(photographs=SMALL)
     # Paint the regions of the three splits in three textures; every crop must then show its own split's texture only.
     textures = {"train": 2, "val": 4, "test": 8}
-    for label, picture in enumerate(photos._grey):
+    for label, picture in enumerate(photos.photographs.grey):
         for name, period in textures.items():
-            for top, left, bottom, right in photos.tiles(label, name):
+            for top, left, bottom, right in photos.photographs.tiles(label, name):
                 picture[top:bottom, left:right] = np.where(np.arange(left, right) // (period // 2) % 2, 255, 0)
     for name, period in textures.items():
         rows = photos.split(name).images[:, 0].float()
@@ -74,15 +59,6 @@ def test_sizes_and_lengths_are_arguments_and_classes_are_balanced() -> None:
     assert (len(train), len(val), len(test)) == (40, 8, 12)
     assert train.images.shape[1:] == (3, 48, 48)
     assert torch.bincount(train.labels).tolist() == [10] * 4
-
-
-def test_every_listed_photograph_ships_with_scikit_image() -> None:
-    assert len(Photos()._grey) == len(PHOTOGRAPHS) == 16
-
-
-def test_crops_too_large_for_three_regions_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"cat \(451 x 300\) is too small"):
-        Photos(image_size=160).split("train")
 
 
 def test_unknown_photographs_and_too_few_crops_are_refused() -> None:

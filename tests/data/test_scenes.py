@@ -7,7 +7,8 @@ import torch
 
 from mimbench.data import ImageDataModule, Scenes, Shapes
 from mimbench.data.annotated import annotated
-from mimbench.data.scenes import MIN_PIXELS, ScenesSplit, visible
+from mimbench.data.outlined import MIN_PIXELS
+from mimbench.data.scenes import ScenesSplit
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +73,6 @@ def test_objects_can_be_seen(split: ScenesSplit) -> None:
     assert (inside - outside).abs().max() > 20
 
 
-def test_later_masks_cover_earlier_ones() -> None:
-    masks = torch.zeros(2, 2, 3, dtype=torch.bool)
-    masks[0, 0], masks[1, :, 1] = True, True
-    assert visible(masks).int().tolist() == [[[1, 0, 1], [0, 0, 0]], [[0, 1, 0], [0, 1, 0]]]
-
-
 def test_an_image_datamodule_loads_scenes() -> None:
     data = ImageDataModule(Scenes(32, 8, 4, 4), batch_size=4)
     batch = next(iter(data.train_dataloader()))
@@ -86,9 +81,9 @@ def test_an_image_datamodule_loads_scenes() -> None:
 
 
 def test_pictures_without_annotation_are_refused_with_a_remedy() -> None:
-    with pytest.raises(ValueError, match=r"a class per pixel.*data=scenes or ade20k"):
+    with pytest.raises(ValueError, match=r"a class per pixel.*data=scenes, collages or ade20k"):
         annotated(Shapes(32).split("train"), "classes", "train")
-    with pytest.raises(ValueError, match=r"objects with outlines.*data=scenes or coco"):
+    with pytest.raises(ValueError, match=r"objects with outlines.*data=scenes, collages or coco"):
         annotated(Shapes(32).split("train"), "objects", "train")
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mimbench.data import Digits, Photos, Scenes, Shapes, Source
+from mimbench.data import Collages, Digits, Photos, Scenes, Shapes, Source
 from mimbench.data.folder import Folder
 from mimbench.data.holdout import stratified_holdout
 from mimbench.data.hub import Hub
@@ -21,6 +21,7 @@ from mimbench.data.torchvision import TorchVision
         (Photos, {"num_train": 64, "num_val": 16, "num_test": 16}),
         (Shapes, {"num_train": 40}),
         (Scenes, {"num_train": 12}),
+        (Collages, {"num_train": 12}),
         (Digits, {"seed": 3}),
     ],
 )

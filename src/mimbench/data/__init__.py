@@ -2,6 +2,7 @@
 
 from mimbench.data.ade20k import ADE20K as ADE20K
 from mimbench.data.coco import Coco as Coco
+from mimbench.data.collages import Collages as Collages
 from mimbench.data.datamodule import ImageDataModule as ImageDataModule
 from mimbench.data.digits import Digits as Digits
 from mimbench.data.folder import Folder as Folder

@@ -11,7 +11,7 @@ from mimbench.data.source import Split, SplitName
 IGNORED = 255
 """The class of pixels that count in no loss and no metric."""
 
-_REMEDY = {"classes": "scenes or ade20k", "objects": "scenes or coco"}
+_REMEDY = {"classes": "scenes, collages or ade20k", "objects": "scenes, collages or coco"}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
+from mimbench.data.collages import Collages
 from mimbench.data.digits import Digits
 from mimbench.data.folder import Folder, class_folders
 from mimbench.data.packed import MANIFEST
@@ -35,7 +36,7 @@ def training_size(source: type[Source], **arguments: Any) -> int | None:
     Raises:
         ValueError: The arguments are refused.
     """
-    if issubclass(source, Photos | Scenes | Shapes):
+    if issubclass(source, Collages | Photos | Scenes | Shapes):
         return source(**arguments).lengths["train"]
     if issubclass(source, Digits):
         return len(source(**arguments).split("train"))

@@ -133,6 +133,37 @@ def test_every_trained_parameter_gets_a_gradient_and_one_group_even_without_obje
     assert sorted(grouped) == sorted(id(p) for p in model.parameters() if p.requires_grad)
 
 
+@both
+def test_a_frozen_encoder_stays_as_it_is_while_all_else_trains(make: Any) -> None:
+    model = build(make, frozen=True).train()
+    encoder = model.backbone.encoder
+    before = [parameter.clone() for parameter in encoder.parameters()]
+    assert not any(module.training for module in encoder.modules())
+    assert model.backbone.pyramid.training
+    outputs: list[Tensor] = []
+    encoder.register_forward_hook(lambda _, inputs, maps: outputs.extend(maps.values()))
+    optimizer = torch.optim.AdamW(groups(model, RECIPE), lr=1e-2)
+    total(model.losses(images(), FULL, [target([[8.0, 8.0, 30.0, 30.0]], [1]), target([], [])])).backward()
+    assert outputs
+    assert not any(features.requires_grad for features in outputs)
+    trained = [id(p) for p in model.parameters() if p.requires_grad]
+    assert sorted(trained) == sorted(id(p) for group in optimizer.param_groups for p in group["params"])
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+    pyramid = [parameter.clone() for parameter in model.backbone.pyramid.parameters()]
+    optimizer.step()
+    assert all(map(torch.equal, before, encoder.parameters()))
+    assert not any(map(torch.equal, pyramid, model.backbone.pyramid.parameters()))
+    assert not model.eval().training
+
+
+@both
+@torch.no_grad()
+def test_freezing_changes_nothing_before_training(make: Any) -> None:
+    one, other = build(make).eval(), build(make, frozen=True).eval()
+    for found, same in zip(one.backbone(images(), FULL).values(), other.backbone(images(), FULL).values(), strict=True):
+        assert torch.equal(found, same)
+
+
 def test_the_encoder_learns_by_layer_and_the_rest_at_the_full_rate() -> None:
     model = build(make_vit)
     rates = {id(p): group["lr"] for group in groups(model, RECIPE) for p in group["params"]}

@@ -112,7 +112,7 @@ def test_training_batches_depend_on_seed_epoch_and_picture_alone(scenes: ImageDa
 
 def test_pictures_without_objects_are_refused_before_training(trunk: ViTEncoder, tmp_path: Path) -> None:
     data = ImageDataModule(Shapes(image_size=32, num_train=8, num_val=8, num_test=8), batch_size=4)
-    with pytest.raises(ValueError, match=r"no annotation \(objects .*data=scenes or coco"):
+    with pytest.raises(ValueError, match=r"no annotation \(objects .*data=scenes, collages or coco"):
         detect(trunk, data, tmp_path)
 
 
@@ -138,6 +138,8 @@ def test_the_result_is_called_by_its_recipe_and_what_was_changed() -> None:
     assert DetectViTDet(RECIPE, RECIPE).label == "detect-tiny"
     assert DetectViTDet(changed, RECIPE).label == "detect-tiny+layer_decay=0.9"
     assert DetectViTDet(changed, RECIPE, seed=1).deviations() == {"layer_decay": 0.9, "seed": 1}
+    steady = replace(RECIPE, drop_path=0.0)
+    assert DetectViTDet(replace(steady, frozen=True), steady).label == "detect-tiny+frozen=True"
 
 
 @pytest.mark.parametrize(
@@ -149,6 +151,7 @@ def test_the_result_is_called_by_its_recipe_and_what_was_changed() -> None:
         {"scale_range": (1.0,)},
         {"layer_decay": 0.0},
         {"drop_path": 1.0},
+        {"drop_path": 0.2, "frozen": True},
         {"milestones": (1.5,)},
         {"image_size": 0},
         {"warmup_steps": -1},

@@ -89,7 +89,7 @@ def test_an_interrupted_training_goes_on_exactly(
 def test_data_without_classes_per_pixel_is_refused_before_training(encoder: ViTEncoder, tmp_path: Path) -> None:
     shapes = ImageDataModule(Shapes(32, 16, 8, 8), batch_size=4)
     for protocol in (SegmentLinear(), SegmentUPerNet()):
-        with pytest.raises(ValueError, match="data=scenes or ade20k"):
+        with pytest.raises(ValueError, match="data=scenes, collages or ade20k"):
             run(protocol, encoder, shapes, tmp_path)
 
 

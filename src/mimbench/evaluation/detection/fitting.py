@@ -57,7 +57,7 @@ def detector(
     """Mask R-CNN on the encoder of `subject`; what is new is drawn from the seed."""
     encoder = subject.encoder
     trunk = encoder.trunk
-    trunk.requires_grad_(True)
+    trunk.requires_grad_(not recipe.frozen)
     for name in ("attn_pool", "fc_norm", "head", *(("norm",) if isinstance(encoder, SwinEncoder) else ())):
         if (behind := getattr(trunk, name, None)) is not None:
             behind.requires_grad_(False)  # not part of the pyramid; without a gradient it would stop training on many
@@ -68,7 +68,7 @@ def detector(
             encoder.depth, encoder.taps[0].prefix, recipe.window, min(recipe.global_blocks, encoder.depth)
         )
     with drawn_from(seed):
-        backbone = Backbone(AnySize(encoder, windows, grad_checkpointing), recipe.width)
+        backbone = Backbone(AnySize(encoder, windows, grad_checkpointing), recipe.width, recipe.frozen)
         return Detector(backbone, num_classes, recipe.score_threshold, recipe.proposals).to(subject.device)
 
 

@@ -12,7 +12,7 @@ from mimbench.evaluation.recipes import RecipeProtocol
 
 @dataclass
 class DetectViTDet(RecipeProtocol):
-    """detect-<recipe>: Mask R-CNN on the encoder, all of it trained.
+    """detect-<recipe>: Mask R-CNN on the encoder, all of it trained unless the recipe freezes the encoder.
 
     Features: ViT: the last block, after the trunk's norm, with attention in windows but for a few blocks, and ViTDet's
         simple pyramid; Swin: all stages, normed anew, and FPN. Head: torchvision's RPN, box and mask heads.

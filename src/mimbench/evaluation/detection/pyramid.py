@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from timm.layers import LayerNorm2d
@@ -67,6 +68,9 @@ class StagePyramid(nn.Module):
 class Backbone(nn.Module):
     """An encoder at any image size with the pyramid of its family.
 
+    Args:
+        frozen: Whether the encoder stays in evaluation mode and gets no gradient.
+
     Attributes:
         out_channels: Of every level; torchvision's detectors ask for it.
         strides: Pixels per cell of the levels.
@@ -75,9 +79,9 @@ class Backbone(nn.Module):
         ValueError: The pyramid's finest level would be finer than a pixel.
     """
 
-    def __init__(self, encoder: AnySize, out_channels: int = 256):
+    def __init__(self, encoder: AnySize, out_channels: int = 256, frozen: bool = False):
         super().__init__()
-        self.encoder, self.out_channels = encoder, out_channels
+        self.encoder, self.out_channels, self.frozen = encoder, out_channels, frozen
         cells = [encoder.cells[depth] for depth in self.depths]
         widths = [encoder.widths[depth] for depth in self.depths]
         if self.hierarchical:
@@ -101,6 +105,12 @@ class Backbone(nn.Module):
         last = max(self.encoder.cells)
         return list(range(1, last + 1)) if self.hierarchical else [last]
 
+    def train(self, mode: bool = True) -> "Backbone":
+        super().train(mode)
+        if self.frozen:
+            self.encoder.eval()
+        return self
+
     def forward(self, images: Float[Tensor, "b 3 h w"], sizes: Int[Tensor, "b 2"]) -> Levels:
         """Levels by name, "0" the finest.
 
@@ -108,7 +118,8 @@ class Backbone(nn.Module):
             sizes: True height and width of every image; the rest is padding.
         """
         # A Swin's stages are normed anew, all alike.
-        maps = self.encoder(images, self.depths, sizes, normed=not self.hierarchical)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            maps = self.encoder(images, self.depths, sizes, normed=not self.hierarchical)
         found = [maps[depth] for depth in self.depths]
         levels = self.pyramid(found if self.hierarchical else found[0])
         return OrderedDict((str(i), level) for i, level in enumerate(levels))

@@ -24,6 +24,8 @@ class DetectionRecipe:
         window: Side of a ViT's attention windows in patches.
         global_blocks: Blocks of a ViT that attend to the whole image.
         score_threshold: Detections with a lower score are dropped.
+        frozen: Whether the encoder stays as it is, without drop path; the pyramid and the heads are trained on its
+            features (Vasconcelos et al. 2022). `layer_decay` is then that of nothing.
     """
 
     name: str | None = "vitdet_base"
@@ -44,6 +46,7 @@ class DetectionRecipe:
     window: int = 14
     global_blocks: int = 4
     score_threshold: float = 0.05
+    frozen: bool = False
 
     def __post_init__(self) -> None:
         for name in ("betas", "milestones", "scale_range"):
@@ -71,6 +74,7 @@ class DetectionRecipe:
             (not 0 < low <= high, f"detect.scale_range is {list(self.scale_range)}; give two factors above 0."),
             (not 0 < self.layer_decay <= 1, f"detect.layer_decay is {self.layer_decay}; it must lie within (0, 1]."),
             (not 0 <= self.drop_path < 1, f"detect.drop_path is {self.drop_path}; it must lie within [0, 1)."),
+            (self.frozen and self.drop_path > 0, "detect.frozen runs the encoder without drop path; set drop_path=0."),
             (
                 any(not 0 < m <= 1 for m in self.milestones) or min(self.warmup_steps, self.weight_decay) < 0,
                 "detect.milestones must be fractions of training; warmup_steps and weight_decay not below 0.",
