@@ -129,5 +129,15 @@ def test_three_protocols_do_not_push_the_first_off_the_terminal(make_run: MakeRu
     assert max(map(len, text.splitlines())) <= 100
 
 
+def test_a_long_name_of_a_protocol_leaves_the_methods_theirs(make_run: MakeRun):
+    names = ("detect-small_frozen@collages-48e3d0", "segment-linear-v1@collages")
+    results = {name: {"accuracy": 0.5, "num_test": 100} for name in names}
+    directory = make_run("localmim", metrics=results)
+    sweep = collect(directory.parent)
+    rows = on_terminal(sweep, summarise(sweep)).splitlines()
+    assert any(row.startswith("localmim  ") and row.count("50.0") == 2 for row in rows)
+    assert max(map(len, rows)) <= 100
+
+
 def test_a_rounded_zero_has_no_minus():
     assert numbers.gain(Difference(-0.0001, 3, -0.01, 0.01, "")) == "+0.0 ≈"

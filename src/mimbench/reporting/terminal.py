@@ -46,7 +46,7 @@ def _table(setting: Setting, rows: list[Summary], labels: dict[str, str]) -> Tab
     table.padding = (0, 1, 0, 0)
     table.add_column("method", min_width=9, overflow="fold")
     for label in labels.values():
-        table.add_column(f"{label} %", no_wrap=True, min_width=16)
+        table.add_column(f"{label} %", overflow="fold", min_width=16)
         table.add_column("vs untrained", no_wrap=True, min_width=13)
     table.add_column("FLOPs\nimages/s", no_wrap=True, justify="right")
     table.add_column("minutes\nruns", no_wrap=True, justify="right")
