@@ -8,10 +8,10 @@ from jaxtyping import Float64, Int64, UInt8
 from torch import Tensor
 
 from mimbench.data.draws import uniforms
-from mimbench.data.outlined import Layers, covers
+from mimbench.data.outlined import Layers, covers, radius_range
 from mimbench.data.painted import PaintedSplit
 from mimbench.data.photographs import NUM_DRAWS, Photographs, contrasted
-from mimbench.data.source import Source, SplitName
+from mimbench.data.source import Source, SplitName, split_lengths
 
 # Photographs that look alike all over.
 TEXTURES = (
@@ -110,15 +110,9 @@ class Collages(Source):
                 f"max_objects is {max_objects}; it must be at least 1 and below the {len(set(photographs))} "
                 "photographs, for none is in a picture twice."
             )
-        smallest, largest = radii
-        if not 0 < smallest <= largest <= 0.5:
-            raise ValueError(f"radii is {smallest}, {largest}; it must be a range of shares of the side up to 0.5.")
-        self.image_size, self.max_objects, self.radii = image_size, max_objects, (smallest, largest)
+        self.image_size, self.max_objects, self.radii = image_size, max_objects, radius_range(radii)
         self.photographs = Photographs(tuple(photographs), image_size, seed)
-        self.lengths: dict[SplitName, int] = {"train": num_train, "val": num_val, "test": num_test}
-        for name, length in self.lengths.items():
-            if length < 1:
-                raise ValueError(f"num_{name} is {length}; it must be at least 1.")
+        self.lengths = split_lengths(num_train, num_val, num_test)
 
     @property
     def classes(self) -> tuple[str, ...]:

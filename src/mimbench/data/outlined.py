@@ -1,5 +1,6 @@
 """Outlined shapes that lie over each other, and the annotation that follows from them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +46,14 @@ class Layers(NamedTuple):
         boxes = masks_to_boxes(masks) + torch.tensor([0, 0, 1, 1]) if len(masks) else torch.zeros(0, 4)
         crowd = torch.zeros(len(masks), dtype=torch.bool)
         return Objects(boxes.float(), torch.from_numpy(self.labels)[shown], masks, crowd)
+
+
+def radius_range(radii: Sequence[float]) -> tuple[float, float]:
+    """Smallest and largest radius, as shares of a picture's side. Raises ValueError if they are no such range."""
+    smallest, largest = radii
+    if not 0 < smallest <= largest <= 0.5:
+        raise ValueError(f"radii is {smallest}, {largest}; it must be a range of shares of the side up to 0.5.")
+    return smallest, largest
 
 
 def covers(

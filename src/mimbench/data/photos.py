@@ -6,7 +6,7 @@ from jaxtyping import Int64, UInt8
 
 from mimbench.data.draws import uniforms
 from mimbench.data.photographs import NUM_DRAWS, PHOTOGRAPHS, Photographs, contrasted
-from mimbench.data.source import MemorySplit, Source, SplitName
+from mimbench.data.source import MemorySplit, Source, SplitName, split_lengths
 
 
 class Photos(Source):
@@ -32,10 +32,8 @@ class Photos(Source):
     ) -> None:
         self.image_size, self.seed = image_size, seed
         self.photographs = Photographs(tuple(photographs), image_size, seed)
-        self.lengths: dict[SplitName, int] = {"train": num_train, "val": num_val, "test": num_test}
-        for name, length in self.lengths.items():
-            if length < len(self.classes):
-                raise ValueError(f"num_{name} is {length}; it needs at least one crop per photograph.")
+        least, need = len(self.classes), "it needs at least one crop per photograph"
+        self.lengths = split_lengths(num_train, num_val, num_test, least, need)
 
     @property
     def classes(self) -> tuple[str, ...]:

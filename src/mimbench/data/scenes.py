@@ -8,10 +8,10 @@ from jaxtyping import Float64, UInt8
 from torch import Tensor
 
 from mimbench.data.draws import uniforms
-from mimbench.data.outlined import Layers, covers
+from mimbench.data.outlined import Layers, covers, radius_range
 from mimbench.data.painted import PaintedSplit
 from mimbench.data.shapes import OUTLINES
-from mimbench.data.source import Source, SplitName
+from mimbench.data.source import Source, SplitName, split_lengths
 
 _DRAWS = 8  # per shape
 
@@ -84,15 +84,9 @@ class Scenes(Source):
             raise ValueError(f"image_size is {image_size}; below 32 px the smaller shapes cannot be told apart.")
         if max_objects < 1:
             raise ValueError(f"max_objects is {max_objects}; it must be at least 1.")
-        smallest, largest = radii
-        if not 0 < smallest <= largest <= 0.5:
-            raise ValueError(f"radii is {smallest}, {largest}; it must be a range of shares of the side up to 0.5.")
         self.image_size, self.max_objects, self.seed = image_size, max_objects, seed
-        self.radii = smallest, largest
-        self.lengths: dict[SplitName, int] = {"train": num_train, "val": num_val, "test": num_test}
-        for name, length in self.lengths.items():
-            if length < 1:
-                raise ValueError(f"num_{name} is {length}; it must be at least 1.")
+        self.radii = radius_range(radii)
+        self.lengths = split_lengths(num_train, num_val, num_test)
 
     @property
     def classes(self) -> tuple[str, ...]:

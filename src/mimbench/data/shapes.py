@@ -8,7 +8,7 @@ from jaxtyping import Float64, Int64, UInt8
 from torch import Tensor
 
 from mimbench.data.draws import uniforms
-from mimbench.data.source import Pictures, Source, Split, SplitName
+from mimbench.data.source import Pictures, Source, Split, SplitName, split_lengths
 
 Plane = Float64[np.ndarray, "b h w"]
 
@@ -83,10 +83,8 @@ class Shapes(Source):
         if image_size < 8:
             raise ValueError(f"image_size is {image_size}; below 8 px the shapes cannot be told apart.")
         self.image_size, self.seed = image_size, seed
-        self.lengths: dict[SplitName, int] = {"train": num_train, "val": num_val, "test": num_test}
-        for name, length in self.lengths.items():
-            if length < len(OUTLINES):
-                raise ValueError(f"num_{name} is {length}; it needs at least one picture of each shape.")
+        least, need = len(OUTLINES), "it needs at least one picture of each shape"
+        self.lengths = split_lengths(num_train, num_val, num_test, least, need)
 
     @property
     def classes(self) -> tuple[str, ...]:

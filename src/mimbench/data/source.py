@@ -80,3 +80,18 @@ class Source(ABC):
     def prepare(self) -> None:
         """Downloads what is missing. Called in one process per machine, before any split is read."""
         return
+
+
+def split_lengths(
+    train: int, val: int, test: int, least: int = 1, need: str = "it must be at least 1"
+) -> dict[SplitName, int]:
+    """Pictures of the splits of a source that makes as many as asked for.
+
+    Raises:
+        ValueError: A split has fewer than `least`; `need` says what it needs.
+    """
+    lengths: dict[SplitName, int] = {"train": train, "val": val, "test": test}
+    for name, length in lengths.items():
+        if length < least:
+            raise ValueError(f"num_{name} is {length}; {need}.")
+    return lengths
