@@ -1,5 +1,6 @@
 """How things are measured; no test looks at how long anything took."""
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -7,10 +8,12 @@ from mimbench.benchmarking import (
     Counts,
     MethodStep,
     Setting,
+    TransformersProcess,
     TransformersStep,
     compare,
     compare_loading,
     fastest_batch,
+    peer_sizes,
     take_turns,
 )
 from mimbench.benchmarking.loading import waiting_share
@@ -53,7 +56,7 @@ def test_a_step_trains() -> None:
 def test_rates_follow_from_counts_and_seconds() -> None:
     steps = {"one": MethodStep(mae(), 32, SETTING), "two": MethodStep(mae(), 32, SETTING)}
     counts = {"one": Counts(1000, 0, 1), "two": Counts(3000, 1000, 1)}
-    result = compare(steps, counts, SETTING, rounds=1, peer=None)
+    result = compare(steps, counts, SETTING, rounds=1, peers={})
     one, two = result["rows"]
     assert one["flops_per_second_of_first"] == 1
     assert two["flops_per_second"] == 2 * 2000 / two["seconds"][0]  # batch times what is not the targets'
@@ -73,11 +76,27 @@ def test_memory_grows_by_what_a_block_keeps() -> None:
 def test_transformers_does_the_same_work_as_our_mae() -> None:
     """The same parameters, and the operations that it cannot leave out."""
     method = mae(num_blocks=2)
-    peer = TransformersStep(method, 32, SETTING)
+    peer = TransformersStep(peer_sizes(method, 32), method.recipe, SETTING)
     ours = sum(p.numel() for p in method.parameters())
     extra = 17 * 16  # it keeps the decoder's positions as a parameter
     assert sum(p.numel() for p in peer.model.parameters()) == ours + extra
     assert list(peer()) == ["forward", "backward", "optimizer"]
+
+
+def test_transformers_steps_in_a_process_of_its_own() -> None:
+    method = mae()
+    peer = TransformersProcess(peer_sizes(method, 32), method.recipe, SETTING, keep_memory=False)
+    steps = {"ours": MethodStep(method, 32, SETTING)}
+    result = compare(steps, {"ours": Counts(1, 0, 1)}, SETTING, rounds=1, peers={"theirs": peer})
+    [theirs] = result["peers"]
+    assert theirs["times_as_fast"] == theirs["seconds"][0] / result["rows"][0]["seconds"][0]
+
+
+def test_a_process_that_ends_says_with_which_status() -> None:
+    method = mae()
+    peer = TransformersProcess({"image_size": "wide"}, method.recipe, SETTING, keep_memory=False)
+    with pytest.raises(RuntimeError, match="status 1"):
+        peer()
 
 
 def test_the_batch_doubles_until_memory_or_gain_ends() -> None:

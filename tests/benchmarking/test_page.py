@@ -28,7 +28,8 @@ STEP = {
     "precision": "32-true",
     "matrix_flops_per_second": 4e11,
     "rows": [ROW],
-    "peer": {"images_per_second": 80.0, "times_as_fast": 1.25},
+    "peers": [{"name": "in a process of its own", "images_per_second": 80.0, "times_as_fast": 1.25}],
+    "transformers": "9.8",
     "machine": {
         "date": "2026-01-01",
         "processor": "Z80",
@@ -46,8 +47,24 @@ STEP = {
 
 def test_a_step_has_its_figures_and_its_machine() -> None:
     [text] = sections({"step_vit": STEP})
-    for word in ("100", "2.00 GiB", "50%", "3.1%", "1.25 times as fast", "Z80", "bench step method=mae", "ViT"):
+    for word in (
+        "100",
+        "2.00 GiB",
+        "50%",
+        "3.1%",
+        "process of its own |       80 |          1.25",
+        "transformers 9.8",
+        "Z80",
+        "bench step method=mae",
+        "ViT",
+    ):
         assert word in text
+
+
+def test_the_page_says_that_no_gpu_was_at_hand_where_none_was() -> None:
+    on_gpu = STEP | {"machine": STEP["machine"] | {"device": "NVIDIA H100"}}
+    assert "No GPU was at hand" in page({"step_vit": STEP})
+    assert "No GPU was at hand" not in page({"step_vit": STEP, "step_gpu": on_gpu})
 
 
 def test_the_committed_page_is_made_from_the_committed_results() -> None:

@@ -35,6 +35,8 @@ CALLS = {
     "resume=nowhere.ckpt": ["nowhere.ckpt", "no such file"],
     "data=folder data.source.root=nowhere": ["nowhere"],
     "data=digits optim.batch_size=100000": ["100000"],
+    "data=collages data.source.max_object=2": ["data.source.max_objects"],
+    "encoder=swin_tiny encoder.windw=3": ["encoder.window"],
     "encoder=timm encoder.model_name=vit_nope": ["vit_nope", "Near"],
     "encoder=timm encoder.model_name=resnet18": ["resnet18"],
     "trainer.precision=half": ["half"],

@@ -6,7 +6,7 @@ from mimbench.benchmarking.counting import Counts, count_step
 from mimbench.benchmarking.loading import compare_loading
 from mimbench.benchmarking.machine import machine_facts
 from mimbench.benchmarking.memory import compare_memory
-from mimbench.benchmarking.peer import TransformersStep
+from mimbench.benchmarking.peer import TransformersProcess, TransformersStep, peer_sizes
 from mimbench.benchmarking.search import fastest_batch
 from mimbench.benchmarking.startup import measure_startup
 from mimbench.benchmarking.step import DTYPES, MethodStep, Setting
@@ -17,6 +17,7 @@ __all__ = [
     "Counts",
     "MethodStep",
     "Setting",
+    "TransformersProcess",
     "TransformersStep",
     "compare",
     "compare_compiled",
@@ -27,5 +28,6 @@ __all__ = [
     "machine_facts",
     "measure_startup",
     "median_ratio",
+    "peer_sizes",
     "take_turns",
 ]

@@ -18,18 +18,21 @@ Seconds = Callable[[], dict[str, float]]
 
 
 def compare(
-    steps: Mapping[str, MethodStep], counts: Mapping[str, Counts], setting: Setting, rounds: int, peer: Seconds | None
+    steps: Mapping[str, MethodStep],
+    counts: Mapping[str, Counts],
+    setting: Setting,
+    rounds: int,
+    peers: Mapping[str, Seconds],
 ) -> dict[str, Any]:
     """One row per step, and what a row is compared with.
 
     Args:
         counts: By the steps' names.
-        peer: Another implementation of the first step.
+        peers: Other implementations of the first step.
     """
     matrices, matrix_flops = product(setting.device, setting.dtype)
     targets = {f"targets of {name}": step.targets for name, step in steps.items()}
-    extra: dict[str, Seconds] = {"peer": peer} if peer is not None else {}
-    times = take_turns({_MATRICES: matrices, **steps, **extra, **targets}, rounds)
+    times = take_turns({_MATRICES: matrices, **steps, **peers, **targets}, rounds)
     totals = {name: [sum(parts.values()) for parts in found] for name, found in times.items()}
     peak = matrix_flops / statistics.median(totals[_MATRICES])
     first = next(iter(steps))
@@ -55,14 +58,17 @@ def compare(
             "synchronisations": synchronisations(step),
         }
         rows.append(row)
-    result: dict[str, Any] = {"batch": setting.batch, "precision": setting.precision, "matrix_flops_per_second": peak}
-    if peer is not None:
-        result["peer"] = {
-            "seconds": totals["peer"],
-            "images_per_second": setting.batch / statistics.median(totals["peer"]),
-            "times_as_fast": median_ratio(totals["peer"], totals[first]),
+    compared = [
+        {
+            "name": name,
+            "seconds": totals[name],
+            "images_per_second": setting.batch / statistics.median(totals[name]),
+            "times_as_fast": median_ratio(totals[name], totals[first]),
         }
-    return result | {"rows": rows}
+        for name in peers
+    ]
+    about = {"batch": setting.batch, "precision": setting.precision, "matrix_flops_per_second": peak}
+    return about | {"rows": rows, "peers": compared}
 
 
 def synchronisations(step: MethodStep) -> int | None:

@@ -10,9 +10,9 @@ results by `mimbench bench all --output benchmarks/results`. Candidates take tur
 of a round's, so that what else the machine does meets all alike; absolute figures are those of the machine named.
 A rate counts the operations of encoder and decoders, forward and backward, and no target; "utilisation" is its share of
 the measured rate of square matrix products on the same device in the same precision, in the same minutes.
-
-No GPU was at hand: `bench step` on one also tells the allocator's peak and how often a step waits for the host, and
-searches the batch; `bench memory` compares gradient checkpointing. These parts were not run.
+"""
+_NO_GPU = """No GPU was at hand: `bench step` on one also tells the allocator's peak and how often a step waits for the
+host, and searches the batch; `bench memory` compares gradient checkpointing. These parts were not run.
 """
 
 
@@ -25,7 +25,9 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
     """
     order = list(SECTIONS)
     names = sorted(results, key=lambda name: (order.index(name.split("_")[0]), name))
-    return "\n".join([_HEAD, *sections({name: results[name] for name in names})]).rstrip() + "\n"
+    devices = {result["machine"]["device"] for result in results.values() if "machine" in result}
+    head = [_HEAD] if devices - {"CPU"} else [_HEAD, _NO_GPU]
+    return "\n".join([*head, *sections({name: results[name] for name in names})]).rstrip() + "\n"
 
 
 def sections(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -76,13 +78,15 @@ def _step(result: Mapping[str, Any]) -> Iterable[str]:
     parts = list(result["rows"][0]["parts"])
     shares = [(row["name"], *(f"{row['parts'][part] * 1e3:.3g}" for part in parts)) for row in result["rows"]]
     yield from _table(("milliseconds", *parts), shares)
-    if "peer" in result:
-        peer = result["peer"]
+    if result["peers"]:
         yield ""
         yield (
-            f"transformers' ViTMAEForPreTraining with the sizes, images and optimiser of the first row: "
-            f"{peer['images_per_second']:.3g} images/s. **The first row is {peer['times_as_fast']:.2f} times as fast.**"
+            f"ViTMAEForPreTraining of transformers {result['transformers']} with the sizes, images and optimiser of "
+            "the first row, and how many times as fast the first row is:"
         )
+        yield ""
+        peers = [(p["name"], f"{p['images_per_second']:.3g}", f"{p['times_as_fast']:.2f}") for p in result["peers"]]
+        yield from _table(("ViTMAEForPreTraining", "images/s", "times as fast"), peers)
 
 
 def _memory(kind: str) -> str:

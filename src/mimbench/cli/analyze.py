@@ -33,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
     except Mistake as mistake:
         return _refuse(str(mistake))
     except CAUSED_BY_USERS as error:
-        return _refuse(explain(error, evaluate_keys()))
+        return _refuse(explain(error, evaluate_keys(overrides)))
     except OSError as error:
         return _refuse(f"{error.filename or 'a file'} cannot be read or written ({error.strerror or error}).")
     except KeyboardInterrupt:

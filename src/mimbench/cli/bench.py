@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
     # PyTorch takes some seconds to import; --help need not wait for it.
     from mimbench.cli.compose import answer
 
-    return answer("bench", lambda: _bench(arguments, words))
+    return answer("bench", words, lambda: _bench(arguments, words))
 
 
 def _bench(arguments: argparse.Namespace, words: list[str]) -> int:
@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("kind", metavar="KIND", choices=list(KINDS), help="one of the above")
     parser.add_argument("--output", metavar="PATH", type=Path, help="write JSON here (all: a folder; report: a page)")
     parser.add_argument("--results", metavar="DIR", type=Path, help="what report reads")
-    parser.add_argument("--batch", metavar="N", type=int, help="images per step (default: 8; on a GPU the fastest)")
+    parser.add_argument("--batch", metavar="N", type=int, help="images per step (default: 16; on a GPU the fastest)")
     parser.add_argument("--rounds", metavar="N", type=int, default=5, help="turns of every candidate (default: 5)")
     parser.add_argument("--device", metavar="NAME", help="cpu or cuda (default: a GPU if there is one)")
     parser.add_argument("--transformers", action="store_true", help="compare the first run, MAE, with transformers'")

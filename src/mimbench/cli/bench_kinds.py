@@ -1,8 +1,9 @@
 """What `mimbench bench` measures, on the methods that the words of `mimbench run` make."""
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from mimbench.benchmarking import (
     DTYPES,
     MethodStep,
     Setting,
+    TransformersProcess,
     TransformersStep,
     compare,
     compare_compiled,
@@ -20,6 +22,7 @@ from mimbench.benchmarking import (
     fastest_batch,
     machine_facts,
     measure_startup,
+    peer_sizes,
 )
 from mimbench.cli.build import build_model, data_of, outline
 from mimbench.cli.compose import composer
@@ -45,8 +48,10 @@ def step(arguments: argparse.Namespace, words: Sequence[str]) -> dict[str, Any]:
     setting = _setting(arguments, configs)
     counts = {_name(config): count_step(_outlined(config), _side(config)) for config in configs}
     steps = {_name(config): MethodStep(_built(config), _side(config), setting) for config in configs}
-    result = compare(steps, counts, setting, arguments.rounds, _peer(arguments, configs, steps, setting))
-    return _facts(setting, words or VIT) | result
+    peers = _peers(arguments, configs[0], next(iter(steps.values())).method, setting)
+    asked = [*(["--transformers"] if peers else []), *(words or VIT)]
+    about = _facts(setting, asked) | ({"transformers": version("transformers")} if peers else {})
+    return about | compare(steps, counts, setting, arguments.rounds, peers)
 
 
 def data(arguments: argparse.Namespace, words: Sequence[str]) -> dict[str, Any]:
@@ -169,7 +174,7 @@ def _setting(arguments: argparse.Namespace, configs: Sequence[Mapping[str, Any]]
     if precision not in DTYPES or any(config["trainer"]["precision"] != precision for config in configs):
         raise Mistake(f"trainer.precision is one of {', '.join(DTYPES)}, the same for all runs; got {precision}.")
     if arguments.batch is not None or device.type == "cpu":
-        return Setting(device, arguments.batch or 8, precision)
+        return Setting(device, arguments.batch or 16, precision)
 
     def rate(batch: int) -> float:
         own = MethodStep(_built(configs[0]), _side(configs[0]), Setting(device, batch, precision))
@@ -178,21 +183,24 @@ def _setting(arguments: argparse.Namespace, configs: Sequence[Mapping[str, Any]]
     return Setting(device, fastest_batch(rate), precision)
 
 
-def _peer(
-    arguments: argparse.Namespace,
-    configs: Sequence[Mapping[str, Any]],
-    steps: Mapping[str, MethodStep],
-    setting: Setting,
-) -> TransformersStep | None:
+def _peers(
+    arguments: argparse.Namespace, config: Mapping[str, Any], method: Method, setting: Setting
+) -> dict[str, Callable[[], dict[str, float]]]:
+    """transformers as it comes, and on a CPU also with its memory managed like ours."""
     if not arguments.transformers:
-        return None
-    method = next(iter(steps.values())).method
+        return {}
     try:
         if not isinstance(method, MAE):
             raise ValueError("--transformers compares with MAE; put method=mae first.")
-        return TransformersStep(method, _side(configs[0]), setting)
+        about = peer_sizes(method, _side(config)), method.recipe, setting
     except ValueError as error:
         raise Mistake(str(error)) from error
+    if setting.device.type == "cuda":
+        return {"in this process": TransformersStep(*about)}
+    return {
+        "in a process of its own": TransformersProcess(*about, keep_memory=False),
+        "in a process that keeps freed memory, as training here does": TransformersProcess(*about, keep_memory=True),
+    }
 
 
 def _facts(setting: Setting, words: Sequence[str]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import yaml
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from mimbench.cli.config import config_directory
-from mimbench.cli.mistakes import Mistake, nearest
+from mimbench.cli.config import chosen_options, config_directory, group_names
+from mimbench.cli.mistakes import CAUSED_BY_USERS, Mistake, nearest
 from mimbench.dotted import flatten
 
 if TYPE_CHECKING:
@@ -86,11 +86,13 @@ def _protocols(word: str) -> str:
     return f"protocol=[{','.join(chosen)}]"
 
 
-def evaluate_keys() -> list[str]:
-    """All keys of `conf/evaluate.yaml`, and the names of the groups."""
-    directory = config_directory()
-    groups = [str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_dir()]
-    return [*groups, *flatten(compose([])[0])]
+def evaluate_keys(overrides: list[str]) -> list[str]:
+    """All keys of `conf/evaluate.yaml` with the options that are chosen, and the names of the groups."""
+    try:
+        config, _ = compose(chosen_options(overrides))
+    except CAUSED_BY_USERS:  # a choice may be the mistake
+        config, _ = compose([])
+    return [*group_names(), *flatten(config)]
 
 
 def is_override(word: str) -> bool:

@@ -23,14 +23,18 @@ from mimbench.cli.config import check_words, config_directory, config_keys
 from mimbench.cli.mistakes import CAUSED_BY_USERS, Mistake, explain
 
 
-def answer(command: str, action: Callable[[], int]) -> int:
-    """The exit status of a command; what the user can put right is told in one line."""
+def answer(command: str, words: Sequence[str], action: Callable[[], int]) -> int:
+    """The exit status of a command; what the user can put right is told in one line.
+
+    Args:
+        words: Those of a sweep that the command was given, for hints.
+    """
     try:
         return action()
     except Mistake as mistake:
         message = str(mistake)
     except CAUSED_BY_USERS as error:
-        message = explain(error, config_keys())
+        message = explain(error, config_keys(words))
     print(f"mimbench {command}: {message}", file=sys.stderr)
     return 2
 

@@ -9,7 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 import mimbench
-from mimbench.cli.mistakes import Mistake, nearest
+from mimbench.cli.mistakes import CAUSED_BY_USERS, Mistake, nearest
 from mimbench.dotted import flatten
 from mimbench.sweeps import PlannedRun, identity
 from mimbench.sweeps.identity import is_relevant
@@ -25,16 +25,31 @@ def config_directory() -> Path:
     return shipped if shipped.is_dir() else package.parents[1] / "conf"
 
 
-def config_keys() -> list[str]:
-    """All keys of the default configuration, and the names of its groups."""
-    directory = config_directory()
-    groups = [str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_dir()]
+def config_keys(words: Sequence[str]) -> list[str]:
+    """All keys of the configuration with the options that the words choose, and the names of the groups."""
+    groups = group_names()
     GlobalHydra.instance().clear()  # left behind by a composition that failed
-    with hydra.initialize_config_dir(str(directory), version_base="1.3"):
-        config = hydra.compose("run")
+    with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
+        try:
+            config = hydra.compose("run", chosen_options(words))
+        except CAUSED_BY_USERS:  # a choice may be the mistake
+            config = hydra.compose("run")
     container = OmegaConf.to_container(config, resolve=False)
     assert isinstance(container, dict)
     return [*groups, *flatten({str(key): value for key, value in container.items()})]
+
+
+def group_names() -> list[str]:
+    """The groups of options, such as data."""
+    directory = config_directory()
+    return [str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_dir()]
+
+
+def chosen_options(words: Sequence[str]) -> list[str]:
+    """Those of the words that choose an option of a group; of several options the first."""
+    groups = group_names()
+    parts = [word.partition("=") for word in words]
+    return [f"{key}={value.split(',')[0]}" for key, _, value in parts if key.lstrip("+") in groups and "[" not in value]
 
 
 def check_words(words: Sequence[str]) -> None:

@@ -30,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
     except Mistake as mistake:
         return _say(str(mistake), 2)
     except CAUSED_BY_USERS as error:
-        return _say(explain(error, evaluate_keys()), 2)
+        return _say(explain(error, evaluate_keys(overrides)), 2)
     except KeyboardInterrupt:
         return _say("Interrupted; what was measured is kept, the same command does the rest.", 130)
 

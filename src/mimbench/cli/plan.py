@@ -16,7 +16,7 @@ def main(argv: list[str]) -> int:
     # PyTorch takes some seconds to import; --help need not wait for it.
     from mimbench.cli.compose import answer
 
-    return answer("plan", lambda: _plan(arguments, words))
+    return answer("plan", words, lambda: _plan(arguments, words))
 
 
 def _plan(arguments: argparse.Namespace, words: Sequence[str]) -> int:

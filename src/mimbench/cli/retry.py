@@ -16,7 +16,7 @@ def main(argv: list[str]) -> int:
     # PyTorch takes some seconds to import; --help need not wait for it.
     from mimbench.cli.compose import answer
 
-    return answer("retry", lambda: _retry(arguments, words))
+    return answer("retry", words, lambda: _retry(arguments, words))
 
 
 def _retry(arguments: argparse.Namespace, words: Sequence[str]) -> int:

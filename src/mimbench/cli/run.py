@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
     except Mistake as mistake:
         return _say(str(mistake), 2)
     except CAUSED_BY_USERS as error:
-        return _say(explain(error, config_keys()), 2)
+        return _say(explain(error, config_keys(argv)), 2)
     except SweepFailed as failure:
         return _say(str(failure), 1)
     except KeyboardInterrupt:
