@@ -8,8 +8,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 SEEDS ?= 0
 # Test processes; each takes a core and half a gigabyte.
 WORKERS ?= 2
+DEFAULT := -m "not (slow or slurm or faults or browser)"
 
-.PHONY: help demo ablation test test-cluster test-browser test-slow lint types format docs bench clean
+.PHONY: help demo ablation test test-cluster test-browser test-slow test-oldest lint types format docs bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -25,7 +26,7 @@ ablation: .venv/core ## make ablation NAME=mae_mask_ratio ARGS="data=photos seed
 	$(BIN)/mimbench report runs/$(NAME); exit $$status
 
 test: .venv/dev ## the default test suite, offline (a few minutes)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "not (slow or slurm or faults or browser)"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) $(DEFAULT)
 
 test-cluster: .venv/dev ## on a two-node SLURM of its own, and with kills and full disks (needs root and Debian's SLURM)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm
@@ -36,6 +37,13 @@ test-browser: .venv/dev ## reports in a headless Chromium (needs Debian's)
 
 test-slow: .venv/dev ## what takes long: full-size models, notebooks
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "slow and not (slurm or faults or browser)"
+
+test-oldest: ## the default test suite with the oldest versions that pyproject.toml allows, on Python 3.11
+	python3.11 -m venv .venv-oldest
+	grep -oE '"[A-Za-z0-9_.-]+(\[[a-z]+\])?>=[0-9.]+' pyproject.toml | sed -E 's/"|\[[a-z]+\]//g; s/>=/==/' > .venv-oldest/oldest.txt
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --constraint .venv-oldest/oldest.txt \
+		--editable '.[dev]'
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n $(WORKERS) -o filterwarnings=default $(DEFAULT)
 
 lint: .venv/dev ## ruff and the import rules
 	$(BIN)/ruff check
@@ -56,8 +64,8 @@ bench: .venv/core ## how fast this machine trains and loads: benchmarks/results 
 	$(BIN)/mimbench bench all --output benchmarks/results
 	$(BIN)/mimbench bench report --results benchmarks/results --output docs/benchmarks.md
 
-clean: ## removes the environment, not your runs
-	rm -rf .venv
+clean: ## removes the environments, not your runs
+	rm -rf .venv .venv-oldest
 
 .venv/bin/python:
 	@for python in python3 python3.13 python3.12 python3.11; do \

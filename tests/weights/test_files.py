@@ -115,9 +115,10 @@ def files() -> dict[str, bytes]:
 @pytest.mark.parametrize("kind", files())
 def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, kind: str):
     data = files()[kind]
+    within_a_name = r"is refused: it asks for collections\.Order\w*,"  # where a version of PyTorch happens to have it
     for share in (0.3, 0.6, 0.95):
         (tmp_path / "w").write_bytes(data[: int(share * len(data))])
-        with pytest.raises(ValueError, match=r"^w cannot be read; it is cut short or damaged"):
+        with pytest.raises(ValueError, match=rf"^w (cannot be read; it is cut short or damaged|{within_a_name})"):
             read_state_dict(tmp_path / "w")
 
 

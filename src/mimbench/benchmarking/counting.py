@@ -6,12 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from mimbench.core import Mask
 from mimbench.methods import Method
 from mimbench.targets import Target, target_values
-from mimbench.training.cost import planned_mask
+from mimbench.training.cost import counted, planned_mask
 
 _BATCH = 2
 
@@ -40,9 +39,9 @@ def count_step(method: Method, image_size: int) -> Counts:
     images = torch.zeros(_BATCH, 3, image_size, image_size, device=device)
     mask = planned_mask(method, _BATCH, device)
     mask.visible  # noqa: B018  a step's first look at it sorts, on the CPU
-    with FlopCounterMode(display=False) as step, _Operations() as operations:
+    with counted() as step, _Operations() as operations:
         method(images, mask, hidden_only=True).loss.backward()
-    with FlopCounterMode(display=False) as target:
+    with counted() as target:
         make_targets(method, images, mask)
     flops = (step.get_total_flops() // _BATCH, target.get_total_flops() // _BATCH)
     return Counts(*flops, operations.count)

@@ -44,7 +44,7 @@ def sections(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _of(name: str) -> str:
-    kinds = {"vit": "ViT", "swin": "Swin"}
+    kinds = {"vit": "ViT", "swin": "Swin", "base": "ViT-B/16", "large": "ViT-L/16", "deep": "deep ViTs"}
     suffix = name.partition("_")[2]
     return f": {kinds.get(suffix, suffix)}" if suffix else ""
 

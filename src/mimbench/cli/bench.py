@@ -14,7 +14,7 @@ KINDS = {
     "counts": "operations per step, counted instead of timed",
     "compile": "what compiling the blocks costs and brings",
     "memory": "with and without gradient checkpointing (GPU)",
-    "all": "step, data, startup and counts as docs/benchmarks.md shows them",
+    "all": "what docs/benchmarks.md shows; on a GPU the papers' sizes: step, memory and compile",
     "report": "a page from a folder of results",
 }
 
@@ -48,7 +48,14 @@ def _bench(arguments: argparse.Namespace, words: list[str]) -> int:
 def _measure(kind: str, arguments: argparse.Namespace, words: list[str]) -> dict[str, Any]:
     run: Callable[[argparse.Namespace, list[str]], dict[str, Any]]
     run = import_module("mimbench.cli.bench_kinds").KINDS[kind]
-    return run(arguments, words)
+    from torch import OutOfMemoryError
+
+    from mimbench.cli.mistakes import Mistake
+
+    try:
+        return run(arguments, words)
+    except OutOfMemoryError as error:
+        raise Mistake("The GPU's memory does not suffice; name fewer runs, or a smaller --batch.") from error
 
 
 def _all(arguments: argparse.Namespace, words: list[str]) -> int:

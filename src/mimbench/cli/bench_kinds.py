@@ -30,10 +30,15 @@ from mimbench.cli.config import plain
 from mimbench.cli.mistakes import Mistake
 from mimbench.methods import MAE, Method
 from mimbench.training.allocation import keep_freed_memory
+from mimbench.training.compilation import compile_blocks
 
 VIT = ["method=mae,deepmim,localmim,mirl", "encoder=vit_small", "data.image_size=224", "data.patch_size=16"]
 SWIN = ["method=mae,localmim", "encoder=swin_tiny", "masker=shared", "data.image_size=224", "data.patch_size=4"]
 DEMO = ["experiment=demo", "data=photos,digits", "method=mae,localmim"]
+# On a GPU, the papers' sizes: widths of one trunk, MAE's larger one, and MIRL's deep ones beside MAE.
+BASE = ["experiment=mae_vit_base_1600,deepmim_vit_base_pixel_1600,localmim_vit_base_1600", "trainer.compile=true"]
+LARGE = ["experiment=mae_vit_large_1600", "trainer.compile=true"]
+DEEP = ["experiment=mae_vit_base_1600,mirl_vit_s54_300,mirl_vit_b48_300", "trainer.compile=true"]
 # What the file of counts watches: the demo, and sizes of the papers.
 COUNTED = (
     ["experiment=demo", "data=photos", "method=mae,deepmim,localmim,mirl"],
@@ -49,7 +54,8 @@ def step(arguments: argparse.Namespace, words: Sequence[str]) -> dict[str, Any]:
     counts = {_name(config): count_step(_outlined(config), _side(config)) for config in configs}
     steps = {_name(config): MethodStep(_built(config), _side(config), setting) for config in configs}
     peers = _peers(arguments, configs[0], next(iter(steps.values())).method, setting)
-    asked = [*(["--transformers"] if peers else []), *(words or VIT)]
+    options = {"--transformers": bool(peers), f"--batch {arguments.batch}": arguments.batch is not None}
+    asked = [*(option for option, given in options.items() if given), *(words or VIT)]
     about = _facts(setting, asked) | ({"transformers": version("transformers")} if peers else {})
     return about | compare(steps, counts, setting, arguments.rounds, peers)
 
@@ -93,7 +99,7 @@ def compile_(arguments: argparse.Namespace, words: Sequence[str]) -> dict[str, A
     setting = _setting(arguments, configs)
 
     def make(config: Mapping[str, Any]) -> MethodStep:
-        return MethodStep(_built(config), _side(config), setting)
+        return MethodStep(_built(_eager(config)), _side(config), setting)
 
     rows = [{"name": _name(c)} | compare_compiled(make(c), make(c), arguments.rounds) for c in configs]
     return _facts(setting, words) | {"batch": setting.batch, "precision": setting.precision, "rows": rows}
@@ -104,7 +110,7 @@ def memory(arguments: argparse.Namespace, words: Sequence[str]) -> dict[str, Any
     device = _device(arguments)
     if device.type != "cuda":
         raise Mistake("bench memory reads a GPU's allocator, and there is no GPU here; bench step tells what is held.")
-    words = words or ["trainer.precision=bf16-mixed", *VIT]
+    words = words or DEEP[:1]
     rows, size = [], arguments.batch or 64
     for config in _configs(words):
         setting = Setting(device, size, config["trainer"]["precision"])
@@ -119,6 +125,14 @@ def suite(arguments: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]
     """What docs/benchmarks.md shows, one result after the other."""
     plain_arguments = argparse.Namespace(**vars(arguments) | {"transformers": False})
     with_peer = argparse.Namespace(**vars(arguments) | {"transformers": True})
+    if _device(arguments).type == "cuda":
+        yield "step_base", step(with_peer, BASE)
+        yield "step_large", step(plain_arguments, LARGE)
+        yield "step_deep", step(plain_arguments, DEEP)
+        yield "memory_base", memory(plain_arguments, BASE[:1])
+        yield "memory_deep", memory(plain_arguments, DEEP[:1])
+        yield "compile_deep", compile_(plain_arguments, DEEP[:1])
+        return
     yield "step_vit", step(with_peer, VIT)
     yield "step_swin", step(plain_arguments, SWIN)
     yield "data", data(plain_arguments, DEMO)
@@ -151,10 +165,16 @@ def _outlined(config: Mapping[str, Any]) -> Method:
     return method
 
 
+def _eager(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {**config, "trainer": config["trainer"] | {"compile": False}}
+
+
 def _built(config: Mapping[str, Any]) -> Method:
     _outlined(config)  # refuses, in one line, parts that do not fit
     method = build_model(config)[1]
     assert method is not None
+    if config["trainer"]["compile"]:
+        compile_blocks(method)
     return method
 
 
@@ -176,11 +196,17 @@ def _setting(arguments: argparse.Namespace, configs: Sequence[Mapping[str, Any]]
     if arguments.batch is not None or device.type == "cpu":
         return Setting(device, arguments.batch or 16, precision)
 
+    return Setting(device, min(fastest_batch(_rate(config, device, precision)) for config in configs), precision)
+
+
+def _rate(config: Mapping[str, Any], device: torch.device, precision: str) -> Callable[[int], float]:
+    """Images per second at a batch. Not compiled, which every batch would be anew; that takes more memory, not less."""
+
     def rate(batch: int) -> float:
-        own = MethodStep(_built(configs[0]), _side(configs[0]), Setting(device, batch, precision))
+        own = MethodStep(_built(_eager(config)), _side(config), Setting(device, batch, precision))
         return batch / min(sum(own().values()) for _ in range(5))
 
-    return Setting(device, fastest_batch(rate), precision)
+    return rate
 
 
 def _peers(

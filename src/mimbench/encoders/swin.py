@@ -49,9 +49,9 @@ class SwinEncoder(Encoder):
         super().__init__()
         if not isinstance(trunk, SwinTransformer):
             raise ValueError(f"SwinEncoder runs timm's SwinTransformer, got {type(trunk).__name__}.")
-        if trunk.dynamic_img_size:
-            raise ValueError("SwinEncoder works at one image size; build the trunk with strict_img_size=True.")
         stem = trunk.patch_embed
+        if not stem.strict_img_size:
+            raise ValueError("SwinEncoder works at one image size; build the trunk with strict_img_size=True.")
         patch = cast("Grid", stem.patch_size)[0]
         for side in cast("Grid", stem.img_size):
             _check_image(side, patch, len(trunk.layers))

@@ -64,7 +64,7 @@ def _layerwise(table: pd.DataFrame) -> list[dict[str, Any]]:
         points = list(curves.by_tap(rows).items())
         lines.append(
             {
-                **{"data": data, "encoder": encoder, "depth": depth, "label": label, "quantity": quantity},
+                **{"data": data, "encoder": encoder, "depth": int(depth), "label": label, "quantity": quantity},
                 "x": [tap for tap, _ in points],
                 "y": _rounded(scale * estimate.mean for _, estimate in points),
                 "low": _rounded(scale * estimate.low for _, estimate in points),

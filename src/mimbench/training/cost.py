@@ -1,11 +1,14 @@
 """Parameters, tokens and operations of a method."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from mimbench.core import Grid, Mask, generator
@@ -54,16 +57,17 @@ class Cost:
 def measure_cost(method: Method, image_size: int) -> Cost:
     """Counts matrix products, convolutions and attention by running one image through.
 
-    The same on every device, the meta device too: the mask is always the one that a CPU would draw.
+    The same on every device, the meta device too: the mask is always the one that a CPU would draw, and attention is
+    counted as the two matrix products that it is.
     """
     device = next(method.parameters()).device
     images = torch.zeros(1, 3, image_size, image_size, device=device)
     mask = planned_mask(method, 1, device)
-    with FlopCounterMode(display=False) as encoder:
+    with counted() as encoder:
         features = method.encode(images, mask, {0, *method.depths})
-    with FlopCounterMode(display=False) as decoder:
+    with counted() as decoder:
         predictions = method.predict(features, mask)
-    with FlopCounterMode(display=False) as target:
+    with counted() as target:
         method.losses(images, predictions, mask)
     trunk, trained, taught = _parameters(method)
     return Cost(
@@ -76,6 +80,13 @@ def measure_cost(method: Method, image_size: int) -> Cost:
         decoder_flops=decoder.get_total_flops(),
         target_flops=target.get_total_flops(),
     )
+
+
+@contextmanager
+def counted() -> Iterator[FlopCounterMode]:
+    """Counts operations; attention as matrix products, since not every PyTorch knows what its fused kernels do."""
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        yield counter
 
 
 def planned_mask(method: Method, batch: int, device: torch.device | str) -> Mask:
