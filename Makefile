@@ -8,9 +8,11 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 SEEDS ?= 0
 # Test processes; each takes a core and half a gigabyte.
 WORKERS ?= 2
-DEFAULT := -m "not (slow or slurm or faults or browser)"
+# Compilers cannot look through the tests' checks of shapes and types, and warn of much.
+PLAINLY := -o addopts=--import-mode=importlib -W default
+DEFAULT := -m "not (slow or slurm or faults or browser or gpu)"
 
-.PHONY: help demo ablation test test-cluster test-browser test-slow test-oldest lint types format docs bench clean
+.PHONY: help demo ablation test test-cluster test-browser test-slow test-gpu test-oldest lint types format docs bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,7 +38,11 @@ test-browser: .venv/dev ## reports in a headless Chromium (needs Debian's)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser
 
 test-slow: .venv/dev ## what takes long: full-size models, notebooks
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "slow and not (slurm or faults or browser)"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "slow and not (slurm or faults or browser or gpu)"
+
+test-gpu: .venv/dev ## on an NVIDIA GPU: the golden numbers, steps, waits, memory, commands
+	$(BIN)/python -m pytest $(PLAINLY) tests/golden --device cuda
+	$(BIN)/python -m pytest $(PLAINLY) -m gpu tests/gpu
 
 test-oldest: ## the default test suite with the oldest versions that pyproject.toml allows, on Python 3.11
 	python3.11 -m venv .venv-oldest

@@ -9,3 +9,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="folder of the *.json files that tests/golden compares with (default: tests/golden/data)",
     )
+    parser.addoption(
+        "--device",
+        metavar="NAME",
+        help="where tests/golden (default: cpu) and tests/gpu (default: cuda) compute",
+    )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
@@ -30,6 +31,14 @@ def too_many(known: dict[str, Any], found: dict[str, Any]) -> list[str]:
     return [f"{name}: {key}" for name in known for key in keys if found[name][key] > 1.1 * known[name][key]]
 
 
+OLD = pytest.mark.xfail(
+    torch.__version__ < "2.10",
+    raises=NotImplementedError,
+    reason="PyTorch 2.9 has no backward pass of weight normalisation (MIRL) on the meta device",
+)
+
+
+@OLD
 def test_no_method_got_a_tenth_more_expensive() -> None:
     known, found = json.loads(KNOWN.read_text())["rows"], counts(argparse.Namespace(), [])["rows"]
     assert known.keys() == found.keys(), RENEW

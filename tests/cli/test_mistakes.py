@@ -28,6 +28,7 @@ CALLS = {
     "budget.epochs=1.5": ["positive whole number"],
     "budget.epochs=many": ["positive whole number"],
     "budget.steps=10": ["one of epochs, steps", "budget=NAME"],
+    "experiment=demo budget=steps budget.steps=10": ["got {'epochs': 13, 'steps': 10}", "~budget."],
     "budget=flops budget.flops=1e3": ["less than one step", "optim.batch_size"],
     "budget=seconds budget.seconds=0": ["positive"],
     "+budget.hours=1": ["hours", "epochs, steps, flops, seconds"],

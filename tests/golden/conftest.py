@@ -87,13 +87,18 @@ def counts(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 @pytest.fixture
-def run(case: Case, precision: str) -> Run:
-    return _run(case, precision)
+def device(pytestconfig: pytest.Config) -> str:
+    return pytestconfig.getoption("device") or "cpu"
 
 
 @pytest.fixture
-def exact_run(case: Case) -> Run:
-    return _run(case, "float64")
+def run(case: Case, precision: str, device: str) -> Run:
+    return _run(case, precision, device)
+
+
+@pytest.fixture
+def exact_run(case: Case, device: str) -> Run:
+    return _run(case, "float64", device)
 
 
 @pytest.fixture
@@ -113,5 +118,5 @@ def _rebuilt(stem: str, config: pytest.Config) -> Case:
 
 
 @lru_cache
-def _run(case: Case, precision: str) -> Run:
-    return case.run(precision)
+def _run(case: Case, precision: str, device: str) -> Run:
+    return case.run(precision, device)

@@ -15,11 +15,11 @@ def test_images_follow_the_formula(hog: dict[str, Any]):
         assert formulas.sha256([formulas.image(size)]) == hog[f"image_{size}"]["sha256_f32"]
 
 
-def test_hog_equals_the_released_one(hog: dict[str, Any], precision: str, tolerance: float):
+def test_hog_equals_the_released_one(hog: dict[str, Any], precision: str, tolerance: float, device: str):
     for (size, bins, bias), record in settings(hog):
-        images = torch.from_numpy(formulas.image(size)).to(getattr(torch, precision))
+        images = torch.from_numpy(formulas.image(size)).to(device, getattr(torch, precision))
         pools = {int(name.removeprefix("pool")): wanted for name, wanted in record[precision].items()}
-        targets = [HOGTarget(pool, bins, bias).to(images.dtype) for pool in pools]
+        targets = [HOGTarget(pool, bins, bias).to(images) for pool in pools]
         if bias:
             for target, (name, offset) in zip(targets, record["hog_conv_bias"].items(), strict=True):
                 np.testing.assert_array_equal(formulas.weight(name, [2], False), offset)
@@ -27,7 +27,7 @@ def test_hog_equals_the_released_one(hog: dict[str, Any], precision: str, tolera
         values = target_values(targets, images)
         for target, wanted in zip(targets, pools.values(), strict=True):
             where = f"image {size}, {bins} bins, bias {bias}, cell {target.cell}"
-            assert formulas.deviation(wanted, values[target].double().numpy()) < tolerance, where
+            assert formulas.deviation(wanted, values[target].double().cpu().numpy()) < tolerance, where
             if "zero_fraction" in wanted:
                 assert abs((values[target] == 0).double().mean() - wanted["zero_fraction"]) < 1e-6, where
 

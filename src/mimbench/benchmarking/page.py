@@ -11,8 +11,9 @@ of a round's, so that what else the machine does meets all alike; absolute figur
 A rate counts the operations of encoder and decoders, forward and backward, and no target; "utilisation" is its share of
 the measured rate of square matrix products on the same device in the same precision, in the same minutes.
 """
-_NO_GPU = """No GPU was at hand: `bench step` on one also tells the allocator's peak and how often a step waits for the
-host, and searches the batch; `bench memory` compares gradient checkpointing. These parts were not run.
+_NO_GPU = """No GPU was at hand. On one, `mimbench bench all` measures the papers' sizes in bf16 with compiled blocks, searches
+the batch, tells the allocator's peak and how often a step waits for the host, and compares gradient checkpointing; these
+parts, and `make test-gpu`, were not run.
 """
 
 

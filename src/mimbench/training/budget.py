@@ -38,7 +38,7 @@ class Budget:
         if len(given) != 1:
             raise ValueError(
                 f"A budget is one of epochs, steps, flops and seconds, got {given or 'none'}; "
-                "choose it with budget=NAME budget.NAME=VALUE."
+                "choose it with budget=NAME budget.NAME=VALUE, and remove what an experiment chose: ~budget.NAME."
             )
         [(name, value)] = given.items()
         if name in ("epochs", "steps") and (type(value) is not int or value < 1):

@@ -25,12 +25,12 @@ class StoredNoise(Masker):
         self.noise = noise
 
     def order(self, keys: Tensor, grid: Grid) -> Tensor:
-        return self.noise.argsort(dim=1).argsort(dim=1)
+        return self.noise.argsort(dim=1).argsort(dim=1).to(keys.device)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One forward and backward pass of our method with the released weights."""
+    """One forward and backward pass of our method with the released weights; what it found lies on the CPU."""
 
     method: Method
     images: Tensor
@@ -125,19 +125,19 @@ class Case(ABC):
         """The mask as the file writes it: 1 is hidden."""
         return mask.hidden.flatten(1).int().tolist()
 
-    def run(self, precision: str) -> Run:
+    def run(self, precision: str, device: str = "cpu") -> Run:
         """Loads the released weights and takes one step in `float32` or `float64`."""
         dtype = getattr(torch, precision)
         method = self.build()
         self.format.load({name: torch.from_numpy(value) for name, value in self.released.items()}, method)
-        method.to(dtype).train()
-        images = torch.from_numpy(formulas.image(self.config["img_size"])).to(dtype)
-        mask = method.masker(len(images), method.encoder.mask_grid)
+        method.to(device, dtype).train()
+        images = torch.from_numpy(formulas.image(self.config["img_size"])).to(device, dtype)
+        mask = method.masker(len(images), method.encoder.mask_grid, device)
         output = method(images, mask)
         output.loss.backward()
         with torch.no_grad():
             features = method.encoder(images, range(method.encoder.depth + 1), mask)
-        return Run(method, images, features, output)
+        return _brought_back(Run(method, images, features, output))
 
     def gradients(self, method: Method) -> dict[str, np.ndarray | None]:
         """The gradient of every trainable parameter, in the released names and layout."""
@@ -174,6 +174,18 @@ class Case(ABC):
             "num_heads": width // 32,
             "mlp_ratio": hidden / width,
         }
+
+
+def _brought_back(run: Run) -> Run:
+    output, mask = run.output, run.output.mask
+    features = {
+        depth: Tokens(tokens.patches.cpu(), tokens.prefix.cpu(), tokens.index.cpu(), tokens.grid)
+        for depth, tokens in run.features.items()
+    }
+    terms = {name: term.cpu() for name, term in output.terms.items()}
+    seen = Mask(mask.hidden.cpu(), mask.num_visible, mask.shared)
+    found = Output(output.loss.cpu(), terms, [prediction.cpu() for prediction in output.predictions], seen)
+    return Run(run.method.cpu(), run.images.cpu(), features, found)
 
 
 def count(names: dict[str, Any], prefix: str) -> int:
