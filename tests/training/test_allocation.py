@@ -24,4 +24,4 @@ def test_a_tensor_like_the_one_before_faults_no_page():
     def faults(keep: bool) -> int:
         return int(subprocess.check_output([sys.executable, "-c", FAULTS.format(keep=keep)]))
 
-    assert faults(keep=True) < 10 < faults(keep=False)
+    assert faults(keep=True) < faults(keep=False) / 4  # the system may take a page or two away in between

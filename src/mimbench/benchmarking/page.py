@@ -6,14 +6,14 @@ from typing import Any
 _HEAD = """# Benchmarks
 
 Made from `benchmarks/results/` by `mimbench bench report --results benchmarks/results --output docs/benchmarks.md`; the
-results by `mimbench bench all --output benchmarks/results`. Candidates take turns in one process and ratios are medians
-of a round's, so that what else the machine does meets all alike; absolute figures are those of the machine named.
-A rate counts the operations of encoder and decoders, forward and backward, and no target; "utilisation" is its share of
-the measured rate of square matrix products on the same device in the same precision, in the same minutes.
+results by `mimbench bench all --output benchmarks/results`. Candidates take turns, ours in one process, and ratios are
+medians of a round's, so that what else the machine does meets all alike; absolute figures are those of the machine
+named. A rate counts the operations of encoder and decoders, forward and backward, and no target; "utilisation" is its
+share of the measured rate of square matrix products on the same device in the same precision, in the same minutes.
 """
-_NO_GPU = """No GPU was at hand. On one, `mimbench bench all` measures the papers' sizes in bf16 with compiled blocks, searches
-the batch, tells the allocator's peak and how often a step waits for the host, and compares gradient checkpointing; these
-parts, and `make test-gpu`, were not run.
+_NO_GPU = """No GPU was at hand. On one, `mimbench bench all` measures the papers' sizes in bf16 with compiled blocks,
+searches the batch, tells the allocator's peak and how often a step waits for the host, and compares gradient
+checkpointing. These parts, and `make test-gpu`, were not run.
 """
 
 
@@ -88,6 +88,9 @@ def _step(result: Mapping[str, Any]) -> Iterable[str]:
         yield ""
         peers = [(p["name"], f"{p['images_per_second']:.3g}", f"{p['times_as_fast']:.2f}") for p in result["peers"]]
         yield from _table(("ViTMAEForPreTraining", "images/s", "times as fast"), peers)
+        if len(peers) > 1:
+            yield ""
+            yield "What separates the two are page faults, whose price changes with the state of the machine."
 
 
 def _memory(kind: str) -> str:
