@@ -88,7 +88,7 @@ def test_the_command_writes_what_it_measures(tmp_path: Path, capsys: pytest.Capt
     [
         (["step", "method=untrained"], "takes no step"),
         (["step", "trainer.precision=64-true"], "trainer.precision is one of"),
-        (["step", "--transformers", "method=localmim", "data=digits"], "put method=mae first"),
+        (["step", "--transformers", "method=mirl", "data=digits"], "put method=mae first"),
         (["memory"], "GPU"),
         (["all"], "--output DIR"),
         (["report", "--results", "nowhere"], "a folder of JSON"),

@@ -26,7 +26,6 @@ WORDS = {
     "mirl": f"{SMALL} method=mirl",
     "localmim_swin": f"method=localmim data=digits {SWIN}",
 }
-SIDES = {"localmim_swin": 64}
 # Swin packs its windows on the CPU, which waits for the mask.
 ALLOWED_WAITS = {"localmim_swin": 1}
 
@@ -45,8 +44,13 @@ def built(name: str) -> Method:
     return method
 
 
-def images_of(name: str, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    side = SIDES.get(name, 32)
+def side_of(method: Method) -> int:
+    tap = method.encoder.taps[0]
+    return tap.grid[0] * tap.cell
+
+
+def images_of(method: Method, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    side = side_of(method)
     return torch.randn(4, 3, side, side, generator=torch.Generator().manual_seed(1)).to(dtype)
 
 
@@ -57,7 +61,8 @@ def stepped(method: Method, images: torch.Tensor) -> tuple[Any, list[torch.Tenso
 
 
 def test_a_step_in_double_precision_is_that_of_a_cpu(name: str, device: torch.device) -> None:
-    method, images = built(name).double().train(), images_of(name, torch.float64)
+    method = built(name).double().train()
+    images = images_of(method, torch.float64)
     there, gradients_there = stepped(copy.deepcopy(method).to(device), images.to(device))
     here, gradients_here = stepped(method, images)
     assert torch.equal(there.mask.hidden.cpu(), here.mask.hidden)
@@ -67,14 +72,16 @@ def test_a_step_in_double_precision_is_that_of_a_cpu(name: str, device: torch.de
 
 
 def test_a_step_in_fp32_is_that_of_a_cpu_but_for_rounding(name: str, device: torch.device) -> None:
-    method, images = built(name).train(), images_of(name)
+    method = built(name).train()
+    images = images_of(method)
     there, _ = stepped(copy.deepcopy(method).to(device), images.to(device))
     here, _ = stepped(method, images)
     torch.testing.assert_close(there.loss.cpu(), here.loss, rtol=1e-4, atol=0)
 
 
 def test_in_bf16_targets_and_loss_are_fp32(name: str, device: torch.device) -> None:
-    method, images = built(name).to(device).train(), images_of(name).to(device)
+    method = built(name).to(device).train()
+    images = images_of(method).to(device)
     mask = method.draw_mask(torch.arange(len(images), device=device), 1, 1)
     with torch.no_grad():
         exact = method(images, mask, hidden_only=True).loss
@@ -91,7 +98,7 @@ def test_compiled_blocks_compute_the_same(name: str, device: torch.device) -> No
     eager = built(name).to(device).train()
     compiled = copy.deepcopy(eager)
     assert compile_blocks(compiled) > 0
-    images = images_of(name).to(device)
+    images = images_of(eager).to(device)
     (expected, wanted), (output, found) = stepped(eager, images), stepped(compiled, images)
     torch.testing.assert_close(output.loss, expected.loss, rtol=1e-4, atol=0)
     for a, b in zip(found, wanted, strict=True):
@@ -102,7 +109,8 @@ def test_compiled_blocks_compute_the_same(name: str, device: torch.device) -> No
 def test_the_host_never_waits_in_a_step(name: str, device: torch.device, precision: str) -> None:
     if device.type != "cuda":
         pytest.skip("only a GPU is waited for")
-    step = MethodStep(built(name), SIDES.get(name, 32), Setting(device, 8, precision))
+    method = built(name)
+    step = MethodStep(method, side_of(method), Setting(device, 8, precision))
     step()  # the first one makes AdamW's moments
     assert synchronisations(step) == ALLOWED_WAITS.get(name, 0)
 

@@ -11,11 +11,15 @@ import resource, torch
 from mimbench.training.allocation import keep_freed_memory
 if {keep}:
     assert keep_freed_memory()
-for turn in range(12):
-    if turn == 2:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    torch.zeros(2**26, dtype=torch.uint8).fill_(turn)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def in_turns(count):
+    before = faults()
+    for turn in range(count):
+        torch.zeros(2**26, dtype=torch.uint8).fill_(turn)
+    return faults() - before
+in_turns(2)
+print(min(in_turns(10) for _ in range(3)))  # the system may take a page away in between
 """
 
 
@@ -24,4 +28,4 @@ def test_a_tensor_like_the_one_before_faults_no_page():
     def faults(keep: bool) -> int:
         return int(subprocess.check_output([sys.executable, "-c", FAULTS.format(keep=keep)]))
 
-    assert faults(keep=True) < faults(keep=False) / 4  # the system may take a page or two away in between
+    assert faults(keep=True) < 10 < faults(keep=False)

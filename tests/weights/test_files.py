@@ -115,11 +115,17 @@ def files() -> dict[str, bytes]:
 @pytest.mark.parametrize("kind", files())
 def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, kind: str):
     data = files()[kind]
-    within_a_name = r"is refused: it asks for collections\.Order\w*,"  # where a version of PyTorch happens to have it
     for share in (0.3, 0.6, 0.95):
         (tmp_path / "w").write_bytes(data[: int(share * len(data))])
-        with pytest.raises(ValueError, match=rf"^w (cannot be read; it is cut short or damaged|{within_a_name})"):
+        with pytest.raises(ValueError, match=r"^w cannot be read; it is cut short or damaged"):
             read_state_dict(tmp_path / "w")
+
+
+def test_a_name_that_is_cut_short_is_no_accusation(tmp_path: Path):
+    data = files()["legacy"]
+    (tmp_path / "w").write_bytes(data[: data.index(b"OrderedDict") + 8])
+    with pytest.raises(ValueError, match=r"^w cannot be read; it is cut short or damaged"):
+        read_state_dict(tmp_path / "w")
 
 
 def test_safetensors_cut_short_are_refused(tmp_path: Path):

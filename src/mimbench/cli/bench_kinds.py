@@ -51,9 +51,9 @@ def step(arguments: argparse.Namespace, words: Sequence[str]) -> dict[str, Any]:
     """Training steps in turns."""
     configs = _configs(words or VIT)
     setting = _setting(arguments, configs)
+    peers = _peers(arguments, configs[0], setting)
     counts = {_name(config): count_step(_outlined(config), _side(config)) for config in configs}
     steps = {_name(config): MethodStep(_built(config), _side(config), setting) for config in configs}
-    peers = _peers(arguments, configs[0], next(iter(steps.values())).method, setting)
     options = {"--transformers": bool(peers), f"--batch {arguments.batch}": arguments.batch is not None}
     asked = [*(option for option, given in options.items() if given), *(words or VIT)]
     about = _facts(setting, asked) | ({"transformers": version("transformers")} if peers else {})
@@ -195,7 +195,6 @@ def _setting(arguments: argparse.Namespace, configs: Sequence[Mapping[str, Any]]
         raise Mistake(f"trainer.precision is one of {', '.join(DTYPES)}, the same for all runs; got {precision}.")
     if arguments.batch is not None or device.type == "cpu":
         return Setting(device, arguments.batch or 16, precision)
-
     return Setting(device, min(fastest_batch(_rate(config, device, precision)) for config in configs), precision)
 
 
@@ -210,11 +209,12 @@ def _rate(config: Mapping[str, Any], device: torch.device, precision: str) -> Ca
 
 
 def _peers(
-    arguments: argparse.Namespace, config: Mapping[str, Any], method: Method, setting: Setting
+    arguments: argparse.Namespace, config: Mapping[str, Any], setting: Setting
 ) -> dict[str, Callable[[], dict[str, float]]]:
     """transformers as it comes, and on a CPU also with its memory managed like ours."""
     if not arguments.transformers:
         return {}
+    method = _outlined(config)
     try:
         if not isinstance(method, MAE):
             raise ValueError("--transformers compares with MAE; put method=mae first.")

@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import os
 import pickle
 import re
 from collections.abc import Mapping
@@ -91,11 +92,19 @@ def _torch(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # PyTorch's own message advises to trust the file.
-        if asked := re.search(r"GLOBAL (\w[\w.]*\.\w+)", str(error)):
+        asked = re.search(r"GLOBAL (\w[\w.]*\.(\w+))", str(error))
+        if asked and not _ends_within(path, asked[2].encode()):
             raise RefusedPickleError(
                 f"asks for {asked[1]}, which could run code; nothing of it was run. Ask for a file with tensors alone"
             ) from None
         raise ValueError("PyTorch finds something else than tensors in it") from None
+
+
+def _ends_within(path: Path, name: bytes) -> bool:
+    """Whether the file ends where a name should; PyTorch takes its last letter for the end of the line."""
+    with path.open("rb") as file:
+        file.seek(-len(name) - 1, os.SEEK_END)
+        return file.read()[:-1] == name
 
 
 def _unwrap(content: Any, path: Path) -> tuple[Mapping[Any, Any], tuple[str, ...]]:
