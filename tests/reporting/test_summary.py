@@ -90,6 +90,28 @@ def test_the_answer_counts_settings_led_and_those_beyond_noise(make_run: MakeRun
     assert sentences == ["kNN: mirl leads in 2 of 2 settings, beyond noise in 1."]
 
 
+@pytest.mark.parametrize(
+    ("untrained", "ending"),
+    [
+        ({}, "beyond noise"),
+        ({"photos": 0.3}, "beyond noise; it beats the untrained encoder"),
+        ({"photos": 0.55}, "beyond noise; it does not beat the untrained encoder"),
+        ({"photos": 0.55, "digits": 0.3}, "beyond noise; it beats the untrained encoder in 1 of 2"),
+    ],
+)
+def test_the_answer_says_whether_the_leader_beats_the_untrained_encoder(
+    make_run: MakeRun, untrained: dict[str, float], ending: str
+):
+    for data in ("photos", "digits"):
+        for seed, noise in enumerate((-0.010, 0.0, 0.011, -0.004, 0.007)):
+            make_run("mae", seed, data=data, knn=0.40 + noise, linear=None)
+            directory = make_run("mirl", seed, data=data, knn=0.50 - noise, linear=None)
+            if data in untrained:
+                make_run("untrained", seed, data=data, knn=untrained[data] + 0.5 * noise, linear=None)
+    (sentence,) = answer(summarise(collect(directory.parent)))
+    assert sentence == f"kNN: mirl leads in 2 of 2 settings, {ending}."
+
+
 @pytest.mark.parametrize(("knn", "verb"), [(0.6, "beats"), (0.31, "does not beat")])
 def test_with_one_method_the_answer_is_about_the_untrained_encoder(make_run: MakeRun, knn: float, verb: str):
     make_run("untrained", knn=0.3, linear=None)

@@ -56,6 +56,7 @@ class Tally:
     """How often the condition that leads most settings under a protocol does so, and in how many beyond noise.
 
     settings: Settings in which at least two trained conditions were measured.
+    compared: Of the settings it leads, those with the untrained encoder; and in how many of them it is better.
     """
 
     protocol: str
@@ -63,6 +64,8 @@ class Tally:
     leads: int
     clear: int
     settings: int
+    compared: int
+    better: int
 
 
 def tally(found: list[Finding]) -> list[Tally]:
@@ -73,7 +76,9 @@ def tally(found: list[Finding]) -> list[Tally]:
         leads = Counter(finding.leader.condition.label for finding in compared)
         if leads:
             label, count = leads.most_common(1)[0]
-            own = [finding.lead for finding in compared if finding.leader.condition.label == label]
-            clear = sum(lead is not None and lead.verdict == BETTER for lead in own)
-            result.append(Tally(protocol, label, count, clear, len(compared)))
+            own = [finding for finding in compared if finding.leader.condition.label == label]
+            clear = sum(finding.lead is not None and finding.lead.verdict == BETTER for finding in own)
+            gains = [f.leader.differences[protocol] for f in own if protocol in f.leader.differences]
+            better = sum(gain.verdict == BETTER for gain in gains)
+            result.append(Tally(protocol, label, count, clear, len(compared), len(gains), better))
     return result

@@ -5,7 +5,7 @@ from itertools import groupby
 
 from mimbench.reporting import numbers
 from mimbench.reporting.collect import Sweep
-from mimbench.reporting.findings import Finding, findings, tally
+from mimbench.reporting.findings import Finding, Tally, findings, tally
 from mimbench.reporting.runs import Setting
 from mimbench.reporting.statistics import NOISE
 from mimbench.reporting.summary import Summary, protocols
@@ -21,7 +21,7 @@ def state(sweep: Sweep) -> str:
 
 
 def answer(summaries: list[Summary]) -> list[str]:
-    """The sweep in a sentence per protocol: who leads how often, and how often beyond noise.
+    """The sweep in a sentence per protocol: who leads how often, how often beyond noise, and whether that is progress.
 
     Where every setting has one method only, how often it beats the untrained encoder.
     """
@@ -44,8 +44,16 @@ def answer(summaries: list[Summary]) -> list[str]:
             noise = f"{noise} in {entry.clear}"
         elif entry.clear == 0 and entry.leads > 1:
             noise = "its lead over the next is within noise in all of them"
-        sentences.append(f"{title}: {entry.label} leads in {places}, {noise}.")
+        sentences.append(f"{title}: {entry.label} leads in {places}, {noise}{_over_untrained(entry)}.")
     return sentences
+
+
+def _over_untrained(entry: Tally) -> str:
+    """Leading says little where an encoder that learned nothing is as good."""
+    if entry.compared <= 1:
+        verb = "beats" if entry.better else "does not beat"
+        return f"; it {verb} the untrained encoder" if entry.compared else ""
+    return f"; it beats the untrained encoder in {entry.better} of {entry.compared}"
 
 
 def conclusions(summaries: list[Summary]) -> dict[Setting, list[str]]:
