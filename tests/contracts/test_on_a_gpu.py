@@ -2,12 +2,19 @@
 
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mimbench.methods import Method
+
+pytestmark = pytest.mark.xfail(
+    torch.__version__ < "2.10" and not torch.cuda.is_available(),
+    raises=RuntimeError,
+    reason="PyTorch 2.9 asks a real GPU even for fake tensors",
+)
 
 
 class Waits(TorchDispatchMode):

@@ -23,8 +23,10 @@ def test_answers_that_cannot_be_read_are_unknown(tmp_path: Path):
     assert correctness.read(tmp_path, "knn-v1") is None
     correctness.write(tmp_path, "knn-v1", [True] * 100)
     path = tmp_path / "evaluation" / "knn-v1.npz"
-    path.write_bytes(path.read_bytes()[:50])
-    assert correctness.read(tmp_path, "knn-v1") is None
+    whole = path.read_bytes()
+    for damaged in (whole[:50], b"", whole[:60] + bytes(20) + whole[80:]):
+        path.write_bytes(damaged)
+        assert correctness.read(tmp_path, "knn-v1") is None
 
 
 def test_ten_thousand_answers_take_a_few_kilobytes(tmp_path: Path):

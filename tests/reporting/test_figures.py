@@ -26,7 +26,7 @@ def test_layerwise_lines_are_the_means_over_seeds_in_each_methods_colour(make_ru
     np.testing.assert_allclose(line.get_xdata(), [0, 1, 2, 3, 4])
     np.testing.assert_allclose(line.get_ydata(), 35 * np.array([0.5, 0.625, 0.75, 0.875, 1.0]))
     assert line.get_color() == palette.colours(["mae"])["mae"]
-    assert [axes.get_ylabel() for axes in figure.axes] == ["kNN accuracy (%)", "linear accuracy (%)"]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["kNN (%)", "linear (%)"]
 
 
 def test_accuracy_by_depth_needs_two_depths(make_run: MakeRun):

@@ -9,7 +9,7 @@ import pytest
 from mimbench.reporting.collect import collect
 from mimbench.reporting.findings import findings
 from mimbench.reporting.prose import answer
-from mimbench.reporting.statistics import holm
+from mimbench.reporting.statistics import Sample, difference, holm
 from mimbench.reporting.summary import num_comparisons, summarise
 from mimbench.reporting.titles import titles
 
@@ -78,6 +78,11 @@ def test_titles_name_the_version_only_where_two_meet():
         "linear-v1": "linear",
         "attentive-v1": "attentive",
     }
+    # What was changed, or other data, is no detail.
+    assert titles(["linear-v1+epochs=5", "knn-v1@photos"]) == {
+        "knn-v1@photos": "kNN @photos",
+        "linear-v1+epochs=5": "linear +epochs=5",
+    }
     assert titles(["knn-v2", "knn-v1"]) == {"knn-v1": "kNN v1", "knn-v2": "kNN v2"}
 
 
@@ -95,8 +100,10 @@ def test_the_answer_counts_settings_led_and_those_beyond_noise(make_run: MakeRun
     [
         ({}, "beyond noise"),
         ({"photos": 0.3}, "beyond noise; it beats the untrained encoder"),
-        ({"photos": 0.55}, "beyond noise; it does not beat the untrained encoder"),
-        ({"photos": 0.55, "digits": 0.3}, "beyond noise; it beats the untrained encoder in 1 of 2"),
+        ({"photos": 0.495}, "beyond noise; it does not beat the untrained encoder"),
+        ({"photos": 0.55}, "beyond noise; it is worse than the untrained encoder"),
+        ({"photos": 0.495, "digits": 0.3}, "beyond noise; it beats the untrained encoder in 1 of 2"),
+        ({"photos": 0.55, "digits": 0.3}, "beyond noise; it beats the untrained encoder in 1 of 2 and is worse in 1"),
     ],
 )
 def test_the_answer_says_whether_the_leader_beats_the_untrained_encoder(
@@ -112,12 +119,57 @@ def test_the_answer_says_whether_the_leader_beats_the_untrained_encoder(
     assert sentence == f"kNN: mirl leads in 2 of 2 settings, {ending}."
 
 
-@pytest.mark.parametrize(("knn", "verb"), [(0.6, "beats"), (0.31, "does not beat")])
+@pytest.mark.parametrize(("knn", "verb"), [(0.6, "beats"), (0.31, "does not beat"), (0.1, "is worse than")])
 def test_with_one_method_the_answer_is_about_the_untrained_encoder(make_run: MakeRun, knn: float, verb: str):
     make_run("untrained", knn=0.3, linear=None)
     directory = make_run("mae", knn=knn, linear=None)
     (sentence,) = answer(summarise(collect(directory.parent)))
-    assert sentence == f"kNN: pre-training {verb} the untrained encoder beyond noise in the one setting."
+    assert sentence == f"kNN: pre-training {verb} the untrained encoder."
+
+
+def test_the_leader_is_found_on_the_seeds_that_all_have(make_run: MakeRun):
+    """LocalMIM is better by six points on the one seed that both have."""
+    for seed, accuracy in enumerate((0.60, 0.61, 0.72)):
+        make_run("localmim", seed, knn=accuracy, linear=None)
+    directory = make_run("mae", 2, knn=0.66, linear=None)
+    localmim, mae = summarise(collect(directory.parent))
+    assert (mae.condition.method, localmim.leads, mae.leads) == ("mae", {"knn-v1"}, set())
+    assert mae.behind["knn-v1"].mean == pytest.approx(-0.06)
+    (sentence,) = answer([localmim, mae])
+    assert sentence.startswith("kNN: localmim leads in the one setting, ")
+    assert "†" in sentence
+
+
+def test_without_a_common_seed_the_leader_is_found_on_all(make_run: MakeRun):
+    make_run("localmim", 0, knn=0.60, linear=None)
+    directory = make_run("mae", 1, knn=0.66, linear=None)
+    localmim, mae = summarise(collect(directory.parent))
+    assert (mae.leads, localmim.leads, localmim.behind) == ({"knn-v1"}, set(), {})
+
+
+def test_all_pairs_count_since_any_could_have_led(make_run: MakeRun):
+    for seed, noise in enumerate((-0.01, 0.0, 0.012)):
+        make_run("untrained", seed, knn=0.3 + noise, linear=None)
+        for place, method in enumerate(("mae", "mirl", "deepmim", "localmim")):
+            directory = make_run(method, seed, knn=0.4 + 0.01 * place + noise * (-1) ** place, linear=None)
+    rows = summarise(collect(directory.parent))
+    gains = [gain for row in rows for gain in (*row.differences.values(), *row.behind.values())]
+    assert (len(gains), num_comparisons(rows)) == (7, 10)  # four with the untrained encoder, six pairs
+    np.testing.assert_allclose([gain.adjusted for gain in gains], holm([gain.p for gain in gains], further=3))
+    least = min(gains, key=lambda gain: gain.p)
+    assert least.adjusted == pytest.approx(min(1, 10 * least.p))
+
+
+def test_the_best_of_equal_methods_is_a_finding_in_one_table_of_twenty():
+    """Six methods of one accuracy, each on 1,000 images of its own."""
+    rng, found = np.random.default_rng(0), {"all pairs": 0, "those with the best": 0}
+    for accuracies in rng.binomial(1000, 0.5, (400, 6)) / 1000:
+        *rest, best = (Sample({0: accuracy}, 1000) for accuracy in sorted(accuracies.tolist()))
+        p = [gain.p for sample in rest if (gain := difference(sample, best))]
+        found["all pairs"] += min(holm(p, further=10)) < 0.05
+        found["those with the best"] += min(holm(p)) < 0.05
+    assert found["all pairs"] <= 29  # of 400: one time in 50 more than that where one in 20 is true
+    assert found["those with the best"] > 29
 
 
 def test_p_values_are_corrected_for_every_comparison_of_the_table(make_run: MakeRun):
@@ -152,6 +204,30 @@ def test_other_headlines_enter_the_table_without_intervals_of_proportions(make_r
         "detect-v1": 0.1,
     }
     assert all(np.isnan(estimate.low) for estimate in row.estimates.values())
+
+
+def test_answers_that_do_not_belong_to_the_accuracy_are_left_out(make_run: MakeRun):
+    right = [image < 400 for image in range(1000)]
+    make_run("untrained", knn=0.4, linear=None, correct={"knn-v1": right})
+    directory = make_run("mae", knn=0.43, linear=None, correct={"knn-v1": right})
+    gain = summarise(collect(directory.parent))[1].differences["knn-v1"]
+    assert (gain.source, gain.mean) == ("Newcombe over test images", pytest.approx(0.03))
+
+
+def test_untrained_encoders_of_several_budgets_are_one_baseline(make_run: MakeRun):
+    for epochs in (1, 2):
+        make_run("untrained", knn=0.4, linear=None, axes={"budget.epochs": epochs})
+    directory = make_run("mae", knn=0.5, linear=None, axes={"budget.epochs": 3})
+    *_, mae = summarise(collect(directory.parent))
+    assert mae.differences["knn-v1"].mean == pytest.approx(0.1)
+
+
+def test_no_interval_leaves_what_an_accuracy_can_be(make_run: MakeRun):
+    for seed, knn in enumerate((0.99, 0.85, 0.97)):
+        directory = make_run("mae", seed, knn=knn, linear=1 - knn)
+    (row,) = summarise(collect(directory.parent))
+    assert row.estimates["knn-v1"].high == 1
+    assert row.estimates["linear-v1"].low == 0
 
 
 def test_the_best_epoch_does_not_count(make_run: MakeRun):

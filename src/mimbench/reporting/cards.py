@@ -5,7 +5,6 @@ from typing import Any
 
 from mimbench.reporting import numbers, tables
 from mimbench.reporting.findings import Finding, findings
-from mimbench.reporting.runs import UNTRAINED
 from mimbench.reporting.statistics import NOISE, Difference, Estimate
 from mimbench.reporting.summary import Summary, protocols
 
@@ -101,8 +100,7 @@ def _gain(summary: Summary, protocol: str, field: str) -> dict[str, Any]:
     if gain is not None:
         interval = numbers.gain_interval(gain)
         return {"sort": gain.mean, "text": numbers.gain(gain), "interval": interval} | _test(gain)
-    leads = field == "behind" and summary.condition.method != UNTRAINED and protocol in summary.estimates
-    return {"sort": 0.0, "kind": "best"} if leads else {"sort": _UNKNOWN}
+    return {"sort": 0.0, "kind": "best"} if field == "behind" and protocol in summary.leads else {"sort": _UNKNOWN}
 
 
 def _test(gain: Difference) -> dict[str, str]:

@@ -96,7 +96,12 @@ def _headline(result: Any) -> tuple[float, float | None] | None:
 
 
 def _folders(directory: Path) -> Iterator[tuple[Path, list[str]]]:
-    for folder, below, names in os.walk(directory):
+    seen: set[str] = set()
+    for folder, below, names in os.walk(directory, followlinks=True):
+        if (place := os.path.realpath(folder)) in seen:  # a link to what encloses it, or to what was there before
+            below.clear()
+            continue
+        seen.add(place)
         # A run directory holds no further runs; not walking its checkpoints keeps a thousand runs quick.
         below[:] = [] if records.FILE in names else sorted(name for name in below if not name.startswith("."))
         yield Path(folder), names

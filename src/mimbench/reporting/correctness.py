@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def read(run_dir: Path, protocol: str) -> Bool[np.ndarray, " n"] | None:
     try:
         with np.load(io.BytesIO(_path(run_dir, protocol).read_bytes())) as arrays:
             return arrays[KEY].astype(bool)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
         return None
 
 

@@ -42,7 +42,7 @@ def layerwise(table: pd.DataFrame) -> Figure | None:
         for axes, (protocol, name) in zip(row, names.items(), strict=True):
             percent = curves.is_accuracy(protocol)
             panels.layerwise(axes, of_protocol.get(protocol, table.head(0)), palette, 100 if percent else 1)
-            axes.set(title=str(Setting(*setting)), ylabel=f"{name} accuracy (%)" if percent else name)
+            axes.set(title=str(Setting(*setting)), ylabel=f"{name} (%)" if percent else name)
     return figure
 
 

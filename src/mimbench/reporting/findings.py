@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from mimbench.reporting.runs import UNTRAINED, Setting
-from mimbench.reporting.statistics import BETTER, NOISE, Difference
+from mimbench.reporting.statistics import BETTER, NOISE, WORSE, Difference
 from mimbench.reporting.summary import Summary, protocols
 
 
@@ -13,6 +13,7 @@ from mimbench.reporting.summary import Summary, protocols
 class Finding:
     """Who leads a setting under a protocol, over the untrained encoder and over the next; None where unknown.
 
+    num_better, num_worse: Of num_methods, those that are so than the untrained encoder.
     ties: Further conditions whose difference to the leader is within noise.
     """
 
@@ -23,6 +24,7 @@ class Finding:
     lead: Difference | None
     ties: tuple[Summary, ...]
     num_better: int
+    num_worse: int
     num_methods: int
 
 
@@ -32,13 +34,17 @@ def findings(summaries: list[Summary]) -> list[Finding]:
     for setting, group in groupby(summaries, key=lambda summary: summary.condition.setting):
         trained = [summary for summary in group if summary.condition.method != UNTRAINED]
         for protocol in protocols(trained):
-            ranked = sorted(
-                (summary for summary in trained if protocol in summary.estimates),
-                key=lambda summary: -summary.estimates[protocol].mean,
-            )
+            ranked = sorted((s for s in trained if protocol in s.estimates), key=lambda s: _rank(s, protocol))
             if ranked:
                 result.append(_finding(setting, protocol, ranked))
     return result
+
+
+def _rank(summary: Summary, protocol: str) -> tuple[bool, bool, float]:
+    """The leader, then by the distance to it, then what cannot be compared with it."""
+    behind = summary.behind.get(protocol)
+    value = summary.estimates[protocol].mean if behind is None else behind.mean
+    return protocol not in summary.leads, behind is None, -value
 
 
 def _finding(setting: Setting, protocol: str, ranked: list[Summary]) -> Finding:
@@ -46,9 +52,9 @@ def _finding(setting: Setting, protocol: str, ranked: list[Summary]) -> Finding:
     behind = runner_up.behind.get(protocol) if runner_up else None
     ties = tuple(other for other in ranked[1:] if protocol in other.behind and other.behind[protocol].verdict == NOISE)
     compared = [summary.differences[protocol] for summary in ranked if protocol in summary.differences]
-    num_better = sum(gain.verdict == BETTER for gain in compared)
+    verdicts = Counter(gain.verdict for gain in compared)
     lead = behind.reversed if behind else None
-    return Finding(setting, protocol, leader, runner_up, lead, ties, num_better, len(compared))
+    return Finding(setting, protocol, leader, runner_up, lead, ties, verdicts[BETTER], verdicts[WORSE], len(compared))
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,8 @@ class Tally:
     """How often the condition that leads most settings under a protocol does so, and in how many beyond noise.
 
     settings: Settings in which at least two trained conditions were measured.
-    compared: Of the settings it leads, those with the untrained encoder; and in how many of them it is better.
+    compared: Of the settings it leads, those with the untrained encoder; in how many of them it is better, and worse.
+    over_images: Whether all its leads are over test images only.
     """
 
     protocol: str
@@ -66,6 +73,8 @@ class Tally:
     settings: int
     compared: int
     better: int
+    worse: int
+    over_images: bool
 
 
 def tally(found: list[Finding]) -> list[Tally]:
@@ -79,6 +88,8 @@ def tally(found: list[Finding]) -> list[Tally]:
             own = [finding for finding in compared if finding.leader.condition.label == label]
             clear = sum(finding.lead is not None and finding.lead.verdict == BETTER for finding in own)
             gains = [f.leader.differences[protocol] for f in own if protocol in f.leader.differences]
-            better = sum(gain.verdict == BETTER for gain in gains)
-            result.append(Tally(protocol, label, count, clear, len(compared), len(gains), better))
+            verdicts = Counter(gain.verdict for gain in gains)
+            over_images = all(finding.lead is not None and finding.lead.over_images for finding in own)
+            against = len(gains), verdicts[BETTER], verdicts[WORSE]
+            result.append(Tally(protocol, label, count, clear, len(compared), *against, over_images))
     return result

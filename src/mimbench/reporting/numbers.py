@@ -6,10 +6,11 @@ from mimbench.reporting.statistics import BETTER, NOISE, WORSE, Difference, Esti
 
 MARKS = {BETTER: "▲", WORSE: "▼", NOISE: "≈"}
 NOTHING = "–"
+DAGGER = "†"
 LEGEND = (
     "Accuracy in percent, mean ± standard deviation over n seeds, [95 % interval]; n=2/3: two of three planned runs. "
     "▲ better, ▼ worse, ≈ within noise: at 5 % after Holm's correction over the whole table. "
-    "† interval over test images only: one seed, or seeds without spread."
+    f"{DAGGER} interval over test images only: one seed, or seeds without spread."
 )
 
 
@@ -70,4 +71,4 @@ def _signed(fraction: float) -> str:
 
 
 def _dagger(value: Estimate | Difference) -> str:
-    return "†" if value.source.endswith("test images") else ""
+    return DAGGER if value.source.endswith("test images") else ""

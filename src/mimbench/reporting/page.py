@@ -30,8 +30,9 @@ METHOD = (
     "Where runs kept which test images they got right, the same images are compared: a bootstrap over them (2,000 "
     "resamples, percentiles) stands beside the seeds, and both tests must tell two methods apart. With one seed (†) it "
     "stands alone, or Newcombe's interval of two proportions where single images are not known.",
-    "≈ within noise: not different at 5 % after Holm's correction over all comparisons of the table. Intervals are not "
-    "corrected, and the leader was picked by the same numbers that show its lead.",
+    "≈ within noise: not different at 5 % after Holm's correction over all comparisons of the table: of every method "
+    "with the untrained encoder, and of all pairs of methods, since the best one is picked by what shows its lead. "
+    "Intervals are not corrected.",
     "FLOPs, images per second, minutes and device-hours are means over the finished runs; minutes are training time "
     "alone, device-hours are minutes times devices. A device is a GPU, or the processor where there is none.",
     "Published numbers are the papers': other code, other data unless it says so; they enter no number of ours.",

@@ -84,7 +84,7 @@ def loss(axes: Axes, curves: list[Curve], colour: str) -> None:
     for curve in curves:
         look: dict[str, Any] = {"linewidth": 1.8} if curve.metric == "val/loss" else {"linewidth": 0.8, "alpha": 0.6}
         look |= {"color": colour} if curve.finished else {"color": "#222222", "linestyle": ":"}
-        axes.plot(curve.steps, curve.values, **look)
+        axes.plot(curve.steps, curve.values, **look, marker=_marker(curve))
     if not curves:
         axes.text(0.5, 0.5, "no curve", transform=axes.transAxes, ha="center", color="#888888")
         axes.set(xticks=[], yticks=[])
@@ -94,12 +94,18 @@ def loss(axes: Axes, curves: list[Curve], colour: str) -> None:
 def throughput(axes: Axes, curves: list[Curve], palette: dict[str, str]) -> None:
     """A line per run of one setting."""
     for curve in curves:
-        axes.plot(curve.steps, curve.values, color=palette[curve.condition.label], linewidth=1, alpha=0.8)
+        look: dict[str, Any] = {"color": palette[curve.condition.label], "marker": _marker(curve)}
+        axes.plot(curve.steps, curve.values, linewidth=1, alpha=0.8, **look)
     labels = dict.fromkeys(curve.condition.label for curve in curves)
     last = {label: [c.values[-1] for c in curves if c.condition.label == label] for label in labels}
     axes.set_ylim(bottom=0)
     axes.set_xlabel("step")
     label_ends(axes, [Label(label, sum(values) / len(values), palette[label]) for label, values in last.items()])
+
+
+def _marker(curve: Curve) -> str:
+    """A line of one point could not be seen."""
+    return "" if len(curve.steps) > 1 else "."
 
 
 def _log_scale(axes: Axes, values: list[float]) -> None:

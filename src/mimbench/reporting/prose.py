@@ -5,7 +5,7 @@ from itertools import groupby
 
 from mimbench.reporting import numbers
 from mimbench.reporting.collect import Sweep
-from mimbench.reporting.findings import Finding, Tally, findings, tally
+from mimbench.reporting.findings import Finding, findings, tally
 from mimbench.reporting.runs import Setting
 from mimbench.reporting.statistics import NOISE
 from mimbench.reporting.summary import Summary, protocols
@@ -30,12 +30,9 @@ def answer(summaries: list[Summary]) -> list[str]:
     sentences = []
     for protocol in [name for name in labels if name not in {entry.protocol for entry in tallies}]:
         alone = [finding for finding in found if finding.protocol == protocol and finding.num_methods]
-        better = sum(finding.num_better for finding in alone)
+        better, worse = (sum(getattr(finding, name) for finding in alone) for name in ("num_better", "num_worse"))
         if alone:
-            places = f"{better} of {len(alone)} settings" if len(alone) > 1 else "the one setting"
-            verb = "does not beat" if len(alone) == 1 and not better else "beats"
-            verdict = f"pre-training {verb} the untrained encoder beyond noise in {places}"
-            sentences.append(f"{labels[protocol]}: {verdict}.")
+            sentences.append(f"{labels[protocol]}: pre-training {_against_untrained(len(alone), better, worse)}.")
     for entry in tallies:
         title = labels[entry.protocol]
         places = "the one setting" if entry.settings == 1 else f"{entry.leads} of {entry.settings} settings"
@@ -44,16 +41,19 @@ def answer(summaries: list[Summary]) -> list[str]:
             noise = f"{noise} in {entry.clear}"
         elif entry.clear == 0 and entry.leads > 1:
             noise = "its lead over the next is within noise in all of them"
-        sentences.append(f"{title}: {entry.label} leads in {places}, {noise}{_over_untrained(entry)}.")
+        sentence = f"{title}: {entry.label} leads in {places}, {noise}{numbers.DAGGER if entry.over_images else ''}"
+        # Leading says little where an encoder that learned nothing is as good.
+        against = f"; it {_against_untrained(entry.compared, entry.better, entry.worse)}" if entry.compared else ""
+        sentences.append(f"{sentence}{against}.")
     return sentences
 
 
-def _over_untrained(entry: Tally) -> str:
-    """Leading says little where an encoder that learned nothing is as good."""
-    if entry.compared <= 1:
-        verb = "beats" if entry.better else "does not beat"
-        return f"; it {verb} the untrained encoder" if entry.compared else ""
-    return f"; it beats the untrained encoder in {entry.better} of {entry.compared}"
+def _against_untrained(settings: int, better: int, worse: int) -> str:
+    if settings == 1:
+        verb = "beats" if better else "is worse than" if worse else "does not beat"
+        return f"{verb} the untrained encoder"
+    rest = f" and is worse in {worse}" if worse else ""
+    return f"beats the untrained encoder in {better} of {settings}{rest}"
 
 
 def conclusions(summaries: list[Summary]) -> dict[Setting, list[str]]:

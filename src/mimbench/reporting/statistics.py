@@ -91,7 +91,10 @@ def sample(rows: pd.DataFrame) -> Sample:
 
 
 def estimate(values: Sample) -> Estimate | None:
-    """Student's t over seeds; Wilson's interval over test images where seeds show no spread, as with one seed."""
+    """Student's t over seeds; Wilson's interval over test images where seeds show no spread, as with one seed.
+
+    No interval leaves [0, 1], where accuracies are.
+    """
     accuracies = list(values.accuracies.values())
     if not accuracies:
         return None
@@ -99,7 +102,8 @@ def estimate(values: Sample) -> Estimate | None:
     deviation = float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else math.nan
     if _spread(accuracies):
         interval = stats.ttest_1samp(accuracies, 0.0).confidence_interval(CONFIDENCE)
-        return Estimate(average, deviation, len(accuracies), float(interval.low), float(interval.high), OVER_SEEDS)
+        low, high = max(float(interval.low), 0.0), min(float(interval.high), 1.0)
+        return Estimate(average, deviation, len(accuracies), low, high, OVER_SEEDS)
     low, high = images.proportion(average, values.num_test)
     return Estimate(average, deviation, len(accuracies), low, high, OVER_IMAGES)
 
@@ -131,11 +135,16 @@ def difference(values: Sample, baseline: Sample) -> Difference | None:
     return Difference(mean(gains), len(gains), low, high, TWO_PROPORTIONS, p)
 
 
-def holm(values: Sequence[float]) -> list[float]:
-    """p-values corrected for their number (Holm 1979): no false finding among all of them, 95 times in 100."""
+def holm(values: Sequence[float], further: int = 0) -> list[float]:
+    """p-values corrected for their number (Holm 1979): no false finding among all of them, 95 times in 100.
+
+    Args:
+        further: Comparisons that count although their p-values are unknown. They are taken to be the largest, by which
+            no other is corrected too little.
+    """
     p = np.asarray(values, dtype=float)
     order = np.argsort(p)
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    stepped = np.maximum.accumulate(p[order] * (further + np.arange(len(p), 0, -1)))
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(stepped, 1.0)
     return adjusted.tolist()

@@ -1,9 +1,11 @@
 """The comparison: one summary per condition."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from mimbench.reporting import configs, correctness, published, statistics
 from mimbench.reporting.collect import Sweep, frame, groups
@@ -19,6 +21,7 @@ class Summary:
 
     estimates, differences: By protocol; differences are to the untrained encoder of the same setting.
     behind: By protocol, the difference to the leader of the setting; the leader itself has none.
+    leads: The protocols under which it is that leader.
     training_flops, images_per_second, train_seconds, device_hours: Means over the finished runs; NaN where unknown.
     published: What papers print for the same experiment; never part of any number here.
     """
@@ -29,6 +32,7 @@ class Summary:
     estimates: dict[str, Estimate]
     differences: dict[str, Difference]
     behind: dict[str, Difference] = field(default_factory=dict)
+    leads: frozenset[str] = frozenset()
     training_flops: float
     images_per_second: float
     train_seconds: float
@@ -51,7 +55,8 @@ class Summary:
 def summarise(sweep: Sweep) -> list[Summary]:
     """Every condition of the sweep in the order of the table; only finished runs are counted in.
 
-    p-values are corrected for the number of comparisons in the whole table.
+    p-values are corrected for the number of comparisons in the whole table. The leader of a setting is picked by the
+    numbers that show its lead, so that all pairs of trained conditions count, also those that are not shown.
     """
     samples = _samples(sweep)
     runs: dict[Condition, list[Run]] = {}
@@ -70,8 +75,20 @@ def protocols(summaries: Iterable[Summary]) -> dict[str, str]:
 
 def num_comparisons(summaries: Iterable[Summary]) -> int:
     """How many p-values the correction counted."""
+    summaries = list(summaries)
     pairs = (pair for summary in summaries for pair in (summary.differences, summary.behind))
-    return sum(not math.isnan(gain.adjusted) for pair in pairs for gain in pair.values())
+    return sum(not math.isnan(gain.p) for pair in pairs for gain in pair.values()) + _num_not_shown(summaries)
+
+
+def _num_not_shown(summaries: Iterable[Summary]) -> int:
+    """Pairs of conditions that are compared with the same leader and not with each other."""
+    followers = Counter(
+        (summary.condition.setting, protocol)
+        for summary in summaries
+        for protocol, gain in summary.behind.items()
+        if not math.isnan(gain.p)
+    )
+    return sum(count * (count - 1) // 2 for count in followers.values())
 
 
 def _samples(sweep: Sweep) -> dict[Condition, dict[str, Sample]]:
@@ -82,22 +99,33 @@ def _samples(sweep: Sweep) -> dict[Condition, dict[str, Sample]]:
         sample = statistics.sample(rows)
         places = ((seed, directories.get((condition, seed))) for seed in sample.accuracies)
         answers = {seed: correctness.read(place, protocol) for seed, place in places if place is not None}
-        known = {seed: correct for seed, correct in answers.items() if correct is not None}
+        known = {seed: correct for seed, correct in answers.items() if _fits(correct, sample.accuracies[seed])}
         samples.setdefault(condition, {})[protocol] = sample._replace(correct=known)
     return samples
+
+
+def _fits(correct: np.ndarray | None, accuracy: float) -> bool:
+    """Whether these are the answers that the accuracy was computed from, to half an image."""
+    return correct is not None and abs(float(correct.sum()) - accuracy * len(correct)) < 0.5
 
 
 def _leaders(
     conditions: Iterable[Condition], samples: dict[Condition, dict[str, Sample]]
 ) -> dict[tuple[Setting, str], Condition]:
-    """The trained condition with the highest mean, the first among equals."""
-    leaders: dict[tuple[Setting, str], Condition] = {}
-    best: dict[tuple[Setting, str], float] = {}
+    """The trained condition with the highest mean over the seeds that all have, the first among equals.
+
+    Where they share no seed, over its own.
+    """
+    rivals: dict[tuple[Setting, str], dict[Condition, dict[int, float]]] = defaultdict(dict)
     for condition in conditions:
         for protocol, sample in samples.get(condition, {}).items():
-            key, value = (condition.setting, protocol), statistics.mean(sample.accuracies.values())
-            if condition.method != UNTRAINED and value > best.get(key, -math.inf):
-                leaders[key], best[key] = condition, value
+            if condition.method != UNTRAINED and sample.accuracies:
+                rivals[condition.setting, protocol][condition] = sample.accuracies
+    leaders = {}
+    for key, accuracies in rivals.items():
+        shared = set.intersection(*map(set, accuracies.values()))
+        means = {c: statistics.mean(own[seed] for seed in shared or own) for c, own in accuracies.items()}
+        leaders[key] = max(means, key=lambda condition: means[condition])
     return leaders
 
 
@@ -122,6 +150,7 @@ def _summary(
         estimates={protocol: value for protocol, value in estimates.items() if value is not None},
         differences=_differences(own, baseline),
         behind=_differences(own, ahead),
+        leads=frozenset(protocol for protocol, leader in best.items() if leader == condition),
         training_flops=statistics.mean(cost.get("training_flops") for cost in costs),
         images_per_second=statistics.mean(cost.get("images_per_second") for cost in costs),
         train_seconds=statistics.mean(cost.get("train_seconds") for cost in costs),
@@ -148,7 +177,7 @@ def _corrected(summaries: list[Summary]) -> list[Summary]:
     """With Holm's correction over every comparison of the table that has a p-value."""
     families = [gains for summary in summaries for gains in (summary.differences, summary.behind)]
     keys = [(at, p) for at, gains in enumerate(families) for p, gain in gains.items() if not math.isnan(gain.p)]
-    adjusted = statistics.holm([families[at][protocol].p for at, protocol in keys])
+    adjusted = statistics.holm([families[at][protocol].p for at, protocol in keys], _num_not_shown(summaries))
     for (at, protocol), value in zip(keys, adjusted, strict=True):
         families[at] = families[at] | {protocol: families[at][protocol]._replace(adjusted=value)}
     pairs = zip(families[::2], families[1::2], strict=True)
@@ -159,7 +188,10 @@ def _corrected(summaries: list[Summary]) -> list[Summary]:
 
 
 def _baseline(condition: Condition, samples: dict[Condition, dict[str, Sample]]) -> dict[str, Sample]:
-    """Of the untrained encoder in the same setting: the same variant, or the only one there is."""
+    """Of the untrained encoder in the same setting: the same variant, or the only one there is.
+
+    What only changes how long to train leaves it as it is; variants with equal accuracies are one.
+    """
     untrained = {
         other.variant: values
         for other, values in samples.items()
@@ -167,4 +199,5 @@ def _baseline(condition: Condition, samples: dict[Condition, dict[str, Sample]])
     }
     if condition.variant in untrained:
         return untrained[condition.variant]
-    return next(iter(untrained.values())) if len(untrained) == 1 else {}
+    distinct = {str([(name, sample.accuracies) for name, sample in own.items()]): own for own in untrained.values()}
+    return next(iter(distinct.values())) if len(distinct) == 1 else {}

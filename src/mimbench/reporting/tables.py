@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from mimbench.reporting import numbers
-from mimbench.reporting.runs import UNTRAINED, Run
+from mimbench.reporting.runs import Run
 from mimbench.reporting.statistics import Difference, Estimate
 from mimbench.reporting.summary import Summary, protocols
 
@@ -75,8 +75,7 @@ def _cells(summary: Summary, labels: dict[str, str], marks: dict[str, str]) -> d
         accuracy = numbers.accuracy(estimate, summary.planned)
         cells[f"{label} %"] = f"{accuracy} {numbers.accuracy_interval(estimate)}".strip()
         cells[f"{label} vs untrained"] = difference(summary.differences.get(protocol))
-        leads = estimate is not None and condition.method != UNTRAINED and protocol not in summary.behind
-        cells[f"{label} vs best"] = BEST if leads else difference(summary.behind.get(protocol))
+        cells[f"{label} vs best"] = BEST if protocol in summary.leads else difference(summary.behind.get(protocol))
     cells["published"] = "; ".join(f"{row.text} {marks[row.origin]}" for row in summary.published)
     cells["training FLOPs"] = numbers.flops(summary.training_flops)
     cells["images/s"] = numbers.rate(summary.images_per_second)

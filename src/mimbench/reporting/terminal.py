@@ -48,8 +48,8 @@ def _table(setting: Setting, rows: list[Summary], labels: dict[str, str]) -> Tab
     for label in labels.values():
         table.add_column(f"{label} %", overflow="fold", min_width=16)
         table.add_column("vs untrained", no_wrap=True, min_width=13)
-    table.add_column("FLOPs\nimages/s", no_wrap=True, justify="right")
-    table.add_column("minutes\nruns", no_wrap=True, justify="right")
+    table.add_column("FLOPs\nimages/s", no_wrap=True, justify="right", min_width=8)
+    table.add_column("minutes\nruns", no_wrap=True, justify="right", min_width=7)
     for summary in rows:
         table.add_row(*_cells(summary, labels))
     return table

@@ -29,9 +29,9 @@ def newest(runs: list[Run], warnings: list[str]) -> list[Run]:
         *older, last = sorted(group, key=_age)
         kept.append(last)
         if older:
-            dropped = ", ".join(f"{run.name} ({run.identity})" for run in older)
+            dropped = ", ".join(f"{run.directory} ({run.identity})" for run in older)
             warnings.append(
-                f"{last.name} ({last.identity}) and {dropped} share every axis and the seed. "
+                f"{last.directory} ({last.identity}) and {dropped} share every axis and the seed. "
                 "Only the first, the newest, counts; move the others elsewhere."
             )
     return kept

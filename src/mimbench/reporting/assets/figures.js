@@ -25,7 +25,8 @@ function pareto(points) {
 
 function costPanels() {
   const panels = [];
-  for (const [data, conditions] of by(DATA.conditions.filter(shown), (c) => c.data)) {
+  const several = distinct(DATA.conditions.map((c) => c.encoder)).length > 1;
+  for (const [place, conditions] of by(DATA.conditions.filter(shown), (c) => (several ? `${c.data} · ${c.encoder}` : c.data))) {
     for (const [protocol, title] of Object.entries(DATA.protocols)) {
       const measured = conditions.filter((c) => c.estimates[protocol]);
       const paid = measured.filter((c) => c.costs[price] > 0);
@@ -46,7 +47,7 @@ function costPanels() {
         line: { color: colour(c.label), width: 1, dash: "dash" },
       }));
       const notes = free.map((c, place) => note(`${c.label}, depth ${c.depth}`, c.estimates[protocol][0], place % 2));
-      panels.push({ title: `${data}: ${title}`, traces, layout: {
+      panels.push({ title: `${place}: ${title}`, traces, layout: {
         shapes, annotations: notes, xaxis: { type: "log", title: DATA.costs[price], tickangle: 0, ...ticks(traces.slice(1).map((trace) => trace.x[0])) }, yaxis: { title: `${title} (%)` },
       } });
     }
@@ -123,7 +124,7 @@ function curvePanels(metrics, title, key) {
   return [...by(curves, key)].map(([place, own]) => ({
     title: place,
     traces: own.map((curve) => ({
-      x: curve.x, y: curve.y, mode: "lines", name: curve.label,
+      x: curve.x, y: curve.y, mode: curve.x.length > 1 ? "lines" : "markers", name: curve.label,
       line: { color: colour(curve.label), width: curve.metric === "val/loss" ? 2.4 : 1, dash: curve.finished ? "solid" : "dot" },
       opacity: curve.metric === "train/loss" ? 0.7 : 1,
       hovertemplate: `<b>${curve.label}</b>, seed ${curve.seed}, ${curve.metric}<br>step %{x}: %{y:.4g}<extra></extra>`,
