@@ -40,9 +40,9 @@ def report_page(
         for method, gain in GAINS.items():
             for seed in range(2):
                 knn, linear = (0.3 + gain * depth / 6 + 0.01 * rng.normal() + add for add in (0, 0.1))
+                right = rng.random(1000) < knn
                 config = {"method": {"name": method}, "encoder": {"depth": depth}, "seed": seed, "same": 1}
                 analysis = {"depths": [0, depth], "rank": [9.0, 12.0 + gain], "cka_to_last": [0.2, 1.0]}
-                answers = {"knn-v1": (rng.random(1000) < knn).tolist()}
                 failed = (data, depth, method, seed) == ("digits", 8, "mae", 1)
                 fate: dict[str, Any] = {"status": "failed", "error": {"type": "ValueError", "message": "NaN <b>"}}
                 directory = make_run(
@@ -50,10 +50,10 @@ def report_page(
                     seed,
                     data=data,
                     depth=depth,
-                    knn=knn,
+                    knn=float(right.mean()),
                     linear=linear,
                     config=config,
-                    correct=answers,
+                    correct={"knn-v1": right.tolist()},
                     losses=LOSSES if method != "untrained" else "",
                     analysis=analysis if data == "photos" else None,
                     cost={"training_flops": (1e13 + 1e14 * gain) * depth * (gain > 0)},

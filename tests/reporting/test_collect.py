@@ -34,6 +34,16 @@ def test_records_are_found_at_any_depth_and_plans_tell_what_is_missing(make_run:
     assert sweep.name == "demo"
 
 
+def test_linked_runs_count_once_wherever_links_lead(make_run: MakeRun, tmp_path: Path):
+    run, gathered = make_run("mae"), tmp_path / "gathered"
+    gathered.mkdir()
+    (gathered / "mae").symlink_to(run)
+    (gathered / "again").symlink_to(run)
+    (gathered / "loop").symlink_to(gathered)
+    assert [run.name for run in collect(gathered).runs] == ["mae-d4-photos-s0"]
+    assert collect(gathered).warnings == ()
+
+
 def test_a_broken_record_is_a_warning_and_a_row_that_keeps_its_place_in_the_plan(make_run: MakeRun, plan: Plan):
     broken = make_run("mae", 1)
     (broken / "record.json").write_text("{")

@@ -65,6 +65,9 @@ def test_loss_curves_hold_the_logged_losses_and_survive_half_a_line(make_run: Ma
     figure = figures.losses(found)
     assert figure is not None
     assert len(figure.axes) == 2
+    # A line through one point would not be seen.
+    looks = {len(line.get_xdata()): line.get_marker() for axes in figure.axes for line in axes.lines}
+    assert looks == {2: "", 1: "."}
 
 
 def test_an_unreadable_curve_is_named(make_run: MakeRun):

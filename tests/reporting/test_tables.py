@@ -116,7 +116,7 @@ def test_long_variants_wrap_and_numbers_stay_whole(make_run: MakeRun):
     sweep = collect(directory.parent)
     text = on_terminal(sweep, summarise(sweep))
     assert max(map(len, text.splitlines())) <= 100
-    assert "70.0 ± 20.0 (n=3)" in text
+    assert all(part in text for part in ("70.0 ± 20.0 (n=3)", "images/s", "minutes"))
     assert re.search(r"\[-\d\d\.\d, \+\d\d\.\d\]", text)
 
 

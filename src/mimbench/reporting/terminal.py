@@ -14,6 +14,8 @@ from mimbench.reporting.statistics import BETTER, NOISE, WORSE, Difference
 from mimbench.reporting.summary import Summary, protocols
 
 WIDTH = 100
+# Least widths of columns, and for accuracies the largest.
+_METHOD, _ACCURACY, _GAIN, _COST = 9, (12, 16), 12, 8
 _MAX_LISTED = 12
 _MAX_NAMED = 6
 _COLOURS = {BETTER: "green", WORSE: "red", NOISE: "dim"}
@@ -42,17 +44,27 @@ def show(sweep: Sweep, summaries: list[Summary], console: Console) -> None:
 
 
 def _table(setting: Setting, rows: list[Summary], labels: dict[str, str]) -> Table:
+    cells = [_cells(summary, labels) for summary in rows]
+    headings = ["method", *(heading for label in labels.values() for heading in (f"{label} %", "vs untrained"))]
     table = Table(title=str(setting), title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_edge=False)
     table.padding = (0, 1, 0, 0)
-    table.add_column("method", min_width=9, overflow="fold")
-    for label in labels.values():
-        table.add_column(f"{label} %", overflow="fold", min_width=16)
-        table.add_column("vs untrained", no_wrap=True, min_width=13)
-    table.add_column("FLOPs\nimages/s", no_wrap=True, justify="right", min_width=8)
-    table.add_column("minutes\nruns", no_wrap=True, justify="right", min_width=7)
-    for summary in rows:
-        table.add_row(*_cells(summary, labels))
+    for heading, width in zip(headings, _widths(cells, len(labels)), strict=False):
+        table.add_column(heading, overflow="fold", width=width)
+    table.add_column("FLOPs\nimages/s", no_wrap=True, justify="right", width=_COST)
+    table.add_column("minutes\nruns", no_wrap=True, justify="right", width=_COST)
+    for row in cells:
+        table.add_row(*row)
     return table
+
+
+def _widths(rows: list[list[Text]], num_protocols: int) -> list[int]:
+    """Of the method and the protocols: intervals stay whole, names and accuracies fold in what is left."""
+    longest = [max(len(line) for row in rows for line in row[at].plain.split("\n")) for at in range(len(rows[0]))]
+    gains = [max(_GAIN, longest[2 + 2 * at]) for at in range(num_protocols)]
+    left = WIDTH - sum(gains) - 2 * _COST - 2 * len(rows[0])
+    accuracy = max(_ACCURACY[0], min(_ACCURACY[1], (left - _METHOD) // max(num_protocols, 1)))
+    method = min(max(_METHOD, longest[0]), left - num_protocols * accuracy)
+    return [method, *(width for gain in gains for width in (accuracy, gain))]
 
 
 def _cells(summary: Summary, labels: dict[str, str]) -> list[Text]:
