@@ -45,6 +45,16 @@ CALLS = {
     "protocol=[knn,finetune]": ["recipe", "finetune=small"],
     "protocol.knn.ks=[0]": ["ks"],
     "method=mae,mirl": ["-m"],
+    # What would otherwise be found after training.
+    "data=scenes protocol=knn": ["4000 of 4000 images in train have no label"],
+    "data=digits protocol=imagenet_a": ["no folder", "imagenet-a"],
+    "data=digits protocol=segment_linear": ["no annotation", "data=scenes"],
+    "data=digits experiment=demo protocol=detect_vitdet detect=small": ["no annotation", "objects"],
+    # What shapes do not tell.
+    "data=digits encoder=swin_tiny encoder.patch_size=1": ["masker with shared=True", "swin.py, line"],
+    "data=digits encoder.image_size=64": ["do not work together on pictures of 32 px", "doesn't match model (64)"],
+    "method=deepmim encoder=swin_tiny encoder.patch_size=1 masker=shared": ["method.depths", "method=localmim"],
+    "data=digits target=hog target.bins=0": ["bins=0"],
 }
 
 

@@ -70,9 +70,15 @@ def test_alphas_can_be_given(teacher: MAE):
     assert [target.alpha for target in targets] == [0.5, 0.25, 0.75, 0.9]
 
 
-@pytest.mark.parametrize(("count", "alphas"), [(1, [1.0]), (2, [0.0, 1.0]), (3, [0.0, 0.5, 1.0])])
+@pytest.mark.parametrize(("count", "alphas"), [(2, [0.0, 1.0]), (3, [0.0, 0.5, 1.0])])
 def test_the_deepest_of_any_number_of_decoders_learns_raw_pixels(teacher: MAE, count: int, alphas: list[float]):
     assert [target.alpha for target in HybridTarget(8, teacher).spread(count)] == alphas
+
+
+def test_with_one_decoder_the_share_must_be_given(teacher: MAE):
+    with pytest.raises(ValueError, match=r"method=deepmim, or give the share of raw pixels: target.alphas=\[0.5\]"):
+        HybridTarget(8, teacher).spread(1)
+    assert [target.alpha for target in HybridTarget(8, teacher, [0.5]).spread(1)] == [0.5]
 
 
 def test_hidden_pixels_cannot_reach_the_shallowest_target(teacher: MAE, images: Tensor, mask: Mask):

@@ -1,5 +1,6 @@
 """Turns configurations into objects; the only place that does."""
 
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from mimbench.data import ImageDataModule
 from mimbench.encoders import Encoder
 from mimbench.evaluation import Protocol
 from mimbench.methods import Method
+from mimbench.training import Cost, measure_cost
 from mimbench.training.cluster import check_tasks, cluster_environment, fsdp2
 from mimbench.weights.store import METHOD, load_encoder, load_method
 
@@ -135,6 +137,34 @@ def data_of(data: Mapping[str, Any]) -> Any:
 def protocols_of(config: Mapping[str, Any]) -> list[Protocol]:
     """The protocols of a configuration; ValueError or TypeError for one that cannot be."""
     return [instantiate(entry, _convert_="all") for entry in (config.get("protocol") or {}).values()]
+
+
+def check_protocols(config: Mapping[str, Any], data: Any) -> None:
+    """Asks the protocols of a configuration whether they can read these data.
+
+    Raises:
+        Mistake: One cannot; nothing was trained.
+    """
+    with _mistakes():
+        for protocol in protocols_of(config):
+            protocol.check(data)
+
+
+def cost_of(method: Method, image_size: int) -> Cost:
+    """What a step of a method costs, found by doing one without data.
+
+    Raises:
+        Mistake: It cannot be done: parts that were built do not work together.
+    """
+    try:
+        return measure_cost(method, image_size)
+    except (ValueError, RuntimeError, TypeError, IndexError, ArithmeticError, AssertionError) as error:
+        places = traceback.extract_tb(error.__traceback__)
+        place = next(place for place in reversed(places) if "site-packages" not in place.filename)
+        raise Mistake(
+            f"These parts do not work together on pictures of {image_size} px: {_sentence(error)} "
+            f"({Path(place.filename).name}, line {place.lineno})"
+        ) from error
 
 
 def method_of(config: Mapping[str, Any]) -> Method:

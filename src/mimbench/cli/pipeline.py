@@ -14,7 +14,17 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from mimbench.cli.bookkeeping import Bookkeeping
-from mimbench.cli.build import Parts, build, build_model, evaluation_options, protocols_of, sharded, trainer_options
+from mimbench.cli.build import (
+    Parts,
+    build,
+    build_model,
+    check_protocols,
+    cost_of,
+    evaluation_options,
+    protocols_of,
+    sharded,
+    trainer_options,
+)
 from mimbench.cli.evaluation import cache_of, device_of
 from mimbench.cli.limits import limits
 from mimbench.cli.lock import locked
@@ -24,8 +34,10 @@ from mimbench.encoders import Encoder
 from mimbench.evaluation import ImageProtocol, run_protocols
 from mimbench.methods import Method
 from mimbench.reporting.files import write_whole
+from mimbench.reporting.records import FILE, read
+from mimbench.reporting.titles import titles
 from mimbench.sweeps import PlannedRun
-from mimbench.training import InterruptedRun, Pretraining, measure_cost, pretrain
+from mimbench.training import Cost, InterruptedRun, Pretraining, pretrain
 from mimbench.training.compilation import compile_blocks
 from mimbench.training.saving import LAST
 from mimbench.weights.store import ENCODER, write_state_dict
@@ -45,6 +57,8 @@ def execute(config: dict[str, Any], run: PlannedRun, directory: Path) -> None:
         Signature(config).check(resume)
     check_mirrors(config)
     parts = build(config)
+    check_protocols(config, parts.data)
+    cost = None if parts.method is None else cost_of(parts.method, parts.data.image_size)
     if rank_zero_only.rank:  # another process of the same training, which has the lock and writes the record
         with suppress(InterruptedRun, KeyboardInterrupt):  # rank 0 tells; Lightning kills it where another rank fails
             if parts.method is not None:
@@ -57,16 +71,23 @@ def execute(config: dict[str, Any], run: PlannedRun, directory: Path) -> None:
     with locked(directory):
         if not Bookkeeping.finished(directory):  # meanwhile, by another process
             with Bookkeeping(run, directory, config["sweep"]) as book:
-                _execute(config, run, directory, parts, resume, book)
+                _execute(config, run, directory, parts, cost, resume, book)
+        _tell(run, directory)
 
 
 def _execute(
-    config: dict[str, Any], run: PlannedRun, directory: Path, parts: Parts, resume: Path | None, book: Bookkeeping
+    config: dict[str, Any],
+    run: PlannedRun,
+    directory: Path,
+    parts: Parts,
+    cost: Cost | None,
+    resume: Path | None,
+    book: Bookkeeping,
 ) -> None:
     write_whole(directory / "config.yaml", yaml.safe_dump(config, sort_keys=False))
     with mirrors(config, run, directory) as loggers:
-        if parts.method is not None:
-            book.costs(measure_cost(parts.method, parts.data.image_size), parts.method.depths)
+        if parts.method is not None and cost is not None:
+            book.costs(cost, parts.method.depths)
             book.pretrained(_pretrain(config, parts, parts.method, directory, resume, loggers))
             if sharded(config):
                 parts = replace(parts, encoder=_gathered(config, directory))
@@ -76,6 +97,14 @@ def _execute(
         results = _evaluate(config, parts, directory)
         book.evaluated(results, time.perf_counter() - begin)
         mirror_results(loggers, results, book.record.cost)
+
+
+def _tell(run: PlannedRun, directory: Path) -> None:
+    """What came out and where it lies."""
+    metrics = read(directory / FILE).metrics
+    titled = titles(name for name, result in metrics.items() if isinstance(result, dict) and "accuracy" in result)
+    found = ", ".join(f"{title} {100 * metrics[name]['accuracy']:.1f} %" for name, title in titled.items())
+    print(f"{run.name} has finished{f': {found}' if found else ''}. It lies in {directory}.", flush=True)
 
 
 def _pretrain(

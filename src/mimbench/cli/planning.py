@@ -9,7 +9,7 @@ from typing import Any
 from hydra.utils import get_class
 from omegaconf import DictConfig
 
-from mimbench.cli.build import outline
+from mimbench.cli.build import cost_of, outline
 from mimbench.cli.config import describe, plain, run_directory, sweep_directory
 from mimbench.cli.limits import budget_of
 from mimbench.cli.mistakes import Mistake
@@ -18,7 +18,7 @@ from mimbench.sweeps import PlannedRun
 from mimbench.sweeps.pace import Measured, Pace, assumed, finished_runs, measured
 from mimbench.sweeps.plan import PlannedCell, PlannedCost
 from mimbench.sweeps.status import RunStatus, read_sweep
-from mimbench.training import Cost, measure_cost, stored_bytes
+from mimbench.training import Cost, stored_bytes
 
 _MODEL = ("encoder", "method", "masker", "target")  # what shapes depend on, with the data's sizes
 
@@ -102,7 +102,10 @@ class _Planner:
         size = config["data"]["image_size"]
         model = json.dumps([{key: config[key] for key in _MODEL}, size], sort_keys=True)
         if model not in self._costs:
-            self._costs[model] = measure_cost(method, size)
+            try:
+                self._costs[model] = cost_of(method, size)
+            except Mistake as mistake:
+                return encoder.depth, None, None, str(mistake)
         return encoder.depth, self._costs[model], PlannedCost(disk=disk), None
 
     def _whole(self, config: Mapping[str, Any], run: PlannedRun, cost: Cost, fixed: PlannedCost) -> PlannedCost:

@@ -13,6 +13,7 @@ from mimbench.data import ImageDataModule
 from mimbench.data.source import SplitName
 from mimbench.encoders import Encoder
 from mimbench.evaluation.features import Features
+from mimbench.evaluation.labels import check_labels
 
 FeatureSource = Callable[[SplitName], Features]
 
@@ -55,6 +56,13 @@ class Protocol(ABC):
 
     name: str
     needs: ClassVar[type] = ImageDataModule
+
+    def check(self, datamodule: Any) -> None:
+        """Raises ValueError for data that this protocol cannot read; asked before anything is trained.
+
+        Unless overridden, all pictures of the training split must have labels.
+        """
+        check_labels(datamodule.split("train").labels, "train")
 
     def reads(self, depth: int) -> set[str]:
         """Names of the cached features that it reads, such as "patches-12" and "token-12"; see `Features`.

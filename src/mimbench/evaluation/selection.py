@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mimbench.evaluation.base import FeatureSource
 from mimbench.evaluation.features import FeatureKind, Features
+from mimbench.evaluation.labels import check_labels
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,3 @@ def check_classes(train: Features, other: Features, split: str) -> None:
     if not count.all():
         empty = (count == 0).nonzero().flatten().tolist()
         raise ValueError(f"Classes {empty} have no training images; add some or leave these classes out of {split}.")
-
-
-def check_labels(labels: Int64[Tensor, " n"], split: str) -> None:
-    """Raises ValueError for a split that is empty or has images without a label."""
-    if not len(labels):
-        raise ValueError(f"The {split} split is empty; kNN and probes need labelled images in train, val and test.")
-    if labels.min() < 0:
-        raise ValueError(
-            f"{int((labels < 0).sum())} of {len(labels)} images in {split} have no label, and kNN and probes need "
-            "labels; choose another data source, or leave out these protocols and callbacks."
-        )

@@ -7,6 +7,7 @@ from typing import Any
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from mimbench.data.files import FileSplit
 from mimbench.data.labelled import labelled_folder
 from mimbench.data.loader import PlainSet
 from mimbench.data.reload import reload
@@ -52,11 +53,18 @@ class Shifted(ImageProtocol):
     def reads(self, depth: int) -> set[str]:
         return {f"patches-{depth}"}
 
-    def __call__(self, subject: Subject) -> dict[str, Any]:
+    def check(self, datamodule: Any) -> None:
+        super().check(datamodule)
+        self._split(datamodule)
+
+    def _split(self, datamodule: Any, min_size: int = 1) -> FileSplit:
         if not self.root:
             raise ValueError(f"{self.name} needs a folder of class folders; give its root.")
+        return labelled_folder(Path(self.root), datamodule.classes, self.max_damaged, min_size)
+
+    def __call__(self, subject: Subject) -> dict[str, Any]:
         data, depth = subject.datamodule, subject.encoder.depth
-        split = labelled_folder(Path(self.root), data.classes, self.max_damaged, subject.encoder.taps[0].cell)
+        split = self._split(data, subject.encoder.taps[0].cell)
         train, val = subject.features("train"), subject.features("val")
         check_classes(train, val, "val")
         chosen = self.linear.select(train, val, depth)

@@ -46,6 +46,11 @@ class DeepMIM(BranchedMethod):
                 f"DeepMIM needs a tap and a positive weight, got num_taps={num_taps}, shallow_weight={shallow_weight}."
             )
         depths = check_depths(depths or deepmim_depths(encoder.depth)[-num_taps:], encoder)
+        if len({encoder.taps[depth].grid for depth in depths}) > 1:
+            raise ValueError(
+                f"DeepMIM has one target for all depths, and {list(depths)} have grids of several sizes; choose depths "
+                "of one stage with method.depths, a ViT, or method=localmim."
+            )
         value = target(encoder.taps[-1].cell)
         decoders = [
             TokenDecoder(

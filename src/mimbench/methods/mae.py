@@ -29,7 +29,7 @@ class MAE(BranchedMethod):
         encode_hidden: bool = False,
     ):
         tap = encoder.taps[-1]
-        value = target(tap.cell)
+        [value] = target(tap.cell).spread(1)
         decoder = TokenDecoder(tap, dim, num_blocks, num_heads, head=nn.Linear(dim, value.dim), mlp_ratio=mlp_ratio)
         decoder.mask_token.requires_grad_(not encode_hidden)
         super().__init__(encoder, masker, [encoder.depth], [decoder], [value], encode_hidden)

@@ -58,7 +58,7 @@ class MIRL(Method):
         if len({encoder.taps[depth].grid for depth in self.segments}) > 1:
             raise ValueError("MIRL adds predictions of several depths and needs one grid for all; choose a ViT.")
         self.depths = (0, *self.segments) if cross else self.segments
-        self.target = target(encoder.taps[-1].cell)
+        [self.target] = target(encoder.taps[-1].cell).spread(1)
         self.pairing = pairing
         self.stem: nn.Module | None = None
         if cross:

@@ -24,7 +24,7 @@ class SimMIM(Method):
         super().__init__(encoder, masker, encode_hidden=True)
         tap = encoder.taps[-1]
         self.depths = (encoder.depth,)
-        self.target = target(cell or tap.cell)
+        [self.target] = target(cell or tap.cell).spread(1)
         self.decoder = LinearDecoder(tap, self.target.cell, self.target.dim)
 
     def predict(self, features: dict[int, Tokens], mask: Mask | None = None) -> list[Tensor]:

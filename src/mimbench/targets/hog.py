@@ -30,6 +30,8 @@ class HOGTarget(Target):
 
     def __init__(self, cell: int, bins: int = 9, bias: bool = False, channels: int = 3):
         super().__init__()
+        if bins < 1:
+            raise ValueError(f"A histogram needs bins, got bins={bins}.")
         self.cell = cell
         self.bins = bins
         self.dim = channels * bins

@@ -54,8 +54,13 @@ class HybridTarget(PixelTarget):
     def spread(self, count: int) -> Sequence[Target]:
         if self.alphas is not None and len(self.alphas) != count:
             raise ValueError(f"Hybrid targets need an alpha for each of {count} decoders, got {self.alphas}.")
-        steps = [i / (count - 1) for i in range(count)] if count > 1 else [1.0]
-        return [HybridTarget(self.cell, self.teacher, [alpha]) for alpha in self.alphas or steps]
+        if self.alphas is None and count == 1:
+            raise ValueError(
+                "A hybrid target goes from the teacher's pixels to raw ones over several decoders, and the last one's "
+                "are raw; with one decoder take method=deepmim, or give the share of raw pixels: target.alphas=[0.5]."
+            )
+        alphas = self.alphas or [i / (count - 1) for i in range(count)]
+        return [HybridTarget(self.cell, self.teacher, [alpha]) for alpha in alphas]
 
     @property
     def preparation(self) -> Hashable:

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from mimbench.data.annotated import annotated
 from mimbench.evaluation.base import Subject
 from mimbench.evaluation.detection.fitting import train_detector
 from mimbench.evaluation.detection.recipe import DetectionRecipe
@@ -26,6 +27,9 @@ class DetectViTDet(RecipeProtocol):
 
     recipe: DetectionRecipe = field(default_factory=DetectionRecipe)
     published: DetectionRecipe = field(default_factory=DetectionRecipe, metadata={"card": False})
+
+    def check(self, datamodule: Any) -> None:
+        annotated(datamodule.split("train"), "objects", "train")
 
     def __call__(self, subject: Subject) -> dict[str, Any]:
         directory = folder(subject, self.recipe, self.seed)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from mimbench.core import generator
+from mimbench.data.annotated import annotated
 from mimbench.evaluation.base import ImageProtocol, Subject
 from mimbench.evaluation.dense.resizing import AnySize
 from mimbench.evaluation.finetuning.fitting import folder, forget
@@ -51,6 +52,9 @@ class SegmentLinear(ImageProtocol):
                 f"epochs, batch_size and lr must be positive and depths not empty, got {self.epochs}, "
                 f"{self.batch_size}, {self.lr} and {self.depths}."
             )
+
+    def check(self, datamodule: Any) -> None:
+        annotated(datamodule.split("train"), "classes", "train")
 
     def __call__(self, subject: Subject) -> dict[str, Any]:
         size = subject.datamodule.image_size if self.size is None else self.size

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from mimbench.core import mix
+from mimbench.data.annotated import annotated
 from mimbench.evaluation.base import Subject
 from mimbench.evaluation.dense.groups import dense_groups
 from mimbench.evaluation.dense.pyramid import Pyramid
@@ -36,6 +37,9 @@ class SegmentUPerNet(RecipeProtocol):
 
     recipe: SegmentRecipe = field(default_factory=SegmentRecipe)
     published: SegmentRecipe = field(default_factory=SegmentRecipe, metadata={"card": False})
+
+    def check(self, datamodule: Any) -> None:
+        annotated(datamodule.split("train"), "classes", "train")
 
     def __call__(self, subject: Subject) -> dict[str, Any]:
         recipe = self.recipe
