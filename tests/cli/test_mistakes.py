@@ -23,7 +23,17 @@ CALLS = {
     "encoder.num_heads=5": ["heads", "encoder.num_heads"],
     "method=mirl encoder.depth=5": ["even depth", "encoder.depth=6"],
     "method=localmim encoder.depth=3": ["four depths", "encoder.depth=4"],
-    "encoder.depth=abc": ["abc"],
+    "encoder.depth=abc": ["depth", "abc"],
+    "encoder.depth=4.5": ["depth", "4.5"],
+    "encoder.depth=0": ["encoder.depth is a whole number of at least 1"],
+    "encoder.num_heads=0": ["encoder.num_heads is a whole number of at least 1"],
+    "optim.base_lr=abc": ["base_lr", "abc"],
+    "optim.weight_decay=-1": ["optim.weight_decay is a number of at least 0"],
+    "optim.base_lr=nan": ["optim.base_lr"],
+    "optim.betas=0.9": ["betas", "0.9"],
+    "optim.betas=[0.9]": ["optim.betas are two numbers"],
+    "trainer.num_nodes=2": ["a process on every node", "torchrun"],
+    "paths.runs=/dev/null/runs data=digits": ["/dev/null", "paths.runs"],
     "budget.epochs=0": ["positive"],
     "budget.epochs=1.5": ["positive whole number"],
     "budget.epochs=many": ["positive whole number"],
@@ -74,6 +84,24 @@ def test_mistake_is_explained_in_one_message(call: str, capfd: pytest.CaptureFix
     assert "Traceback" not in message
     assert len(message.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_goes_to_a_cluster_by_one_word(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here there is none; its experiment's slots are no obstacle."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert main(["run", "-m", "experiment=demo", "hydra/launcher=slurm", "method=mae,localmim"]) == 2
+    assert "SLURM does not answer" in capfd.readouterr().err
+
+
+def test_an_interrupted_command_says_so(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(words: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mimbench.cli.report.main", interrupted)
+    assert main(["report", "runs"]) == 130
+    assert capfd.readouterr().err == "mimbench report: Interrupted.\n"
 
 
 def test_sweep_of_impossible_runs_is_a_mistake(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -186,6 +186,11 @@ def test_sweep_goes_on_past_failed_and_impossible_runs(tmp_path: Path, capfd: py
     assert len(manifest["runs"]) == 4
     assert sum(run["refused"] is not None for run in manifest["runs"]) == 2
 
+    # What is left out is no failure.
+    GlobalHydra.instance().clear()
+    assert main(["run", *words, "method=mae,mirl", "encoder.depth=5", "optim.base_lr=1e-3"]) == 0
+    assert "MIRL needs an even depth" in capfd.readouterr().out
+
     # Again, with one more seed and without what cannot work: finished runs are skipped.
     began = time.time()
     GlobalHydra.instance().clear()

@@ -36,8 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"mimbench: no command '{words[0]}'.{nearest(words[0], COMMANDS)} See mimbench --help.", file=sys.stderr)
         return 2
-    command = import_module(f"mimbench.cli.{words[0]}")
-    return command.main(words[1:])
+    try:
+        return import_module(f"mimbench.cli.{words[0]}").main(words[1:])
+    except KeyboardInterrupt:  # where nothing is left to be said, as in a report
+        print(f"mimbench {words[0]}: Interrupted.", file=sys.stderr)
+        return 130
 
 
 def _usage() -> str:

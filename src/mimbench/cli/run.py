@@ -18,6 +18,7 @@ from mimbench.cli.lean import import_lean
 from mimbench.cli.mistakes import CAUSED_BY_USERS, Mistake, explain
 from mimbench.sweeps.pool import SweepFailed
 
+_NO_ACCESS = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -81,6 +82,9 @@ def _run(config: DictConfig) -> None:
     except NonFiniteLossError as error:
         raise SweepFailed(str(error)) from None
     except OSError as error:
+        if error.errno in _NO_ACCESS and error.filename:
+            place = "Choose places that can be written with paths.runs and paths.cache."
+            raise Mistake(f"{error.strerror}: {error.filename}. {place}") from None
         if error.errno not in _NO_ROOM:
             raise
         raise SweepFailed(f"{error}. Make room; the same command goes on from the last checkpoint.") from None

@@ -31,6 +31,7 @@ class SlurmBackend:
     cpus_per_task: int | None = None
     mem: str | None = None
     parallel: int | None = None
+    slots: int | None = None
     max_requeues: int = 100
     stop_seconds: int = 120
     setup: Sequence[str] = ()

@@ -90,7 +90,7 @@ def launch(
     if failed and not trials:
         sweep = next(iter(failed)).parent
         raise SweepFailed(f"{len(failed)} of {len(left)} runs failed; `mimbench report {sweep}` shows them.")
-    return [_returned(cell, failed) for cell in cells]
+    return [_returned(cell, failed) for cell in cells if trials or not cell.run.refused]
 
 
 def _returned(cell: Cell, failed: dict[Path, str]) -> JobReturn:

@@ -108,7 +108,8 @@ def vit(
     """A ViT of any size as the papers build it: class token, frozen sine-cosine positions, LayerNorm eps 1e-6.
 
     Raises:
-        ValueError: The patch does not divide the image, or the heads do not divide the width.
+        ValueError: A size is no positive whole number, the patch does not divide the image, or the heads do not divide
+            the width.
 
     Example:
         >>> import torch
@@ -117,6 +118,9 @@ def vit(
         >>> tokens[4].patches.shape, tokens[4].prefix.shape
         (torch.Size([2, 16, 48]), torch.Size([2, 1, 48]))
     """
+    for name, value in {"patch_size": patch_size, "width": width, "depth": depth, "num_heads": num_heads}.items():
+        if type(value) is not int or value < 1:
+            raise ValueError(f"encoder.{name} is a whole number of at least 1, got {value!r}.")
     _check_patch(image_size, patch_size)
     if width % num_heads:
         raise ValueError(f"{num_heads} heads do not divide a width of {width}; choose another encoder.num_heads.")

@@ -1,5 +1,6 @@
 """How the papers optimise."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,14 @@ class Recipe:
     betas: Sequence[float] = (0.9, 0.95)
     undecayed: Sequence[str] = ()
     fused: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("base_lr", "warmup_epochs", "min_lr", "weight_decay"):
+            if type(value := getattr(self, name)) not in (int, float) or not 0 <= value < math.inf:
+                raise ValueError(f"optim.{name} is a number of at least 0, got {value!r}.")
+        betas: Any = self.betas
+        if isinstance(betas, int | float) or len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"optim.betas are two numbers from 0 to below 1, got {betas!r}.")
 
     def peak_lr(self, batch_size: int) -> float:
         """The linear scaling rule for an effective batch.

@@ -27,10 +27,18 @@ def num_tasks() -> int | None:
 def check_tasks(devices: Any, num_nodes: int) -> None:
     """Refuses a number of SLURM tasks that is not one per device, of which Lightning would make several trainings.
 
+    Without SLURM it refuses several nodes that nothing has started, for which Lightning would wait.
+
     Raises:
         ValueError: The counts differ; says what to set.
     """
     if (tasks := num_tasks()) is None:
+        alone = isinstance(cluster_environment(), LightningEnvironment) and "MASTER_ADDR" not in os.environ
+        if alone and type(num_nodes) is int and num_nodes > 1:
+            raise ValueError(
+                f"trainer.num_nodes={num_nodes} needs a process on every node; start it with hydra/launcher=slurm, "
+                "srun or torchrun."
+            )
         return
     nodes = int(os.environ.get("SLURM_STEP_NUM_NODES", os.environ.get("SLURM_NNODES", "1")))
     each = tasks // nodes

@@ -1,11 +1,12 @@
 """Directories of weights: imported ones, runs of ours and folders of Hugging Face."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
@@ -37,8 +38,17 @@ def locate(path: Path) -> Path:
 
 
 def write_state_dict(state: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Writes tensors as safetensors."""
-    save_file({name: tensor.detach().contiguous() for name, tensor in state.items()}, path, metadata)
+    """Writes tensors as safetensors, whole or not at all, and for whom the umask lets read.
+
+    Raises:
+        OSError: There is no room, or no access.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(save({name: tensor.detach().contiguous() for name, tensor in state.items()}, metadata))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_import(imported: Imported, file: WeightFile, directory: Path) -> list[Path]:
