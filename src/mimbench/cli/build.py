@@ -159,8 +159,9 @@ def cost_of(method: Method, image_size: int) -> Cost:
     try:
         return measure_cost(method, image_size)
     except (ValueError, RuntimeError, TypeError, IndexError, ArithmeticError, AssertionError) as error:
-        places = traceback.extract_tb(error.__traceback__)
-        place = next(place for place in reversed(places) if "site-packages" not in place.filename)
+        # The last place that is ours or the user's, and no library's.
+        places = reversed(traceback.extract_tb(error.__traceback__))
+        place = next(p for p in places if "site-packages" not in p.filename or "mimbench" in p.filename)
         raise Mistake(
             f"These parts do not work together on pictures of {image_size} px: {_sentence(error)} "
             f"({Path(place.filename).name}, line {place.lineno})"
