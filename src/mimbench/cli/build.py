@@ -1,5 +1,6 @@
 """Turns configurations into objects; the only place that does."""
 
+import os
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -161,7 +162,9 @@ def cost_of(method: Method, image_size: int) -> Cost:
     except (ValueError, RuntimeError, TypeError, IndexError, ArithmeticError, AssertionError) as error:
         # The last place that is ours or the user's, and no library's.
         places = reversed(traceback.extract_tb(error.__traceback__))
-        place = next(p for p in places if "site-packages" not in p.filename or "mimbench" in p.filename)
+        place = next(
+            p for p in places if "site-packages" not in p.filename or f"packages{os.sep}mimbench" in p.filename
+        )
         raise Mistake(
             f"These parts do not work together on pictures of {image_size} px: {_sentence(error)} "
             f"({Path(place.filename).name}, line {place.lineno})"
