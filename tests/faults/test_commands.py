@@ -69,7 +69,7 @@ def disturbed(tmp_path: Path) -> Command:
 
 TRAINING = "mimbench.training.progress:Progress.on_train_batch_end"
 MOMENTS = {
-    "before training": ("mimbench.cli.pipeline:measure_cost", 1),
+    "before training": ("mimbench.cli.pipeline:limits", 1),
     "in training": (TRAINING, 6),
     "before evaluation": ("mimbench.cli.pipeline:write_state_dict", 1),
     "in evaluation": ("mimbench.evaluation.knn:knn_predict", 1),
