@@ -34,7 +34,7 @@ from mimbench.encoders import Encoder
 from mimbench.evaluation import ImageProtocol, run_protocols
 from mimbench.methods import Method
 from mimbench.reporting.files import write_whole
-from mimbench.reporting.records import FILE, read
+from mimbench.reporting.records import FILE, headline, read
 from mimbench.reporting.titles import titles
 from mimbench.sweeps import PlannedRun
 from mimbench.training import Cost, InterruptedRun, Pretraining, pretrain
@@ -101,9 +101,9 @@ def _execute(
 
 def _tell(run: PlannedRun, directory: Path) -> None:
     """What came out and where it lies."""
-    metrics = read(directory / FILE).metrics
-    titled = titles(name for name, result in metrics.items() if isinstance(result, dict) and "accuracy" in result)
-    found = ", ".join(f"{title} {100 * metrics[name]['accuracy']:.1f} %" for name, title in titled.items())
+    shown = {name: headline(result) for name, result in read(directory / FILE).metrics.items()}
+    values = {name: found[0] for name, found in shown.items() if found is not None}
+    found = ", ".join(f"{title} {100 * values[name]:.1f} %" for name, title in titles(values).items())
     print(f"{run.name} has finished{f': {found}' if found else ''}. It lies in {directory}.", flush=True)
 
 

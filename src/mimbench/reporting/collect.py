@@ -14,8 +14,6 @@ from mimbench.reporting import configs, records, variants
 from mimbench.reporting.runs import Condition, Run
 
 MANIFEST = "sweep.json"
-# The number of a protocol that tables show: the first of these that its result has, a fraction.
-HEADLINES = ("accuracy", "miou", "ap_box", "ap")
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def frame(runs: Iterable[Run]) -> pd.DataFrame:
     """Tidy headlines: one row per run and protocol, for the runs that have any.
 
     Columns: identity, name, data, encoder, depth, method, variant, seed, protocol, accuracy (fraction; or another of
-    `HEADLINES`), num_test (NaN where the headline is no share of test images).
+    `records.HEADLINES`), num_test (NaN where the headline is no share of test images).
     """
     columns = ["identity", "name", *Condition._fields, "seed", "protocol", "accuracy", "num_test"]
     rows = [
@@ -74,7 +72,7 @@ def frame(runs: Iterable[Run]) -> pd.DataFrame:
         for run in runs
         if run.record is not None and run.condition is not None
         for protocol, result in run.record.metrics.items()
-        if (found := _headline(result)) is not None
+        if (found := records.headline(result)) is not None
     ]
     table = pd.DataFrame(rows, columns=columns)
     return table.astype({"accuracy": float, "num_test": float})
@@ -84,15 +82,6 @@ def groups(table: pd.DataFrame, columns: Sequence[str]) -> list[tuple[tuple[Any,
     """The rows of each combination of values in the columns, sorted by them."""
     grouped: Any = table.groupby(list(columns))
     return list(grouped)
-
-
-def _headline(result: Any) -> tuple[float, float | None] | None:
-    values = result if isinstance(result, dict) else {}
-    for name in HEADLINES:
-        value = values.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value), values.get("num_test") if name == "accuracy" else None
-    return None
 
 
 def _folders(directory: Path) -> Iterator[tuple[Path, list[str]]]:

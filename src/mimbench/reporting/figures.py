@@ -104,5 +104,5 @@ def _by_data_and_encoder(
     for row, ((data, encoder), group) in zip(grid, rows, strict=True):
         for axes, (protocol, name) in zip(row, names.items(), strict=True):
             panel(axes, [summary for summary in group if protocol in summary.estimates], protocol, palette)
-            axes.set(title=f"{data} · {encoder}", ylabel=f"{name} accuracy (%)")
+            axes.set(title=f"{data} · {encoder}", ylabel=f"{name} (%)")
     return figure

@@ -86,10 +86,20 @@ def tally(found: list[Finding]) -> list[Tally]:
         if leads:
             label, count = leads.most_common(1)[0]
             own = [finding for finding in compared if finding.leader.condition.label == label]
-            clear = sum(finding.lead is not None and finding.lead.verdict == BETTER for finding in own)
+            own_leads = [finding.lead for finding in own if finding.lead is not None]
             gains = [f.leader.differences[protocol] for f in own if protocol in f.leader.differences]
             verdicts = Counter(gain.verdict for gain in gains)
-            over_images = all(finding.lead is not None and finding.lead.over_images for finding in own)
-            against = len(gains), verdicts[BETTER], verdicts[WORSE]
-            result.append(Tally(protocol, label, count, clear, len(compared), *against, over_images))
+            result.append(
+                Tally(
+                    protocol,
+                    label,
+                    leads=count,
+                    clear=sum(lead.verdict == BETTER for lead in own_leads),
+                    settings=len(compared),
+                    compared=len(gains),
+                    better=verdicts[BETTER],
+                    worse=verdicts[WORSE],
+                    over_images=all(lead.over_images for lead in own_leads),
+                )
+            )
     return result

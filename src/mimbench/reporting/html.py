@@ -80,7 +80,7 @@ def compose(
         unfinished=[_unfinished(run, status, error, out) for status, error, run in _not_finished(sweep)],
         comparable=len(numbers_of["configs"]["runs"]) > 1,
         method=page.METHOD,
-        protocols=[line.replace("`", "") for line in page.protocols(sweep)],
+        protocols=page.protocols(sweep, mark=""),
         versions=page.versions(sweep),
         style=_asset("style.css"),
         payload=_embedded(numbers_of),

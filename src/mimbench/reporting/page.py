@@ -124,12 +124,12 @@ def _link(name: str, address: str) -> str:
     return f"[{name}]({address})" if name else ""
 
 
-def protocols(sweep: Sweep) -> list[str]:
-    """Each protocol with its number of test images."""
+def protocols(sweep: Sweep, mark: str = "`") -> list[str]:
+    """Each protocol, between marks, with its number of test images."""
     lines = []
     for (protocol,), rows in groups(frame(sweep.finished), ["protocol"]):
         images = sorted({f"{count:.0f}" for count in rows["num_test"].dropna()}, key=len)
-        lines.append(f"`{protocol}`" + (f": {' or '.join(images)} test images" if images else ""))
+        lines.append(f"{mark}{protocol}{mark}" + (f": {' or '.join(images)} test images" if images else ""))
     return lines
 
 

@@ -30,7 +30,7 @@ def answer(summaries: list[Summary]) -> list[str]:
     sentences = []
     for protocol in [name for name in labels if name not in {entry.protocol for entry in tallies}]:
         alone = [finding for finding in found if finding.protocol == protocol and finding.num_methods]
-        better, worse = (sum(getattr(finding, name) for finding in alone) for name in ("num_better", "num_worse"))
+        better, worse = sum(finding.num_better for finding in alone), sum(finding.num_worse for finding in alone)
         if alone:
             sentences.append(f"{labels[protocol]}: pre-training {_against_untrained(len(alone), better, worse)}.")
     for entry in tallies:

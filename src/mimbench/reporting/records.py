@@ -12,6 +12,8 @@ from mimbench.reporting.files import write_whole
 SCHEMA = 1
 STATUSES = ("running", "finished", "failed", "interrupted")
 AXES = {"method": str, "encoder": str, "depth": int, "data": str, "seed": int}
+# What is shown of a result: the first of these that it has.
+HEADLINES = ("accuracy", "miou", "ap_box", "ap")
 FILE = "record.json"
 
 
@@ -80,6 +82,16 @@ def write(record: Record, run_dir: Path) -> None:
 _REQUIRED = {"schema": int, "identity": str, "name": str, "status": str, "axes": dict, "started": str}
 _NULLABLE = {"finished": str, "error": dict}
 _OPTIONAL = {"sweep": str, "overrides": list, "depths": list, "metrics": dict, "cost": dict, "environment": dict}
+
+
+def headline(result: Any) -> tuple[float, float | None] | None:
+    """The number of a result that is shown, a fraction, and of how many images it is a share, if it is one."""
+    values = result if isinstance(result, dict) else {}
+    for name in HEADLINES:
+        value = values.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value), values.get("num_test") if name == "accuracy" else None
+    return None
 
 
 def _checked(values: Any) -> dict[str, Any]:

@@ -199,5 +199,6 @@ def _baseline(condition: Condition, samples: dict[Condition, dict[str, Sample]])
     }
     if condition.variant in untrained:
         return untrained[condition.variant]
-    distinct = {str([(name, sample.accuracies) for name, sample in own.items()]): own for own in untrained.values()}
-    return next(iter(distinct.values())) if len(distinct) == 1 else {}
+    accuracies = [{name: sample.accuracies for name, sample in own.items()} for own in untrained.values()]
+    alike = bool(accuracies) and all(own == accuracies[0] for own in accuracies)
+    return next(iter(untrained.values())) if alike else {}

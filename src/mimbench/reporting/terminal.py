@@ -48,7 +48,7 @@ def _table(setting: Setting, rows: list[Summary], labels: dict[str, str]) -> Tab
     headings = ["method", *(heading for label in labels.values() for heading in (f"{label} %", "vs untrained"))]
     table = Table(title=str(setting), title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_edge=False)
     table.padding = (0, 1, 0, 0)
-    for heading, width in zip(headings, _widths(cells, len(labels)), strict=False):
+    for heading, width in zip(headings, _widths(cells, len(labels)), strict=True):
         table.add_column(heading, overflow="fold", width=width)
     table.add_column("FLOPs\nimages/s", no_wrap=True, justify="right", width=_COST)
     table.add_column("minutes\nruns", no_wrap=True, justify="right", width=_COST)
