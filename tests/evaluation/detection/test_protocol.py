@@ -18,7 +18,7 @@ from mimbench.encoders import ViTEncoder, vit
 from mimbench.evaluation import DetectionRecipe, DetectViTDet, run_protocols
 from mimbench.evaluation.detection.data import DetectionData
 from mimbench.evaluation.finetuning import fitting
-from mimbench.reporting.collect import HEADLINES
+from mimbench.reporting.records import HEADLINES
 from mimbench.training import pretrain
 
 RECIPE = DetectionRecipe(
