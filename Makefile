@@ -3,16 +3,19 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Every download is compared with the hashes of the lock files; mimbench itself is installed as it stands here.
+EDITABLE := $(PIP) --no-deps --no-build-isolation --editable .
 # Three seeds give intervals over seeds; one is enough for a look.
 SEEDS ?= 0
 # Test processes; each takes a core and half a gigabyte.
 WORKERS ?= 2
+LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade --quiet
 # Compilers cannot look through the tests' checks of shapes and types, and warn of much.
 PLAINLY := -o addopts=--import-mode=importlib -W default
 DEFAULT := -m "not (slow or slurm or faults or browser or gpu)"
 
-.PHONY: help demo ablation test test-cluster test-browser test-slow test-gpu test-oldest lint types format docs bench clean
+.PHONY: help demo ablation test test-cluster test-browser test-slow test-gpu test-oldest lint types format docs bench audit lock bump clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -66,9 +69,22 @@ format: .venv/dev ## ruff, in place
 docs: .venv/dev ## the documentation's site, in site/
 	$(BIN)/mkdocs build --strict
 
-bench: .venv/core ## how fast this machine trains and loads: benchmarks/results and docs/benchmarks.md (needs an idle machine)
+bench: .venv/core ## how fast this machine trains and loads: benchmarks/results and docs/about/benchmarks.md (needs an idle machine)
 	$(BIN)/mimbench bench all --output benchmarks/results
-	$(BIN)/mimbench bench report --results benchmarks/results --output docs/benchmarks.md
+	$(BIN)/mimbench bench report --results benchmarks/results --output docs/about/benchmarks.md
+
+audit: .venv/dev ## known vulnerabilities of the locked packages (needs a network)
+	$(PIP) 'pip-audit>=2.9'
+	$(BIN)/python -m pip_audit --disable-pip --require-hashes -r requirements.lock
+
+lock: .venv/dev ## new lock files with the newest versions that pyproject.toml allows (needs a network)
+	$(PIP) 'uv>=0.9'
+	printf 'hatchling==1.27.0\neditables\n' > .venv/build.in
+	$(BIN)/uv pip compile pyproject.toml .venv/build.in $(LOCK) -o requirements-core.lock
+	$(BIN)/uv pip compile pyproject.toml .venv/build.in $(LOCK) --all-extras -c requirements-core.lock -o requirements.lock
+
+bump: .venv/bin/python ## make bump VERSION=0.2.0: a new version in package, citation and changelog
+	@$(BIN)/python tools/bump.py $(VERSION)
 
 clean: ## removes the environments, not your runs
 	rm -rf .venv .venv-oldest
@@ -79,12 +95,14 @@ clean: ## removes the environments, not your runs
 			$$python -m venv .venv; exit 0; fi; done; \
 	echo "mimbench needs Python 3.11, 3.12 or 3.13 (with venv); none was found on PATH." >&2; exit 2
 
-.venv/core: .venv/bin/python pyproject.toml requirements.lock
+.venv/core: .venv/bin/python pyproject.toml requirements-core.lock
 	@echo "Installing into .venv (PyTorch is large: some minutes and 6 GB the first time) ..."
-	@$(INSTALL) .
+	@$(PIP) --require-hashes -r requirements-core.lock
+	@$(EDITABLE)
 	@touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml requirements.lock
 	@echo "Installing into .venv with the tools of development ..."
-	@$(INSTALL) '.[dev]'
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(EDITABLE)
 	@touch $@ .venv/core

@@ -1,10 +1,11 @@
-"""What layerwise-v1 costs against the probe of one depth, both from images to accuracies, in one process.
+"""Time of layerwise-v1 relative to probes of one depth, from images to accuracies, in one process.
 
-    python benchmarks/probes.py                                                           # the demo's size, on the CPU
+    python benchmarks/probes.py                                                     # the size of the demo, on the CPU
     python benchmarks/probes.py --device cuda --width 768 --depth 12 --heads 12 --image 224 --patch 16 \
         --train 100000 --classes 1000
 
-Pictures are noise of the right size: accuracies mean nothing, times do. On the CPU it is processor time of one thread.
+Images are noise of the right size: accuracies are meaningless, times are not. On the CPU, times are processor time of
+one thread.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from mimbench.evaluation.base import Protocol
 
 
 class Noise(Source):
-    """Random pictures; a pool of them is repeated, as they need not differ."""
+    """Random images, repeated from a pool."""
 
     def __init__(self, side: int, num_train: int, num_classes: int):
         self.image_size, self.num_classes = side, num_classes
@@ -36,7 +37,7 @@ class Noise(Source):
 
 
 class Repeated(MemorySplit):
-    """Picture i is picture i modulo the pool."""
+    """Image i is image i modulo the pool."""
 
     def __getitem__(self, i: int) -> tuple[torch.Tensor, int]:
         return self.images[i % len(self.images)], int(self.labels[i])
@@ -47,7 +48,7 @@ class Repeated(MemorySplit):
 
 
 def seconds(protocols: list[Protocol], arguments: argparse.Namespace) -> float:
-    """From images to results."""
+    """Seconds from images to results."""
     torch.manual_seed(0)
     sizes = arguments.image, arguments.patch, arguments.width, arguments.depth, arguments.heads
     encoder, data = vit(*sizes), ImageDataModule(Noise(arguments.image, arguments.train, arguments.classes))
@@ -58,6 +59,7 @@ def seconds(protocols: list[Protocol], arguments: argparse.Namespace) -> float:
 
 
 def main() -> None:
+    """Prints the seconds of each set of protocols, and their ratio to knn-v1 + linear-v1."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     defaults = {"image": 32, "patch": 8, "width": 96, "depth": 4, "heads": 4, "train": 4000, "classes": 16}
     for name, default in defaults.items():

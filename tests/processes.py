@@ -14,7 +14,7 @@ from typing import Any
 # The fork server does not know pytest's sys.path.
 os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["trials", "commands", "mimbench.cli.run", "mimbench.cli.pipeline"])
+SERVER.set_forkserver_preload(["trials", "commands", "mimbench.cli.run", "mimbench.experiments.pipeline"])
 
 Target = Callable[[], Any]
 

@@ -1,4 +1,4 @@
-"""Something tiny to train: noise for pictures, a ViT of width 16."""
+"""Something tiny to train: noise for images, a ViT of width 16."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ RECIPE = Recipe(base_lr=2e-2, warmup_epochs=1)
 
 
 class Noise(Source):
-    """Random pictures."""
+    """Random images."""
 
     image_size = 32
 

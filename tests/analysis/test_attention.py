@@ -109,7 +109,7 @@ def test_uniform_attention_has_the_entropy_log_n_and_the_mean_distance():
     assert attention_distance(uniform, (2, 3), 8).tolist() == pytest.approx([uniform_distance((2, 3), 8)] * 2)
 
 
-def test_attention_to_the_neighbour_is_one_patch_away():
+def test_attention_to_the_neighbor_is_one_patch_away():
     swap = torch.eye(4)[[1, 0, 3, 2]].log().expand(1, 1, 4, 4)  # left and right in a 2 x 2 grid
     assert attention_distance(swap, (2, 2), 16).tolist() == [16]
     assert float(distances((2, 2), 16).max()) == pytest.approx(16 * math.sqrt(2))
@@ -136,7 +136,7 @@ def test_statistics_are_means_over_all_images_however_they_are_batched():
 
 
 def test_swins_other_blocks_and_no_images_are_refused():
-    with pytest.raises(ValueError, match="analysed for ViTs"):
+    with pytest.raises(ValueError, match="analyzed for ViTs"):
         attention_statistics(swin(32, 16, (1, 1), (2, 2), window=4), [torch.randn(1, 3, 32, 32)])
     with pytest.raises(ValueError, match="ResPostBlock"):
         attention_statistics(ViTEncoder(trunk(block_fn=ResPostBlock)), [images()])

@@ -1,4 +1,4 @@
-"""Operations of a training step, which never depend on how busy a machine is."""
+"""Operations of a training step, which do not depend on the load of the machine."""
 
 import argparse
 import json
@@ -11,14 +11,14 @@ import torch
 from torch import nn
 
 from mimbench.benchmarking import count_step
-from mimbench.cli.bench_kinds import counts
 from mimbench.encoders import vit
+from mimbench.experiments.benchmarks import counts
 from mimbench.maskers import RandomMasker
 from mimbench.methods import MAE, LocalMIM, Method
 from mimbench.targets import HOGTarget, PixelTarget, Teacher, TeacherTarget
 
 KNOWN = Path(__file__).parents[2] / "benchmarks" / "counts.json"
-RENEW = "Where it is meant: mimbench bench counts --output benchmarks/counts.json"
+UPDATE = "If this is intended: mimbench bench counts --output benchmarks/counts.json"
 
 
 def mae(target: Callable[[int], Any] = PixelTarget) -> Method:
@@ -26,7 +26,7 @@ def mae(target: Callable[[int], Any] = PixelTarget) -> Method:
 
 
 def too_many(known: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    """What has risen by more than a tenth."""
+    """The counts that are more than 10 % higher than known."""
     keys = ("flops", "target_flops", "operations")
     return [f"{name}: {key}" for name in known for key in keys if found[name][key] > 1.1 * known[name][key]]
 
@@ -34,16 +34,16 @@ def too_many(known: dict[str, Any], found: dict[str, Any]) -> list[str]:
 OLD = pytest.mark.xfail(
     torch.__version__ < "2.10",
     raises=NotImplementedError,
-    reason="PyTorch 2.9 has no backward pass of weight normalisation (MIRL) on the meta device",
+    reason="PyTorch 2.9 has no backward pass of weight normalization (MIRL) on the meta device",
 )
 
 
 @OLD
-def test_no_method_got_a_tenth_more_expensive() -> None:
+def test_no_count_rose_by_more_than_a_tenth() -> None:
     known, found = json.loads(KNOWN.read_text())["rows"], counts(argparse.Namespace(), [])["rows"]
-    assert known.keys() == found.keys(), RENEW
-    assert not too_many(known, found), RENEW
-    assert not too_many(found, known), f"It got cheaper: keep it so. {RENEW}"
+    assert known.keys() == found.keys(), UPDATE
+    assert not too_many(known, found), UPDATE
+    assert not too_many(found, known), f"A count became lower. {UPDATE}"
 
 
 def test_a_rise_of_more_than_a_tenth_is_found() -> None:
@@ -67,8 +67,8 @@ def test_flops_of_a_step_are_those_counted_by_hand() -> None:
     assert count_step(method, 32).flops == 2 * (block + backward) + 2 * embedding + 3 * (project + head)
 
 
-def test_targets_are_told_apart() -> None:
-    class Still(Teacher):
+def test_targets_are_counted_separately() -> None:
+    class Constant(Teacher):
         cell, dim = 8, 6
 
         def __init__(self) -> None:
@@ -78,6 +78,6 @@ def test_targets_are_told_apart() -> None:
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return self.project(images).permute(0, 2, 3, 1)
 
-    assert count_step(mae(lambda cell: TeacherTarget(cell, Still())), 32).target_flops == 2 * 16 * 192 * 6
+    assert count_step(mae(lambda cell: TeacherTarget(cell, Constant())), 32).target_flops == 2 * 16 * 192 * 6
     localmim = LocalMIM(vit(32, 8, 16, 4, 2), RandomMasker(), HOGTarget, dim=16, num_blocks=1, num_heads=2)
     assert count_step(localmim, 32).target_flops == 0  # no matrix product

@@ -14,7 +14,7 @@ SMALL += ["experiment=demo", "method.dim=32", "budget=steps", "budget.epochs=nul
 TRAINED = {
     "mae_mask_tokens": ["method.encode_hidden=true"],
     "mae_target": ["target=pca"],
-    "mae_augmentation": ["+augmentation=colour"],
+    "mae_augmentation": ["+augmentation=color"],
     "deepmim_taps": ["method.num_taps=2"],
     "localmim_scales": ["method.scales=coarse-to-fine"],
     "mirl_cross_attention": ["method.cross=false"],

@@ -18,7 +18,7 @@ from mimbench.data import Digits, ImageDataModule
 from mimbench.encoders import swin, vit
 from mimbench.maskers import RandomMasker
 from mimbench.methods import MAE
-from mimbench.reporting import records
+from mimbench.runs import records
 from mimbench.targets import PixelTarget
 from mimbench.weights import MAE_FORMAT
 from mimbench.weights.store import write_state_dict
@@ -138,7 +138,7 @@ def test_other_images_replace_the_summary_and_the_same_complete_it(runs: dict[st
         assert summary.keys() - {"depths", "num_images", "split", "data"} == keys
 
 
-def test_a_checkpoint_is_analysed_under_its_step_and_leaves_the_record_alone(runs: dict[str, Path]):
+def test_a_checkpoint_is_analyzed_under_its_step_and_leaves_the_record_alone(runs: dict[str, Path]):
     before = (runs["mae"] / "record.json").read_bytes()
     assert analyze(runs["mae"] / "checkpoints" / "last.ckpt", "--only", "rank,reconstructions", "--images", 20) == 0
     assert (runs["mae"] / "analysis" / "rank@step4.json").is_file()
@@ -154,12 +154,12 @@ def imported(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def test_imported_weights_are_analysed_on_chosen_data(imported: Path, capsys: pytest.CaptureFixture[str]):
+def test_imported_weights_are_analyzed_on_chosen_data(imported: Path, capsys: pytest.CaptureFixture[str]):
     assert analyze(imported, "data=digits", "--images", 20) == 0
     assert {path.stem for path in (imported / "analysis").glob("*.json")} == {"cka", "rank", "attention", "analysis-v1"}
     told = capsys.readouterr().err
     assert "gradients is left out: Weights do not tell their target" in told
-    assert "reconstructions is left out: its targets have no picture" in told
+    assert "reconstructions is left out: its targets have no image" in told
 
 
 def test_a_run_and_an_import_are_compared_on_the_same_images(runs: dict[str, Path], imported: Path, tmp_path: Path):
@@ -198,10 +198,10 @@ def test_a_swins_attention_is_left_out_with_the_reason(tmp_path: Path, capsys: p
         yaml.safe_dump({"seed": 0, "encoder": encoder, "data": data, "method": {"_target_": None, "name": "untrained"}})
     )
     assert analyze(run, "--images", 20) == 0
-    assert "attention is left out: Attention is analysed for ViTs" in capsys.readouterr().err
+    assert "attention is left out: Attention is analyzed for ViTs" in capsys.readouterr().err
     assert (run / "analysis" / "rank.json").is_file()
     assert analyze(run, "--images", 20, "--only", "attention") == 2
-    assert "Nothing was analysed" in capsys.readouterr().err
+    assert "Nothing was analyzed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -209,14 +209,14 @@ def test_a_swins_attention_is_left_out_with_the_reason(tmp_path: Path, capsys: p
     [
         ([], "Name runs, checkpoints or imported weights"),
         (["{tmp}/none"], "There is no"),
-        (["{tmp}"], "neither a run nor a checkpoint"),
+        (["{tmp}"], "expected a run, a checkpoint"),
         (["{run}", "--only", "rnak"], "no analysis 'rnak'. Did you mean rank?"),
         (["{run}", "--onyl", "rank"], "There is no option --onyl"),
         (["{run}", "data=digitz"], "data has no option 'digitz'"),
         (["{run}", "data.seeed=3"], "There is no key 'data.seeed'"),
         (["{run}", "encoder.depth=3"], "encoder.depth=3 means nothing here"),
         (["{run}", "data=digits", "data.image_size=64"], "takes images of 32 px, these have 64 px"),
-        (["{import}"], "have no data of their own; choose some with data="),
+        (["{import}"], "have no data; choose some with data="),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(

@@ -15,8 +15,8 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from mimbench.cli import main
-from mimbench.cli.ledger import Ledger
-from mimbench.reporting import records
+from mimbench.runs import records
+from mimbench.runs.results import ResultStore
 
 SMALL = [
     "data=digits",
@@ -83,7 +83,7 @@ def test_other_data_and_cut_encoders_have_results_of_their_own(run: Path) -> Non
     assert evaluate(run, *words, "data.source.num_test=16", "truncate=1", "data.num_workers=0") == 0
     assert result(run, "knn-v1@drop1@shapes")["num_test"] == 16
     assert result(run, "knn-v1@drop1@shapes")["depth"] == 1
-    assert evaluate(run, "protocol=knn", "reinitialise=1", "data=digits") == 0  # its own data, by name
+    assert evaluate(run, "protocol=knn", "reinitialize=1", "data=digits") == 0  # its own data, by name
     assert metrics(run)["knn-v1@reinit1"]["num_test"] == metrics(run)["knn-v1"]["num_test"]
     assert evaluate(run, "protocol=knn", "data.source.seed=1") == 0
     assert [name for name in metrics(run) if name.startswith("knn-v1@digits-")]
@@ -136,9 +136,9 @@ def test_a_sweep_is_evaluated_past_what_is_broken(run: Path, capsys: pytest.Capt
         (["RUN", "protocol=knn", "data=digit"], "Did you mean digits?"),
         (["RUN", "protocol=knn", "data.sourse.seed=1"], "data.source.seed"),
         (["RUN", "protocol=knn", "truncate=2"], "between 1 and 1 can be cut"),
-        (["RUN", "protocol=knn", "truncate=-1"], "truncate counts last blocks"),
+        (["RUN", "protocol=knn", "truncate=-1"], "truncate is -1; it must be a number of last blocks"),
         (["RUN", "protocol=[]"], "nothing to do"),
-        (["RUN/config.yaml", "protocol=knn"], "neither a run nor a checkpoint"),
+        (["RUN/config.yaml", "protocol=knn"], "expected a run, a checkpoint"),
         (["RUN", "RUN/config.yaml", "--every-checkpoint", "protocol=knn", "nowhere"], "There is no nowhere"),
     ],
 )
@@ -155,20 +155,37 @@ def test_a_damaged_or_strange_checkpoint_is_refused(run: Path, capsys: pytest.Ca
     path = run / "checkpoints" / "last.ckpt"
     path.write_bytes(path.read_bytes()[:5000])
     assert evaluate(path, "protocol=knn") == 2
-    assert "no checkpoint of mimbench" in capsys.readouterr().err
+    assert "not a checkpoint of mimbench" in capsys.readouterr().err
     assert "by_step" not in metrics(run)
 
 
+def test_the_previous_checkpoint_serves_where_the_last_one_is_damaged(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last, previous = (run / "checkpoints" / name for name in ("last.ckpt", "previous.ckpt"))
+    (run / "encoder.safetensors").unlink()
+    shutil.copy(last, previous)
+    damaged = bytearray(last.read_bytes())
+    damaged[len(damaged) // 2] ^= 0xFF
+    last.write_bytes(damaged)
+    assert evaluate(run, "protocol=knn") == 0
+    assert result(run, "knn-v1@step4") == result(run, "knn-v1")
+    assert last.read_bytes() == damaged  # only training moves checkpoints
+    previous.unlink()
+    assert evaluate(run, "protocol=knn", "protocol.knn.ks=[3]") == 2
+    assert "last.ckpt is damaged" in capsys.readouterr().err
+
+
 def test_results_of_a_checkpoint_survive_what_the_run_writes_meanwhile(run: Path) -> None:
-    from mimbench.cli.bookkeeping import Bookkeeping
-    from mimbench.sweeps import PlannedRun
+    from mimbench.experiments.recorder import RunRecorder
+    from mimbench.runs.manifest import PlannedRun
 
     record = records.read(run / "record.json")
     planned = PlannedRun(record.identity, record.name, record.axes)
-    with Bookkeeping(planned, run, "s") as book:
-        Ledger(run, 2, 1).add("knn-v1", {"accuracy": 0.25})
-        Ledger(run, 1, 0).add("knn-v1", {"accuracy": 0.125})
-        book.evaluated({"linear-v1": {"accuracy": 0.5}}, 1.0)
+    with RunRecorder(planned, run, "s") as book:
+        ResultStore(run, 2, 1).add("knn-v1", {"accuracy": 0.25})
+        ResultStore(run, 1, 0).add("knn-v1", {"accuracy": 0.125})
+        book.record_results({"linear-v1": {"accuracy": 0.5}}, 1.0)
     found = metrics(run)
     assert list(found["by_step"]["knn-v1"]) == ["1", "2"]
     assert found["by_step"]["knn-v1"]["2"] == {"epoch": 1, "accuracy": 0.25}

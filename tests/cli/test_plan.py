@@ -45,7 +45,7 @@ def test_a_plan_names_every_run_and_writes_nothing(
     assert [run["state"] for run in planned["runs"]].count("refused") == 1
     assert all(run["identity"] in told for run in planned["runs"])
     assert "MIRL needs an even depth" in told
-    assert planned["totals"]["states"] == {"new": 5, "refused": 1}
+    assert planned["totals"]["states"] == {"planned": 5, "refused": 1}
     assert "assumed: 40% of" in told
 
 
@@ -69,7 +69,7 @@ def test_a_plan_says_what_the_run_then_records(plan: Plan, tmp_path: Path) -> No
     # The finished run is known, and its pace serves others.
     first, second = plan(*words, "seed=0,1")["runs"]
     assert (first["state"], first["gpu_hours_left"]) == ("finished", 0.0)
-    assert second["state"] == "new"
+    assert second["state"] == "planned"
     assert second["cost"]["pace"].startswith("measured: 1 runs on CPU")
     assert second["cost"]["images_per_second"] == pytest.approx(
         record["cost"]["images_seen"] / record["cost"]["device_seconds"]
@@ -122,7 +122,7 @@ def test_data_that_are_not_here_leave_the_sums_unknown(plan: Plan, capsys: pytes
 
 def test_the_words_of_a_cluster_do_not_matter(plan: Plan) -> None:
     [run] = plan("data=digits", "hydra/launcher=slurm", "hydra.launcher.partition=gpu")["runs"]
-    assert run["state"] == "new"
+    assert run["state"] == "planned"
 
 
 @pytest.mark.parametrize(

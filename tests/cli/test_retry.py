@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from mimbench.cli import local, main
-from mimbench.cli.retry import _word
-from mimbench.cli.sweep import Cell
-from mimbench.reporting import records
-from mimbench.reporting.records import Record
-from mimbench.sweeps.slurm import Submission, write_submission
+from mimbench.cli import main
+from mimbench.experiments.launch import local
+from mimbench.experiments.launch.slurm_jobs import Submission, write_submission
+from mimbench.experiments.retry import format_override_value
+from mimbench.experiments.sweep import PreparedRun
+from mimbench.runs import records
+from mimbench.runs.records import Record
 
 WORDS = ["-m", "sweep=s", "method=mae", "data=digits", "budget.epochs=1"]
 
@@ -33,25 +34,25 @@ class Backend:
         self.ends: dict[int, str] = {}  # by seed; others finish
         self.slots: list[int | None] = []
 
-    def run(self, launcher: Any, cells: Sequence[Cell]) -> dict[Path, str]:
+    def run(self, launcher: Any, runs: Sequence[PreparedRun]) -> dict[Path, str]:
         self.slots.append(launcher.slots)
-        self.given.append([cell.directory.name for cell in cells])
+        self.given.append([run.directory.name for run in runs])
         failed = {}
-        for cell in cells:
-            status = self.ends.get(cell.run.axes["seed"], "finished")
+        for run in runs:
+            status = self.ends.get(run.plan.axes["seed"], "finished")
             if status != "planned":
-                facts = {"axes": dict(cell.run.axes), "overrides": list(cell.run.overrides), "started": "2024-01-01"}
-                record = Record(identity=cell.run.identity, name=cell.run.name, status=status, **facts)
-                records.write(record, cell.directory)
+                facts = {"axes": dict(run.plan.axes), "overrides": list(run.plan.overrides), "started": "2024-01-01"}
+                record = Record(identity=run.plan.identity, name=run.plan.name, status=status, **facts)
+                records.write(record, run.directory)
             if status != "finished":
-                failed[cell.directory] = status
+                failed[run.directory] = status
         return failed
 
 
 @pytest.fixture
 def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
     fake = Backend()
-    monkeypatch.setattr(local.LocalBackend, "run", lambda launcher, cells: fake.run(launcher, cells))
+    monkeypatch.setattr(local.LocalBackend, "run", lambda launcher, runs: fake.run(launcher, runs))
     return fake
 
 
@@ -127,7 +128,7 @@ def test_an_experiments_launcher_options_are_kept(backend: Backend) -> None:
 
 
 def test_runs_of_a_cluster_go_back_to_it(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mimbench.cli import slurm
+    from mimbench.experiments.launch import slurm
 
     backend.ends = {0: "failed"}
     assert run() == 1
@@ -138,7 +139,7 @@ def test_runs_of_a_cluster_go_back_to_it(backend: Backend, monkeypatch: pytest.M
     monkeypatch.setattr(
         slurm.SlurmBackend, "from_options", lambda given, *_: chosen.append(given) or local.LocalBackend()
     )
-    assert main(["retry", "runs/s", "hydra.launcher.partition=big"]) == 1
+    assert main(["retry", "runs/s", "--use-stored-setup", "hydra.launcher.partition=big"]) == 1
     assert {key: chosen[0][key] for key in options} == options | {"partition": "big"}
 
 
@@ -179,4 +180,4 @@ def test_seeds_and_depths_that_are_added_run_alone(backend: Backend) -> None:
     [(None, "null"), (True, "true"), (3, "3"), ("a 'b'", r"'a \'b\''"), (["x", 1], "['x',1]"), ({"k": "v"}, "{k:'v'}")],
 )
 def test_values_are_written_in_hydras_grammar(value: Any, word: str) -> None:
-    assert _word(value) == word
+    assert format_override_value(value) == word

@@ -67,7 +67,7 @@ def test_run_leaves_a_complete_directory_and_is_not_done_twice(
     assert run("budget.epochs=2", "sweep=a", "trainer.accumulate_grad_batches=2") == 0
     told = capfd.readouterr().out
     assert f"has finished: kNN {100 * record['metrics']['knn-v1']['accuracy']:.1f} %" in told
-    assert f"It lies in {directory.relative_to(tmp_path)}." in told
+    assert f"Its directory: {directory.relative_to(tmp_path)}" in told
     assert "nothing to do" in told
     assert (directory / "record.json").read_bytes() == before
 

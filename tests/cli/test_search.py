@@ -9,10 +9,10 @@ import yaml
 from hydra.core.global_hydra import GlobalHydra
 
 from mimbench.cli import main
-from mimbench.cli.local import LocalBackend
-from mimbench.cli.sweep import Cell
-from mimbench.reporting import records
-from mimbench.reporting.records import Record
+from mimbench.experiments.launch.local import LocalBackend
+from mimbench.experiments.sweep import PreparedRun
+from mimbench.runs import records
+from mimbench.runs.records import Record
 
 # Optuna 2.10, which the sweeper asks for, with today's SQLAlchemy.
 pytestmark = pytest.mark.filterwarnings("ignore:.*declarative_base")
@@ -34,24 +34,24 @@ def trials(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Rates that were tried, by a backend that computes instead of training: 1e-2 is best, below 3e-4 all fails."""
     tried: list[float] = []
 
-    def run(self: LocalBackend, cells: Sequence[Cell]) -> dict[Path, str]:
+    def run(self: LocalBackend, runs: Sequence[PreparedRun]) -> dict[Path, str]:
         failed: dict[Path, str] = {}
-        for cell in cells:
-            lr = cell.config["optim"]["base_lr"]
+        for run in runs:
+            lr = run.config["optim"]["base_lr"]
             tried.append(lr)
             ok = lr > 3e-4
-            failed |= {} if ok else {cell.directory: "diverged"}
+            failed |= {} if ok else {run.directory: "diverged"}
             record = Record(
-                identity=cell.run.identity,
-                name=cell.run.name,
+                identity=run.plan.identity,
+                name=run.plan.name,
                 status="finished" if ok else "failed",
-                axes=dict(cell.run.axes),
+                axes=dict(run.plan.axes),
                 started="",
                 sweep="search",
                 metrics={"val/loss": abs(lr - 1e-2)},
             )
-            cell.directory.mkdir()
-            records.write(record, cell.directory)
+            run.directory.mkdir()
+            records.write(record, run.directory)
         return failed
 
     monkeypatch.setattr(LocalBackend, "run", run)

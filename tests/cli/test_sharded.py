@@ -56,7 +56,7 @@ def test_shards_learn_what_copies_learn_and_go_on_exactly(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [([], "2 or more in all"), (["trainer.devices=2", "optim.ema=0.99"], "keeps no moving average")],
+    [([], "2 or more devices in total"), (["trainer.devices=2", "optim.ema=0.99"], "keeps no moving average")],
 )
 def test_what_cannot_be_sharded_is_refused(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", *TINY, "trainer.strategy=fsdp2", *words]) == 2

@@ -7,7 +7,7 @@ import pytest
 
 from mimbench.cli import main
 from mimbench.cli.status_table import duration
-from mimbench.sweeps import PlannedRun, merge_manifest
+from mimbench.runs.manifest import PlannedRun, merge_manifest
 
 AXES = {"method": "mae", "encoder": "vit", "depth": 4, "data": "photos", "seed": 0}
 
@@ -18,7 +18,8 @@ def sweep(tmp_path: Path) -> Path:
     directory = tmp_path / "s" / "first"
     directory.mkdir()
     error = {"type": "OSError", "message": "the disk is full"}
-    (directory / "record.json").write_text(json.dumps({"status": "failed", "axes": AXES, "error": error}))
+    record = {"schema": 1, "identity": "a" * 12, "name": "first", "status": "failed", "axes": AXES, "started": ""}
+    (directory / "record.json").write_text(json.dumps(record | {"error": error}))
     (directory / "log.txt").write_text("step 10/40\n")
     values = {"step": 10, "total": 40, "steps_per_epoch": 4, "images_per_second": 123.4}
     (directory / "progress.json").write_text(json.dumps(values))

@@ -16,6 +16,7 @@ from mimbench.cli import main
 from mimbench.encoders import vit
 from mimbench.maskers import RandomMasker
 from mimbench.methods import MAE
+from mimbench.runs.records import Record, write
 from mimbench.targets import PixelTarget
 from mimbench.weights import MAE_FORMAT
 
@@ -37,7 +38,8 @@ def run(tmp_path: Path) -> Path:
     directory.mkdir(parents=True)
     save_file(vit(32, 8, 32, 2, 4).trunk.state_dict(), directory / "encoder.safetensors")
     (directory / "config.yaml").write_text(yaml.safe_dump({"encoder": {"num_heads": 4}}))
-    (directory / "record.json").write_text(json.dumps({"axes": {"method": "mirl"}}))
+    axes = {"method": "mirl", "encoder": "vit", "depth": 2, "data": "photos", "seed": 0}
+    write(Record(identity="0", name="one", status="finished", axes=axes, started=""), directory)
     return directory
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from mimbench.cli.build import inspect
-from mimbench.cli.compose import composer
-from mimbench.cli.config import config_directory, describe, plain
-from mimbench.cli.mistakes import Mistake
-from mimbench.dotted import flatten
+from mimbench.core.dotted import flatten
+from mimbench.core.errors import UserError
+from mimbench.experiments.build import check_parts
+from mimbench.experiments.compose import composer
+from mimbench.experiments.config import config_directory, describe, resolve
 from mimbench.reporting.published import load
-from mimbench.sweeps import identity
+from mimbench.runs.identity import identity
 
 MODEL = ("encoder", "method", "masker", "target", "budget")  # what can be refused without data
 ABLATIONS = sorted(path.stem for path in (config_directory() / "ablation").glob("*.yaml"))
@@ -22,7 +22,7 @@ def cells(*words: str) -> list[tuple[dict, list[str]]]:
     """Resolved configuration and words of every job."""
     with composer(words) as hydra:
         jobs = hydra.jobs()
-        return [(plain(config), job) for config, job in zip(hydra.configs(jobs), jobs, strict=True)]
+        return [(resolve(config), job) for config, job in zip(hydra.configs(jobs), jobs, strict=True)]
 
 
 @pytest.mark.parametrize("ablation", ABLATIONS)
@@ -31,9 +31,9 @@ def test_every_ablation_can_exist_on_every_embedded_source(ablation: str) -> Non
     assert {config["data"]["name"] for config, _ in found} == {"photos", "digits", "shapes", "scenes", "collages"}
     assert {config["sweep"] for config, _ in found} == {ablation}
     models = {json.dumps([config[key] for key in MODEL]): config for config, _ in found}
-    refused = [reason for config in models.values() if (reason := inspect(config)[1])]
+    refused = [reason for config in models.values() if (reason := check_parts(config)[1])]
     # Hybrid targets learn from a run that somebody has to name.
-    assert all("Name the finished MAE run" in reason for reason in refused) if "hybrid" in ablation else refused == []
+    assert all("give a finished MAE run" in reason for reason in refused) if "hybrid" in ablation else refused == []
 
 
 def test_a_grid_becomes_axes_and_words_of_the_command_line_have_the_last_say() -> None:
@@ -66,7 +66,7 @@ def test_every_ablation_says_where_it_is_from_and_what_it_costs(ablation: str) -
 @pytest.mark.parametrize("depth", [4, 8, 24])
 def test_deepmims_taps_follow_the_depth(depth: int) -> None:
     found = cells("+ablation=deepmim_taps", f"encoder.depth={depth}")
-    assert [inspect(config) for config, _ in found] == [(depth, None)] * 4
+    assert [check_parts(config) for config, _ in found] == [(depth, None)] * 4
 
 
 def test_a_claims_measurements_name_runs_of_its_own_sweep() -> None:
@@ -100,5 +100,5 @@ def test_every_published_ablation_exists_and_its_rows_belong_to_cells_of_the_gri
 
 
 def test_several_ablations_at_once_are_refused() -> None:
-    with pytest.raises(Mistake, match="call the command once for each"):
+    with pytest.raises(UserError, match="call the command once for each"):
         cells("+ablation=mae_target,mae_mask_ratio")

@@ -6,8 +6,8 @@ import hydra
 import pytest
 from omegaconf import DictConfig
 
-from mimbench.cli.build import inspect
-from mimbench.cli.config import config_directory, describe, plain
+from mimbench.experiments.build import check_parts
+from mimbench.experiments.config import config_directory, describe, resolve
 
 CONF = config_directory()
 
@@ -28,7 +28,7 @@ CHOICES = [(group, option) for group in GROUPS for option in options(group)]
 
 @pytest.mark.parametrize(("group", "option"), CHOICES, ids=[f"{g}={o}" for g, o in CHOICES])
 def test_every_option_composes_and_resolves(group: str, option: str) -> None:
-    config = plain(compose(f"{group}=[{option}]" if group in ("protocol", "logger") else f"{group}={option}"))
+    config = resolve(compose(f"{group}=[{option}]" if group in ("protocol", "logger") else f"{group}={option}"))
     assert group in config or option == "none"
 
 
@@ -39,7 +39,7 @@ def test_every_method_builds_on_every_encoder_at_imagenet_size(method: str, enco
     words = [f"method={method}", f"encoder={encoder}", f"masker={masker}", "data=folder"]
     if method == "localmim" and encoder == "vit_huge":
         words += ["method.cells=[7,7,14,28]"]  # a quarter of 14 px is no whole number of pixels
-    _, refused = inspect(plain(compose(*words)))
+    _, refused = check_parts(resolve(compose(*words)))
     if method in ("mirl", "deepmim") and encoder.startswith("swin"):
         assert refused
         assert method in refused.lower()  # one grid for all depths
@@ -49,17 +49,17 @@ def test_every_method_builds_on_every_encoder_at_imagenet_size(method: str, enco
 
 @pytest.mark.parametrize("experiment", options("experiment"))
 def test_every_experiment_builds(experiment: str) -> None:
-    assert inspect(plain(compose(f"experiment={experiment}")))[1] is None
+    assert check_parts(resolve(compose(f"experiment={experiment}")))[1] is None
 
 
 def test_localmim_brings_its_own_target_and_lets_it_be_changed() -> None:
-    assert "HOG" in plain(compose("method=localmim"))["target"]["_target_"]
-    assert "Pixel" in plain(compose("method=localmim", "target=pixel"))["target"]["_target_"]
+    assert "HOG" in resolve(compose("method=localmim"))["target"]["_target_"]
+    assert "Pixel" in resolve(compose("method=localmim", "target=pixel"))["target"]["_target_"]
 
 
 def test_depth_axis_follows_the_encoder_whatever_names_it() -> None:
-    config = plain(compose("encoder=timm", "encoder.model_name=vit_tiny_patch16_224", "data=folder"))
-    depth, refused = inspect(config)
+    config = resolve(compose("encoder=timm", "encoder.model_name=vit_tiny_patch16_224", "data=folder"))
+    depth, refused = check_parts(config)
     assert (depth, refused) == (12, None)
     run = describe(config, ["encoder=timm", "optim.base_lr=1e-4", "seed=3"], depth)
     assert run.axes["encoder"] == "vit_tiny_patch16_224"
@@ -70,8 +70,8 @@ def test_depth_axis_follows_the_encoder_whatever_names_it() -> None:
 def test_yaml_keys_equal_constructor_parameters() -> None:
     """An option that nothing reads would be refused by its constructor."""
     for key in ("method", "encoder", "optim", "masker", "target", "data", "data.source"):
-        config = plain(compose(f"+{key}.no_such_parameter=1"))
-        _, refused = inspect(config)
+        config = resolve(compose(f"+{key}.no_such_parameter=1"))
+        _, refused = check_parts(config)
         if not key.startswith("data"):
             assert refused, key
             assert "no_such_parameter" in refused
@@ -82,5 +82,5 @@ def test_configurations_ship_with_the_package() -> None:
 
 
 def test_an_experiment_has_the_last_word_but_for_the_command_line() -> None:
-    assert plain(compose("experiment=demo"))["sweep"] == "demo"
-    assert plain(compose("experiment=demo", "sweep=mine"))["sweep"] == "mine"
+    assert resolve(compose("experiment=demo"))["sweep"] == "demo"
+    assert resolve(compose("experiment=demo", "sweep=mine"))["sweep"] == "mine"

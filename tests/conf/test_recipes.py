@@ -13,17 +13,17 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
-from mimbench.cli.build import build_model
-from mimbench.cli.config import config_directory, plain
 from mimbench.data.holdout import stratified_holdout
 from mimbench.decoders import CrossBlock
 from mimbench.evaluation import FineTuneRecipe
+from mimbench.experiments.build import build_model
+from mimbench.experiments.config import config_directory, resolve
 from mimbench.methods import Method
-from mimbench.sweeps import identity
+from mimbench.runs.identity import identity
 from mimbench.targets import HOGTarget, PixelTarget, Target, TeacherTarget
 
 CONF = config_directory()
-DOCS = Path(__file__).parents[2] / "docs"
+PAGE = Path(__file__).parents[2] / "docs" / "reproduce" / "recipes.md"
 IMAGENET = 1_281_167
 
 
@@ -31,7 +31,7 @@ IMAGENET = 1_281_167
 class Row:
     """What a published pre-training is.
 
-    steps: Optimiser steps per epoch and of the warm-up.
+    steps: Optimizer steps per epoch and of the warm-up.
     lr: Peak and final learning rate.
     encoder: Million trained parameters.
     visible: Cells that stay visible, of how many, and whether a batch shares them.
@@ -136,7 +136,7 @@ recipes = pytest.mark.parametrize("name", EXPECTED)
 @cache
 def recipe(name: str) -> dict[str, Any]:
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        config = plain(hydra.compose("run", [f"experiment={name}"]))
+        config = resolve(hydra.compose("run", [f"experiment={name}"]))
     if name.endswith("clip_1600"):
         config["target"]["teacher"]["pretrained"] = False
     return config
@@ -163,7 +163,7 @@ def describe(target: Target) -> str:
 
 
 def test_every_experiment_but_the_demo_has_expected_values() -> None:
-    demos = {"demo", "demo_scenes", "demo_collages"}
+    demos = {"demo", "demo_scenes", "demo_collages", "fashion"}
     assert {path.stem for path in (CONF / "experiment").glob("*.yaml")} - demos == EXPECTED.keys()
     assert {path.stem for path in (CONF / "finetune").glob("*.yaml")} - {"none", "small"} == FINETUNE.keys()
 
@@ -189,7 +189,7 @@ def test_recipes_hide_three_quarters(name: str) -> None:
 
 
 @recipes
-def test_optimiser_is_the_published_one(name: str) -> None:
+def test_optimizer_is_the_published_one(name: str) -> None:
     row, found = EXPECTED[name], optimizer(name)
     assert recipe(name)["data"]["batch_size"] == row.batch
     assert found.defaults["lr"] == pytest.approx(row.lr[0], rel=1e-12)
@@ -256,7 +256,7 @@ def test_encoders_have_the_published_size(name: str) -> None:
 
 
 @recipes
-def test_data_are_imagenet_as_published_less_one_picture_per_class(name: str) -> None:
+def test_data_are_imagenet_as_published_less_one_image_per_class(name: str) -> None:
     data = recipe(name)["data"]
     assert (data["image_size"], data["crop_scale"], data["flip"]) == (224, [0.2, 1.0], True)
     smallest_and_largest = torch.tensor([0] * 732 + [1] * 1300)
@@ -274,7 +274,7 @@ def test_recipes_name_their_fine_tuning(name: str) -> None:
 @cache
 def finetune(name: str) -> dict[str, Any]:
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        return plain(hydra.compose("run", [f"finetune={name}"]))["finetune"]
+        return resolve(hydra.compose("run", [f"finetune={name}"]))["finetune"]
 
 
 @pytest.mark.parametrize("name", FINETUNE)
@@ -314,7 +314,7 @@ def test_fine_tuning_defaults_are_the_first_published_recipe() -> None:
 def test_fine_tuning_is_part_of_a_run_that_asks_for_it_and_says_what_was_changed(word: str) -> None:
     def run(*words: str) -> dict[str, Any]:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            return plain(hydra.compose("run", [f"protocol=[{word}]", *words]))
+            return resolve(hydra.compose("run", [f"protocol=[{word}]", *words]))
 
     published, changed = run("finetune=mae_base"), run("finetune=mae_base", "finetune.layer_decay=0.7")
     label = instantiate(published["protocol"][word]).label
@@ -334,7 +334,7 @@ def test_lab_notes_give_command_result_and_cost(name: str) -> None:
 
 
 def test_the_page_of_recipes_lists_all_with_the_results_of_their_lab_notes() -> None:
-    rows = [line.split("|") for line in (DOCS / "recipes.md").read_text().splitlines() if line.startswith("| `")]
+    rows = [line.split("|") for line in PAGE.read_text().splitlines() if line.startswith("| `")]
     listed = {row[1].strip(" `"): row[2].strip() for row in rows}
     assert listed.keys() == EXPECTED.keys() | FINETUNE.keys()
     for name in EXPECTED:

@@ -8,9 +8,9 @@ import pytest
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
-from mimbench.cli.config import config_directory, plain
 from mimbench.evaluation import SegmentLinear, SegmentRecipe
-from mimbench.sweeps.identity import identity
+from mimbench.experiments.config import config_directory, resolve
+from mimbench.runs.identity import identity
 
 CONF = config_directory()
 # lr, layer decay, drop path, weight decay, depths, channels
@@ -34,7 +34,7 @@ EXPERIMENTS = {
 @cache
 def run(*words: str) -> dict[str, Any]:
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        return plain(hydra.compose("run", list(words)))
+        return resolve(hydra.compose("run", list(words)))
 
 
 def test_every_recipe_has_expected_values() -> None:

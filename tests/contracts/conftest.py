@@ -1,4 +1,4 @@
-"""The zoo in small: every kind of encoder under every method."""
+"""Small encoders of every kind, and all methods on them."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +18,7 @@ SIZE, PATCH, BATCH = 32, 8, 3
 
 
 class ConvTeacher(Teacher):
-    """A random convolution as a frozen network."""
+    """A teacher of one random convolution."""
 
     def __init__(self, cell: int = 8, dim: int = 10):
         super().__init__()
@@ -84,7 +84,7 @@ def method(request: pytest.FixtureRequest, encoder: ViTEncoder) -> Method:
 
 @pytest.fixture(params=METHODS)
 def paper_method(request: pytest.FixtureRequest) -> Method:
-    """For what does not depend on the encoder."""
+    """Every method on one encoder, for properties that do not depend on the encoder."""
     torch.manual_seed(0)
     return METHODS[request.param](ViTEncoder(TRUNKS["paper"]()))
 

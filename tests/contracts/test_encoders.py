@@ -1,4 +1,4 @@
-"""What every encoder of the zoo promises."""
+"""Properties of all ViT encoders."""
 
 import copy
 
@@ -35,7 +35,7 @@ def test_visible_pixels_reach_visible_tokens(encoder: ViTEncoder, images: Tensor
     assert not torch.equal(encoder(images, [last], mask)[last].patches, encoder(-images, [last], mask)[last].patches)
 
 
-def test_tokens_say_where_they_come_from(encoder: ViTEncoder, images: Tensor, mask: Mask):
+def test_tokens_have_the_positions_of_the_visible_patches(encoder: ViTEncoder, images: Tensor, mask: Mask):
     for depth, tokens in encoder(images, range(encoder.depth + 1), mask).items():
         tap = encoder.taps[depth]
         assert torch.equal(tokens.index, mask.visible)
@@ -45,7 +45,7 @@ def test_tokens_say_where_they_come_from(encoder: ViTEncoder, images: Tensor, ma
 
 
 def test_embedding_of_visible_patches_equals_the_dense_one(encoder: ViTEncoder, images: Tensor, mask: Mask):
-    encoder, images = encoder.double(), images.double()  # by a product of matrices instead of a convolution
+    encoder, images = encoder.double(), images.double()  # a matrix product replaces the convolution
     sparse, dense = encoder(images, [0], mask)[0], encoder(images, [0])[0]
     for image in range(len(images)):
         visible = dense.patches[image, mask.visible[image]]
@@ -54,7 +54,7 @@ def test_embedding_of_visible_patches_equals_the_dense_one(encoder: ViTEncoder, 
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_without_a_mask_the_encoder_is_timm(encoder: ViTEncoder, images: Tensor, training: bool):
+def test_without_a_mask_the_encoder_equals_timm(encoder: ViTEncoder, images: Tensor, training: bool):
     encoder.train(training)
     trunk, last = encoder.trunk, encoder.depth
     ours = encoder(images, range(last + 1))
@@ -68,8 +68,8 @@ def test_without_a_mask_the_encoder_is_timm(encoder: ViTEncoder, images: Tensor,
         assert torch.equal(ours[depth].prefix, prefix)
 
 
-def test_hiding_nothing_equals_no_mask(encoder: ViTEncoder, images: Tensor):
-    encoder, images = encoder.double(), images.double()  # visible patches are embedded by another product
+def test_an_empty_mask_equals_no_mask(encoder: ViTEncoder, images: Tensor):
+    encoder, images = encoder.double(), images.double()  # a matrix product replaces the convolution
     rows, columns = encoder.mask_grid
     nothing = Mask(torch.zeros(len(images), rows, columns, dtype=torch.bool), rows * columns)
     last = encoder.depth
@@ -80,15 +80,15 @@ def test_hiding_nothing_equals_no_mask(encoder: ViTEncoder, images: Tensor):
 def test_images_of_a_batch_do_not_see_each_other(encoder: ViTEncoder, images: Tensor, mask: Mask):
     encoder.double()
     depths = range(encoder.depth + 1)
-    together = encoder(images.double(), depths, mask)
+    batch = encoder(images.double(), depths, mask)
     for image in range(len(images)):
         one = slice(image, image + 1)
         alone = encoder(images[one].double(), depths, Mask(mask.hidden[one], mask.num_visible))
         for depth in depths:
-            torch.testing.assert_close(alone[depth].sequence, together[depth].sequence[one], rtol=0, atol=1e-12)
+            torch.testing.assert_close(alone[depth].sequence, batch[depth].sequence[one], rtol=0, atol=1e-12)
 
 
-def test_depths_delivered_do_not_depend_on_each_other(encoder: ViTEncoder, images: Tensor, mask: Mask):
+def test_the_output_of_a_depth_does_not_depend_on_the_other_depths(encoder: ViTEncoder, images: Tensor, mask: Mask):
     every = encoder(images, range(encoder.depth + 1), mask)
     assert list(every) == list(range(encoder.depth + 1))
     for depth in every:
@@ -108,7 +108,7 @@ def test_checkpointing_changes_no_gradient(encoder: ViTEncoder, images: Tensor, 
         assert p.grad is None or torch.equal(p.grad, q.grad), name
 
 
-def test_trunk_loads_strictly_into_bare_timm(trunk: VisionTransformer, encoder: ViTEncoder, images: Tensor):
+def test_the_trunk_loads_strictly_into_timm(trunk: VisionTransformer, encoder: ViTEncoder, images: Tensor):
     bare = copy.deepcopy(trunk)
     for parameter in bare.parameters():
         torch.nn.init.zeros_(parameter)

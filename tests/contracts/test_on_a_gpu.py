@@ -1,4 +1,4 @@
-"""What a step would do on a GPU, seen without one: PyTorch's fake tensors have devices, but no values."""
+"""A training step on a simulated GPU: PyTorch's fake tensors have a device but no values."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ from mimbench.methods import Method
 pytestmark = pytest.mark.xfail(
     torch.__version__ < "2.10" and not torch.cuda.is_available(),
     raises=RuntimeError,
-    reason="PyTorch 2.9 asks a real GPU even for fake tensors",
+    reason="PyTorch 2.9 needs a real GPU even for fake tensors",
 )
 
 
 class Waits(TorchDispatchMode):
-    """Collects copies between the host and a GPU, on which the host waits; what asks for a value fails by itself."""
+    """Collects copies between host and GPU, for which the host waits; reading a value of a fake tensor raises."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,8 +57,8 @@ def test_mask_forward_pass_and_loss_stay_on_the_gpu(paper_method: Method) -> Non
     assert waits.found == []
 
 
-def test_a_wait_is_found(paper_method: Method) -> None:
-    """Such as a table that was forgotten on the CPU."""
+def test_a_copy_between_devices_is_found(paper_method: Method) -> None:
+    """For example a table that was left on the CPU."""
     forward = type(paper_method).forward
 
     def forgetful(images: Tensor, *rest: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Initial weights are those of the papers."""
+"""Initial weights follow the papers."""
 
 import math
 
@@ -28,7 +28,7 @@ def test_linear_weights_are_xavier_uniform_and_biases_zero(method: MIRL):
             assert not module.bias.any(), name
 
 
-def test_weight_normalised_heads_have_xavier_directions_unit_inputs_and_no_bias(method: MIRL):
+def test_weight_normalized_heads_have_xavier_directions_unit_norms_and_zero_bias(method: MIRL):
     for decoder in method.decoders:
         bound = math.sqrt(6 / (64 + 192))
         direction = decoder.head.parametrizations.weight.original1
@@ -44,7 +44,7 @@ def test_patch_projection_is_xavier_uniform_as_a_linear_layer(method: MIRL):
     assert 0.98 * bound < weight.abs().max() <= bound
 
 
-def test_tokens_are_normal_with_deviation_two_hundredths(method: MIRL):
+def test_tokens_are_normal_with_standard_deviation_0_02(method: MIRL):
     tokens = [method.encoder.trunk.cls_token, *(decoder.mask_token for decoder in method.decoders)]
     values = torch.cat([token.flatten() for token in tokens])
     assert values.std().item() == pytest.approx(0.02, rel=0.1)
@@ -67,7 +67,7 @@ def test_positions_are_frozen(method: MIRL):
     assert "decoders.0.positions" not in dict(method.named_parameters())
 
 
-def test_a_generator_decides_every_draw():
+def test_the_generator_determines_all_weights():
     first, second = nn.Linear(8, 8), nn.Linear(8, 8)
     for module in (first, second):
         initialize(module, torch.Generator().manual_seed(3))

@@ -1,4 +1,4 @@
-"""Masks, and what they weigh on other grids."""
+"""Masks and their weights on other grids."""
 
 import numpy as np
 import pytest
@@ -18,12 +18,12 @@ def test_visible_lists_the_visible_cells_in_raster_order(mask: Mask):
         assert visible.tolist() == np.flatnonzero(~hidden.numpy()).tolist()
 
 
-def test_finer_cells_inherit_from_the_cell_they_lie_in(mask: Mask):
+def test_finer_cells_take_the_value_of_the_cell_that_contains_them(mask: Mask):
     expected = np.kron(mask.hidden.numpy(), np.ones((3, 2)))
     np.testing.assert_array_equal(mask.weights((12, 16)), expected.reshape(3, -1))
 
 
-def test_coarser_cells_take_the_mean_of_those_they_cover(mask: Mask):
+def test_coarser_cells_take_the_mean_over_the_cells_they_cover(mask: Mask):
     expected = mask.hidden.numpy().astype(float).reshape(3, 2, 2, 4, 2).mean(axis=(2, 4))
     np.testing.assert_array_equal(mask.weights((2, 4)), expected.reshape(3, -1))
     assert set(np.unique(mask.weights((2, 4)))) <= {0, 0.25, 0.5, 0.75, 1}
@@ -36,7 +36,7 @@ def test_hidden_area_is_the_same_on_every_grid(mask: Mask):
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3])
-def test_hidden_cells_come_one_coarse_cell_after_the_other(mask: Mask, scale: int):
+def test_hidden_cells_are_grouped_by_cell_of_the_mask(mask: Mask, scale: int):
     grid = (4 * scale, 8 * scale)
     cells = mask.cells(grid)
     assert torch.zeros(3, grid[0] * grid[1]).scatter(1, cells, 1.0).equal(mask.weights(grid))
@@ -46,6 +46,6 @@ def test_hidden_cells_come_one_coarse_cell_after_the_other(mask: Mask, scale: in
     assert torch.equal(cells.unflatten(1, (-1, scale * scale)).sort(2).values, cells.unflatten(1, (-1, scale * scale)))
 
 
-def test_hidden_cells_of_a_grid_that_does_not_fit_are_refused(mask: Mask):
-    with pytest.raises(ValueError, match="does not divide"):
+def test_a_grid_that_is_not_a_multiple_is_refused(mask: Mask):
+    with pytest.raises(ValueError, match="must be a multiple of the mask's 4x8 cells, got 6x8"):
         mask.cells((6, 8))

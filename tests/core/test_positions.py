@@ -1,4 +1,4 @@
-"""Fixed positions."""
+"""Fixed position embeddings."""
 
 import numpy as np
 import pytest
@@ -19,6 +19,6 @@ def test_first_half_encodes_the_column_and_second_the_row(grid: tuple[int, int],
     np.testing.assert_allclose(sincos_2d(dim, grid, prefix)[0], expected, rtol=0, atol=1e-6)
 
 
-def test_width_that_is_no_multiple_of_4_is_refused():
+def test_a_width_that_is_not_a_multiple_of_4_is_refused():
     with pytest.raises(ValueError, match="multiple of 4, got 30"):
         sincos_2d(30, (2, 2))

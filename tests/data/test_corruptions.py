@@ -14,8 +14,8 @@ from mimbench.data import ImageDataModule, MemorySplit, Source
 from mimbench.data.corruptions import CORRUPTIONS, Corrupted, corrupt
 from mimbench.data.corruptions.blur import defocus_blur, glass_blur
 from mimbench.data.corruptions.digital import elastic_transform
+from mimbench.data.corruptions.image_ops import gaussian, smeared, zoomed
 from mimbench.data.corruptions.noise import impulse_noise
-from mimbench.data.corruptions.picture import gaussian, smeared, zoomed
 from mimbench.data.corruptions.severities import SEVERITIES, parameters, reference
 from mimbench.data.corruptions.weather import fog, plasma
 from mimbench.data.reload import reload
@@ -31,7 +31,7 @@ def rng() -> np.random.Generator:
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_every_corruption_changes_a_picture_and_depends_on_its_arguments_alone(name: str):
+def test_every_corruption_changes_a_image_and_depends_on_its_arguments_alone(name: str):
     image = photograph()
     first = corrupt(image, name, 3, 0, 7)
     assert first.dtype == np.uint8
@@ -45,7 +45,7 @@ def test_every_corruption_changes_a_picture_and_depends_on_its_arguments_alone(n
 
 @pytest.mark.parametrize("side", [32, 96])
 @pytest.mark.parametrize("name", sorted(set(CORRUPTIONS) - {"glass_blur", "elastic_transform", "snow"}))
-def test_severity_five_is_further_from_the_picture_than_one(name: str, side: int):
+def test_severity_five_is_further_from_the_image_than_one(name: str, side: int):
     image = photograph(side)
     distance = [
         np.mean([np.abs(corrupt(image, name, s, 0, i).astype(int) - image).mean() for i in range(3)]) for s in (1, 5)
@@ -59,7 +59,7 @@ def test_both_tables_have_five_severities_of_everything():
         assert {len(row) for row in table.values()} == {5}
 
 
-def test_lengths_grow_with_the_picture_and_shares_do_not():
+def test_lengths_grow_with_the_image_and_shares_do_not():
     assert reference(32) == reference(84) == 32
     assert reference(96) == reference(384) == 224
     assert parameters("motion_blur", 1, 32) == (6, 1)
@@ -70,20 +70,20 @@ def test_lengths_grow_with_the_picture_and_shares_do_not():
 
 
 def test_noise_has_the_deviation_mean_and_share_it_should():
-    grey = np.full((64, 64, 3), 0.5)
-    noisy = CORRUPTIONS["gaussian_noise"](grey, rng(), 0.05) - grey
+    gray = np.full((64, 64, 3), 0.5)
+    noisy = CORRUPTIONS["gaussian_noise"](gray, rng(), 0.05) - gray
     assert noisy.std() == pytest.approx(0.05, rel=0.03)
-    shot = CORRUPTIONS["shot_noise"](grey, rng(), 50)
+    shot = CORRUPTIONS["shot_noise"](gray, rng(), 50)
     assert shot.mean() == pytest.approx(0.5, rel=0.01)
     assert shot.var() == pytest.approx(0.5 / 50, rel=0.05)  # Poisson: mean over the number of photons
-    hit = impulse_noise(grey, rng(), 0.1)
+    hit = impulse_noise(gray, rng(), 0.1)
     assert (hit != 0.5).mean() == pytest.approx(0.1, rel=0.1)
     assert (hit == 1).sum() == pytest.approx((hit == 0).sum(), rel=0.2)
 
 
 def test_gaussian_blur_is_scikit_images():
-    picture = photograph() / 255
-    np.testing.assert_allclose(gaussian(picture, 1.3), skimage_gaussian(picture, 1.3, channel_axis=2), atol=1e-12)
+    fraction = photograph() / 255
+    np.testing.assert_allclose(gaussian(fraction, 1.3), skimage_gaussian(fraction, 1.3, channel_axis=2), atol=1e-12)
 
 
 def test_defocus_keeps_brightness_and_spreads_a_point_over_a_disk():
@@ -106,34 +106,34 @@ def test_motion_draws_a_point_out_to_one_side_with_half_a_gaussian():
     assert np.count_nonzero(smeared(point, 2, 2, 90)[:, 10]) == 5
 
 
-def test_glass_moves_colours_of_the_neighbourhood_and_leaves_a_plain_picture_alone():
+def test_glass_moves_colors_of_the_neighborhood_and_leaves_a_plain_image_alone():
     image = photograph()
     plain = np.full((16, 16, 3), 100 / 255)
     np.testing.assert_allclose(glass_blur(plain, rng(), 0.4, 1, 2), plain, atol=1 / 255)
-    picture = image / 255
-    moved = glass_blur(picture, rng(), 0.0, 2, 1)
-    # Without blur every pixel is an 8-bit colour of the picture, from the right or the left, above or below.
-    colours = {tuple(colour) for colour in image.reshape(-1, 3).tolist()}
+    fraction = image / 255
+    moved = glass_blur(fraction, rng(), 0.0, 2, 1)
+    # Without blur every pixel is an 8-bit color of the image, from the right or the left, above or below.
+    colors = {tuple(color) for color in image.reshape(-1, 3).tolist()}
     found = np.rint(255 * moved).astype(int).reshape(-1, 3).tolist()
-    assert {tuple(colour) for colour in found} <= colours
-    np.testing.assert_allclose(moved[0], picture[0], atol=1e-9)  # the border stays
+    assert {tuple(color) for color in found} <= colors
+    np.testing.assert_allclose(moved[0], fraction[0], atol=1e-9)  # the border stays
 
 
-def test_zoom_of_one_is_the_picture_and_of_two_its_middle():
-    picture = photograph() / 255
-    np.testing.assert_allclose(zoomed(picture, 1.0), picture)
-    middle = np.array(zoomed(picture, 2.0))[[0, -1]][:, [0, -1]]
-    np.testing.assert_allclose(middle, picture[8:24, 8:24][[0, -1]][:, [0, -1]])
+def test_zoom_of_one_is_the_image_and_of_two_its_middle():
+    fraction = photograph() / 255
+    np.testing.assert_allclose(zoomed(fraction, 1.0), fraction)
+    middle = np.array(zoomed(fraction, 2.0))[[0, -1]][:, [0, -1]]
+    np.testing.assert_allclose(middle, fraction[8:24, 8:24][[0, -1]][:, [0, -1]])
 
 
 def test_contrast_brightness_and_jpeg_are_their_formulas():
     image = photograph()
-    picture = image / 255
-    means = picture.mean((0, 1))
-    expected = (255 * ((picture - means) * 0.4 + means)).clip(0, 255).astype(np.uint8)
+    fraction = image / 255
+    means = fraction.mean((0, 1))
+    expected = (255 * ((fraction - means) * 0.4 + means)).clip(0, 255).astype(np.uint8)
     np.testing.assert_array_equal(corrupt(image, "contrast", 3, 0, 0), expected)
-    brighter = CORRUPTIONS["brightness"](picture, rng(), 0.2)
-    np.testing.assert_allclose(rgb2hsv(brighter)[..., 2], (picture.max(-1) + 0.2).clip(0, 1), atol=1e-12)
+    brighter = CORRUPTIONS["brightness"](fraction, rng(), 0.2)
+    np.testing.assert_allclose(rgb2hsv(brighter)[..., 2], (fraction.max(-1) + 0.2).clip(0, 1), atol=1e-12)
     stream = io.BytesIO()
     PIL.Image.fromarray(image).save(stream, "JPEG", quality=40)
     np.testing.assert_array_equal(corrupt(image, "jpeg_compression", 5, 0, 0), np.asarray(PIL.Image.open(stream)))
@@ -155,9 +155,9 @@ def test_fog_is_a_fractal_between_zero_and_one_and_keeps_the_maximum():
     assert foggy.min() >= 0
 
 
-def test_elastic_without_amounts_is_the_picture():
-    picture = photograph() / 255
-    np.testing.assert_allclose(elastic_transform(picture, rng(), 0, 0.1, 0), picture, atol=1e-9)
+def test_elastic_without_amounts_is_the_image():
+    fraction = photograph() / 255
+    np.testing.assert_allclose(elastic_transform(fraction, rng(), 0, 0.1, 0), fraction, atol=1e-9)
 
 
 @pytest.mark.parametrize(("name", "severity", "message"), [("frost", 1, "no corruption 'frost'"), ("fog", 6, "1 to 5")])
@@ -178,7 +178,7 @@ class Photographs(Source):
         return MemorySplit(images, torch.zeros(5, dtype=torch.long))
 
 
-def test_a_corrupted_loader_delivers_what_corrupt_makes_of_every_picture_in_any_batches():
+def test_a_corrupted_loader_delivers_what_corrupt_makes_of_every_image_in_any_batches():
     plain = ImageDataModule(Photographs(), batch_size=2, eval_batch_size=2).plain("test")
     loader = reload(plain, Corrupted(plain.dataset, "gaussian_noise", 2, seed=3))
     batches = list(loader)

@@ -20,7 +20,7 @@ def attached(world_size: int, accumulate: int, **options: Any) -> ImageDataModul
     return module
 
 
-def test_a_batch_is_normalised_and_knows_where_it_came_from() -> None:
+def test_a_batch_is_normalized_and_knows_where_it_came_from() -> None:
     module = small()
     batch = next(iter(module.train_dataloader()))
     assert isinstance(batch, Batch)
@@ -68,7 +68,7 @@ def test_the_sources_own_augmentation_is_the_default_and_can_be_overridden() -> 
     assert (other.flip, other.crop_scale) == (False, (1.0, 1.0))
 
 
-def test_flip_and_crop_scale_change_the_training_pictures() -> None:
+def test_flip_and_crop_scale_change_the_training_images() -> None:
     def images(**options: Any) -> torch.Tensor:
         return next(iter(small(**options).train_dataloader())).images
 

@@ -10,7 +10,7 @@ SHARDS, PER_SHARD = 40, 50
 
 
 def where() -> Int64[np.ndarray, "n 2"]:
-    """Pictures in the folder's order, which is not the shards'."""
+    """Images in the folder's order, which is not the shards'."""
     places = [(shard, 700 * number) for shard in range(SHARDS) for number in range(PER_SHARD)]
     return np.random.default_rng(0).permutation(np.array(places))
 
@@ -21,7 +21,7 @@ def most_shards_in_a_batch(order: Int64[np.ndarray, " n"], batch: int = 32) -> i
 
 
 @pytest.mark.parametrize("buffer", [1, 100, 5000])
-def test_every_picture_comes_once_an_epoch(buffer: int) -> None:
+def test_every_image_comes_once_an_epoch(buffer: int) -> None:
     assert np.array_equal(np.sort(buffered(where(), buffer, 0, 0)), np.arange(SHARDS * PER_SHARD))
 
 
@@ -34,7 +34,7 @@ def test_a_buffer_of_one_reads_every_shard_from_its_beginning_to_its_end() -> No
 
 
 @pytest.mark.parametrize("buffer", [20, 100, 400])
-def test_pictures_are_mixed_as_far_as_the_buffer_goes_and_no_further(buffer: int) -> None:
+def test_images_are_mixed_as_far_as_the_buffer_goes_and_no_further(buffer: int) -> None:
     places = [np.argsort(buffered(where(), size, 0, 0)) for size in (1, buffer)]
     moved = np.abs(places[1] - places[0])
     assert moved.max() <= buffer

@@ -13,7 +13,7 @@ class Numbers(Dataset[int]):
 
 
 def steps(world_size: int = 1, accumulate: int = 1, epoch: int = 0, seed: int = 0) -> list[list[int]]:
-    """Sorted samples of every optimiser step, collected from all ranks and micro-batches."""
+    """Sorted samples of every optimizer step, collected from all ranks and micro-batches."""
     collected: list[list[int]] = [[] for _ in range(4)]
     for rank in range(world_size):
         sampler = EpochSampler(Numbers(), 12, seed, rank, world_size, accumulate)

@@ -1,4 +1,4 @@
-"""The number of training pictures, without the pictures."""
+"""The number of training images, without the images."""
 
 from pathlib import Path
 from typing import Any
@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 from mimbench.data import Collages, Digits, Photos, Scenes, Shapes, Source
-from mimbench.data.folder import Folder
 from mimbench.data.holdout import stratified_holdout
-from mimbench.data.hub import Hub
 from mimbench.data.sizes import training_size
-from mimbench.data.torchvision import TorchVision
+from mimbench.data.sources.folder import Folder
+from mimbench.data.sources.hub import Hub
+from mimbench.data.sources.torchvision import TorchVision
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_sources_without_files_say_what_they_have(source: type[Source], argument
 
 
 @pytest.mark.parametrize(
-    ("name", "classes", "pictures"),
+    ("name", "classes", "images"),
     [
         ("CIFAR10", 10, 5000),
         ("CIFAR100", 100, 500),
@@ -41,21 +41,21 @@ def test_sources_without_files_say_what_they_have(source: type[Source], argument
 )
 @pytest.mark.parametrize("holdout", [0.1, 0.05, 0.033])
 def test_known_datasets_are_not_downloaded(
-    tmp_path: Path, name: str, classes: int, pictures: int, holdout: float
+    tmp_path: Path, name: str, classes: int, images: int, holdout: float
 ) -> None:
-    labels = torch.arange(classes * pictures) % classes
+    labels = torch.arange(classes * images) % classes
     expected = len(stratified_holdout(labels, holdout, 0).kept)
     assert training_size(TorchVision, name=name, root=tmp_path, holdout=holdout) == expected
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_is_counted_without_opening_a_picture(tmp_path: Path) -> None:
-    for part, pictures in (("train", {"a": 7, "b": 12}), ("val", {"a": 1, "b": 1})):
-        for name, count in pictures.items():
+def test_a_folder_is_counted_without_opening_a_image(tmp_path: Path) -> None:
+    for part, images in (("train", {"a": 7, "b": 12}), ("val", {"a": 1, "b": 1})):
+        for name, count in images.items():
             (tmp_path / part / name).mkdir(parents=True)
             for i in range(count):
                 Image.new("RGB", (20, 20)).save(tmp_path / part / name / f"{i}.png")
-    (tmp_path / "train" / "a" / "notes.txt").write_text("no picture")
+    (tmp_path / "train" / "a" / "notes.txt").write_text("no image")
     expected = len(Folder(tmp_path, holdout=0.2).split("train"))
     (tmp_path / "train" / "a" / "0.png").write_bytes(b"damaged")
     assert training_size(Folder, root=str(tmp_path), holdout=0.2) == expected
@@ -68,4 +68,4 @@ def test_data_that_are_not_here_have_no_known_size(tmp_path: Path) -> None:
 
 def test_arguments_that_the_source_refuses_are_refused() -> None:
     with pytest.raises(ValueError, match="Unknown torchvision dataset"):
-        training_size(TorchVision, name="MNIST", root="data")
+        training_size(TorchVision, name="ImageNet99", root="data")

@@ -6,17 +6,16 @@ import torch
 from torchvision.transforms import InterpolationMode, RandomResizedCrop
 from torchvision.transforms.v2 import functional as F
 
-from mimbench.data.draws import uniforms
-from mimbench.data.source import Pictures
+from mimbench.core import IMAGENET_MEAN, IMAGENET_STD
+from mimbench.core.counter_rng import uniforms
+from mimbench.data.source import Samples
 from mimbench.data.transforms import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     NUM_DRAWS,
     Crops,
     EvalTransform,
     TrainTransform,
     draw_crops,
-    normalise,
+    normalize,
     resample,
 )
 
@@ -53,7 +52,7 @@ def statistics(top: np.ndarray, left: np.ndarray, height: np.ndarray, width: np.
     return [height * width / 1.0, np.log(width / height), top + height / 2, left + width / 2]
 
 
-def test_a_box_never_leaves_the_picture() -> None:
+def test_a_box_never_leaves_the_image() -> None:
     top, left, height, width, _ = drawn(5000, 9, 30, (0.05, 1.0))
     assert min(top.min(), left.min()) == 0
     assert min(height.min(), width.min()) > 0
@@ -61,12 +60,12 @@ def test_a_box_never_leaves_the_picture() -> None:
     assert (left + width).max() == 30
 
 
-def test_half_of_the_pictures_are_mirrored_or_none() -> None:
+def test_half_of_the_images_are_mirrored_or_none() -> None:
     assert drawn(5000, 32, 32, (0.2, 1.0)).flip.mean() == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(5000))
     assert not drawn(5000, 32, 32, (0.2, 1.0), flip=False).flip.any()
 
 
-def test_the_whole_picture_comes_back_unchanged() -> None:
+def test_the_whole_image_comes_back_unchanged() -> None:
     images = noise(3, 3, 16, 16).float()
     whole = resample(images, crops([[0, 0, 16, 16]] * 3, [False, True, False]), 16)
     assert torch.equal(whole[0], images[0])
@@ -88,8 +87,8 @@ def test_one_by_one_equals_the_batch() -> None:
     images, index = noise(6, 3, 32, 32) // 2 + 64, np.arange(6) + 100  # far from 0 and 255, where 8 bits overflow
     transform = TrainTransform(24, (0.2, 1.0), flip=True, seed=3)
     labels = torch.zeros(6, dtype=torch.long)
-    together = transform(Pictures(images, labels), index, 5)
-    apart = transform(Pictures(list(images), labels), index, 5)
+    together = transform(Samples(images, labels), index, 5)
+    apart = transform(Samples(list(images), labels), index, 5)
     # Files are rounded to 8 bits after either pass: half a level each, the first enlarged by the second's weights.
     assert (together - apart).abs().max() < 1.6 / 255 / min(IMAGENET_STD)
 
@@ -99,7 +98,7 @@ def test_augmentation_depends_on_seed_epoch_and_sample_only() -> None:
 
     def augmented(seed: int, epoch: int, index: list[int]) -> torch.Tensor:
         transform = TrainTransform(32, (0.2, 1.0), flip=True, seed=seed)
-        return transform(Pictures(images[: len(index)], labels[: len(index)]), np.array(index), epoch)
+        return transform(Samples(images[: len(index)], labels[: len(index)]), np.array(index), epoch)
 
     all_eight = augmented(0, 0, list(range(8)))
     assert len({tuple(x.flatten().tolist()) for x in all_eight}) == 8
@@ -108,22 +107,22 @@ def test_augmentation_depends_on_seed_epoch_and_sample_only() -> None:
     assert not torch.allclose(augmented(0, 1, [6, 2]), all_eight[[6, 2]])
 
 
-def test_normalisation_is_imagenets() -> None:
+def test_normalization_is_imagenets() -> None:
     theirs = F.normalize(noise(2, 3, 4, 4).float() / 255, list(IMAGENET_MEAN), list(IMAGENET_STD))
-    torch.testing.assert_close(normalise(noise(2, 3, 4, 4).float()), theirs)
+    torch.testing.assert_close(normalize(noise(2, 3, 4, 4).float()), theirs)
 
 
-def test_evaluation_leaves_a_picture_of_the_right_size_alone_and_the_source_untouched() -> None:
+def test_evaluation_leaves_a_image_of_the_right_size_alone_and_the_source_untouched() -> None:
     images = noise(2, 3, 16, 16)
     kept = images.clone()
-    result = EvalTransform(16)(Pictures(images, torch.zeros(2, dtype=torch.long)))
-    assert torch.equal(result, normalise(kept.float()))
+    result = EvalTransform(16)(Samples(images, torch.zeros(2, dtype=torch.long)))
+    assert torch.equal(result, normalize(kept.float()))
     assert torch.equal(images, kept)
 
 
-def test_evaluation_of_photographs_takes_the_centre() -> None:
+def test_evaluation_of_photographs_takes_the_center() -> None:
     image = torch.zeros(3, 100, 200, dtype=torch.uint8)
-    image[:, :, 50:150] = 255  # the shorter side's square around the centre
-    result = EvalTransform(28)(Pictures([image, noise(3, 30, 20)], torch.zeros(2, dtype=torch.long)))
+    image[:, :, 50:150] = 255  # the shorter side's square around the center
+    result = EvalTransform(28)(Samples([image, noise(3, 30, 20)], torch.zeros(2, dtype=torch.long)))
     assert result.shape == (2, 3, 28, 28)
-    assert torch.equal(result[0], normalise(torch.full((1, 3, 28, 28), 255.0))[0])
+    assert torch.equal(result[0], normalize(torch.full((1, 3, 28, 28), 255.0))[0])

@@ -1,4 +1,4 @@
-"""Heads that change the scale."""
+"""Heads that change the cell size."""
 
 import pytest
 import torch
@@ -24,12 +24,12 @@ def test_one_prediction_per_cell(cell: int, cells: int):
         (16, [nn.AvgPool2d, nn.Conv2d]),
     ],
 )
-def test_layers_are_those_of_the_paper(cell: int, kinds: list[type]):
+def test_layers_follow_the_paper(cell: int, kinds: list[type]):
     for layer, kind in zip(ScaleHead(TAP, 16, cell, 5).layers, kinds, strict=True):
         assert isinstance(layer, kind)
 
 
-def test_predictions_stay_at_their_place():
+def test_predictions_stay_at_their_position():
     head = ScaleHead(TAP, 16, 4, 5)
     x = torch.randn(1, 24, 16)
     y = x.clone()
@@ -38,9 +38,9 @@ def test_predictions_stay_at_their_place():
     assert changed == [[2, 2], [2, 3], [3, 2], [3, 3]]
 
 
-def test_cells_off_the_scale_are_refused_with_those_that_fit():
+def test_other_cell_sizes_are_refused_with_the_valid_ones():
     with pytest.raises(
-        ValueError, match=r"Cells of 6 px do not follow from patches of 8 px; choose from \[2, 4, 8, 16\]"
+        ValueError, match=r"Cells of 6 px cannot be predicted from patches of 8 px; choose from \[2, 4, 8, 16\]"
     ):
         ScaleHead(TAP, 16, 6, 5)
 
@@ -51,7 +51,7 @@ def test_odd_grids_cannot_be_halved():
 
 
 @pytest.mark.parametrize("cell", [2, 4, 8])
-def test_matrix_products_compute_what_the_convolutions_do(cell: int):
+def test_matrix_products_equal_the_convolutions(cell: int):
     head, x = ScaleHead(TAP, 16, cell, 5).double(), torch.randn(2, 24, 16, dtype=torch.float64)
     image = head.layers(x.transpose(1, 2).unflatten(2, TAP.grid))
     torch.testing.assert_close(head(x), image.flatten(2).transpose(1, 2))

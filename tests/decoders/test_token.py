@@ -34,13 +34,13 @@ def test_order_of_the_visible_tokens_does_not_matter(tokens: Tokens):
     torch.testing.assert_close(one(one.embed(tokens)), one(one.embed(shuffled)), rtol=0, atol=1e-12)
 
 
-def test_class_token_takes_part(tokens: Tokens):
+def test_predictions_depend_on_the_class_token(tokens: Tokens):
     one = decoder()
     other = Tokens(tokens.patches, -tokens.prefix, tokens.index, tokens.grid)
     assert not torch.equal(one(one.embed(tokens)), one(one.embed(other)))
 
 
-def test_without_blocks_hidden_cells_hold_mask_token_and_position(tokens: Tokens):
+def test_without_blocks_hidden_cells_are_mask_token_plus_position(tokens: Tokens):
     one = TokenDecoder(TAP, 16, 0, 4, nn.Identity())
     predicted = one(one.embed(tokens))
     expected = one.norm(one.mask_token[0, 0] + one.positions[0, 1 + 6])
@@ -49,14 +49,14 @@ def test_without_blocks_hidden_cells_hold_mask_token_and_position(tokens: Tokens
     torch.testing.assert_close(predicted[0, 3], expected)
 
 
-def test_input_norm_only_where_asked(tokens: Tokens):
+def test_the_input_norm_is_optional(tokens: Tokens):
     assert isinstance(decoder().norm_input, nn.Identity)
     normed = decoder(norm_input=True)
     scaled = Tokens(3 * tokens.patches, 3 * tokens.prefix, tokens.index, tokens.grid)
     torch.testing.assert_close(normed.embed(scaled).sequence, normed.embed(tokens).sequence, rtol=0, atol=1e-5)
 
 
-def test_cross_decoders_listen_to_their_context(tokens: Tokens):
+def test_cross_decoders_depend_on_their_context(tokens: Tokens):
     one = decoder(cross=True)
     context = torch.randn(2, 6, 16)
     predictions = [one(one.embed(tokens), c) for c in (context, -context)]
@@ -69,7 +69,7 @@ def test_mlp_ratio_sets_the_hidden_width(cross: bool):
     assert decoder(cross=cross, mlp_ratio=2.5).blocks[0].mlp.fc1.out_features == 40
 
 
-def test_positions_follow_the_model_but_are_not_saved():
+def test_positions_follow_the_models_precision_and_are_not_saved():
     one = decoder().double()
     assert one.positions.dtype == torch.float64
     assert not one.positions[0, 0].any()

@@ -17,7 +17,7 @@ MODULES = sorted(
 
 
 def test_main_entry_points_have_examples() -> None:
-    assert {"mimbench.core.mask", "mimbench.encoders.vit", "mimbench.evaluation.knn"} <= set(MODULES)
+    assert {"mimbench.core.mask", "mimbench.encoders.vit", "mimbench.evaluation.protocols.knn"} <= set(MODULES)
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -1,5 +1,6 @@
 """Pages of the documentation, without building the site."""
 
+import importlib
 import importlib.util
 import re
 import shlex
@@ -13,18 +14,33 @@ import torch
 import yaml
 from hydra.core.global_hydra import GlobalHydra
 
-from mimbench.cli.build import inspect
-from mimbench.cli.config import config_directory, plain
+import mimbench
+from mimbench.cli import COMMANDS
 from mimbench.encoders import vit
+from mimbench.experiments.build import check_parts
+from mimbench.experiments.config import config_directory, resolve
 from mimbench.maskers import RandomMasker
+from mimbench.methods import Method
 from mimbench.targets import PixelTarget
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+PACKAGE = Path(mimbench.__file__).parent
 PAGES = sorted(DOCS.rglob("*.md"))
-MADE = {"configuration.md"}  # when the site is built
 # Whose commands and examples are tried here; other pages belong to the tests of their topics.
-GUIDES = ("quickstart.md", "adding_a_method.md", "faq.md")
+GUIDES = ("start/quickstart.md", "extend/adding_a_method.md", "start/faq.md")
+
+
+def generated() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generated", DOCS / "generated.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+MADE = {f"reference/{name}.md" for name in ("configuration", "commands", *generated().packages())}  # with the site
 
 
 def nav(entries: list[object]) -> Iterator[str]:
@@ -52,7 +68,7 @@ def test_navigation_has_every_page_and_notebook_once() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
-def test_links_and_pictures_lead_somewhere(page: Path) -> None:
+def test_links_and_images_lead_somewhere(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
     links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
     for link in links:
@@ -85,8 +101,8 @@ def test_commands_compose_and_what_they_name_can_be_built(line: str) -> None:
     first = [word if "[" in word else word.split(",")[0] for word in words]  # of a sweep
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
-        config = plain(hydra.compose("run", first))
-    assert "my_module" in line or inspect(config)[1] is None  # a method of the reader's cannot be built here
+        config = resolve(hydra.compose("run", first))
+    assert "my_module" in line or check_parts(config)[1] is None  # a method of the reader's cannot be built here
 
 
 def python_of(page: str) -> str:
@@ -94,17 +110,37 @@ def python_of(page: str) -> str:
     return example
 
 
+def imports() -> list[tuple[str, str]]:
+    """Module and name of every import of mimbench in pages, README and notebooks."""
+    texts = [path.read_text() for path in (*PAGES, ROOT / "README.md", *(ROOT / "notebooks").glob("*.ipynb"))]
+    lines = [found for text in texts for found in re.findall(r"from (mimbench[\w.]*) import ([\w, ]+)", text)]
+    return sorted({(module, name.split()[0]) for module, names in lines for name in names.split(",")})
+
+
+@pytest.mark.parametrize(("module", "name"), imports(), ids=[".".join(pair) for pair in imports()])
+def test_imports_of_pages_and_notebooks_exist(module: str, name: str) -> None:
+    found = importlib.import_module(module)
+    assert hasattr(found, name) or importlib.util.find_spec(f"{module}.{name}") is not None
+
+
 def test_example_of_the_quick_start_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    exec(python_of("quickstart.md"), {})
+    exec(python_of("start/quickstart.md"), {})
     assert "'knn-v1': {'accuracy': 0." in capsys.readouterr().out
+
+
+def test_the_guide_names_members_of_method() -> None:
+    page = (DOCS / "extend" / "adding_a_method.md").read_text()
+    rows = re.findall(r"^\| `(?:self\.)?(\w+)(?:\([\w, ]*\))?` \|", page, flags=re.MULTILINE)
+    assert len(rows) == 5
+    assert set(rows) <= {*Method.__annotations__, *vars(Method)}
 
 
 def test_method_of_the_guide_trains() -> None:
     names: dict[str, type] = {}
-    exec(python_of("adding_a_method.md"), names)
+    exec(python_of("extend/adding_a_method.md"), names)
     encoder = vit(image_size=32, patch_size=8, width=16, depth=4, num_heads=2)
     method = names["HalfWay"](encoder, RandomMasker(), PixelTarget, dim=16, num_blocks=1, num_heads=2)
     output = method(torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
@@ -113,21 +149,33 @@ def test_method_of_the_guide_trains() -> None:
     assert all(parameter.grad is not None for parameter in method.parameters() if parameter.requires_grad)
 
 
-def generated() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generated", DOCS / "generated.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_configuration_reference_has_every_key_of_every_file() -> None:
     lines = {line.strip() for line in generated().reference(config_directory()).splitlines()}
     files = list(config_directory().rglob("*.yaml"))
     assert len(files) > 50
     for path in files:
         assert {line.strip() for line in path.read_text().splitlines()} - {""} <= lines, path
+
+
+def test_python_reference_has_every_package_and_every_public_name() -> None:
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert set(generated().packages()) == folders - {"cli"}
+    overview = (DOCS / "reference" / "index.md").read_text()
+    for package in generated().packages():
+        assert f"({package}.md)" in overview
+        page = generated().api(package)
+        names = getattr(importlib.import_module(f"mimbench.{package}"), "__all__", ())
+        assert names or "::: mimbench." in page
+        (members, *_) = re.findall(r"members: \[(.*?)\]", page) or [""]
+        shown = {*members.split(", "), *re.findall(r"^::: mimbench\.\w+\.\w+\.(\w+)$", page, flags=re.MULTILINE)}
+        assert set(names) <= shown, package
+
+
+def test_command_reference_has_every_command_and_every_option() -> None:
+    page = generated().commands()
+    assert {line.split()[-1] for line in page.splitlines() if line.startswith("## mimbench ")} == set(COMMANDS)
+    for option in ("--shard-mb", "--every-checkpoint", "--use-stored-setup", "--released-quirks", "--no-figures"):
+        assert option in page
 
 
 def test_configuration_reference_titles_a_choice_by_its_first_sentence(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Patch embedding of what is visible."""
+"""Patch embedding of the visible patches."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mimbench.encoders.patches import embed_visible
 
-INDEX = torch.tensor([[0, 5, 7], [2, 3, 4]])  # of a grid of 2 rows and 4 columns
+INDEX = torch.tensor([[0, 5, 7], [2, 3, 4]])  # on a grid of 2 rows and 4 columns
 
 
 @pytest.fixture
@@ -20,20 +20,20 @@ def stem() -> PatchEmbed:
     return PatchEmbed((8, 32), (4, 8), 3, 16, norm_layer=LayerNorm).double()
 
 
-def chosen(patches: Tensor) -> Tensor:
-    return torch.stack([row[at] for row, at in zip(patches, INDEX, strict=True)])
+def select(patches: Tensor) -> Tensor:
+    return torch.stack([row[index] for row, index in zip(patches, INDEX, strict=True)])
 
 
-def test_visible_patches_are_embedded_as_by_timm(images: Tensor, stem: PatchEmbed):
+def test_visible_patches_are_embedded_as_in_timm(images: Tensor, stem: PatchEmbed):
     found = embed_visible(stem, images, INDEX)
-    torch.testing.assert_close(found, chosen(stem(images)), rtol=0, atol=1e-14)
+    torch.testing.assert_close(found, select(stem(images)), rtol=0, atol=1e-14)
 
 
-def test_gradients_are_those_of_timm(images: Tensor, stem: PatchEmbed):
+def test_gradients_equal_those_of_timm(images: Tensor, stem: PatchEmbed):
     embed_visible(stem, images, INDEX).square().sum().backward()
     found = [parameter.grad for parameter in stem.parameters()]
     stem.zero_grad()
-    chosen(stem(images)).square().sum().backward()
+    select(stem(images)).square().sum().backward()
     torch.testing.assert_close(found, [parameter.grad for parameter in stem.parameters()])
 
 
@@ -42,13 +42,13 @@ def test_hidden_pixels_are_not_read(images: Tensor, stem: PatchEmbed):
     assert embed_visible(stem, images, INDEX).isfinite().all()
 
 
-def test_an_embedding_of_its_own_kind_is_asked_for_all_patches(images: Tensor):
+def test_other_embeddings_are_computed_for_all_patches(images: Tensor):
     class Doubled(PatchEmbed):
         def forward(self, x: Tensor) -> Tensor:
             return 2 * super().forward(x)
 
     stem = Doubled((8, 32), (4, 8), 3, 16).double()
-    assert torch.equal(embed_visible(stem, images, INDEX), chosen(stem(images)))
+    assert torch.equal(embed_visible(stem, images, INDEX), select(stem(images)))
 
 
 def test_another_image_size_is_refused_by_timm(images: Tensor, stem: PatchEmbed):

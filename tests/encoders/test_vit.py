@@ -10,14 +10,14 @@ from mimbench.core import Tap
 from mimbench.encoders import ViTEncoder, timm_vit, vit
 
 
-def test_taps_tell_what_is_delivered():
+def test_taps_describe_the_output():
     encoder = vit(64, 8, 48, 5, 4, num_registers=3)
     assert encoder.depth == 5
     assert encoder.taps == (Tap(48, (8, 8), 8, prefix=4),) * 6
     assert encoder.mask_grid == (8, 8)
 
 
-def test_trunk_is_the_papers_vit():
+def test_the_trunk_follows_the_papers():
     trunk = vit(64, 8, 48, 2, 4, mlp_ratio=3.0).trunk
     assert trunk.cls_token is not None
     assert trunk.blocks[0].attn.qkv.bias is not None
@@ -38,12 +38,12 @@ def test_class_token_has_no_position():
         ((32, 8, 18, 1, 4), "4 heads do not divide a width of 18"),
     ],
 )
-def test_sizes_that_do_not_fit_are_refused_with_the_remedy(sizes: tuple[int, ...], message: str):
+def test_incompatible_sizes_are_refused_with_a_remedy(sizes: tuple[int, ...], message: str):
     with pytest.raises(ValueError, match=message):
         vit(*sizes)
 
 
-def test_any_plain_vit_of_timm_works_by_name():
+def test_a_plain_vit_of_timm_is_built_by_name():
     encoder = timm_vit("vit_tiny_patch16_224", 32, 8)
     images = torch.randn(1, 3, 32, 32)
     assert encoder.depth == 12
@@ -63,7 +63,7 @@ def test_other_models_are_refused(name: str, message: str):
         timm_vit(name, 28)
 
 
-def test_trunks_with_positions_of_their_own_are_refused():
+def test_trunks_with_their_own_position_embedding_are_refused():
     trunk = timm.create_model("deit_tiny_distilled_patch16_224", img_size=32, depth=1)
     with pytest.raises(ValueError, match="embeds positions in its own way"):
         ViTEncoder(trunk)
@@ -79,7 +79,7 @@ def test_several_image_sizes_are_refused():
 @pytest.mark.parametrize(
     "name", ["test_vit", "flexivit_small", "deit3_small_patch16_224", "vit_small_patch14_reg4_dinov2"]
 )
-def test_plain_vits_of_timm_work_by_name_and_equal_timm(name: str) -> None:
+def test_plain_vits_of_timm_equal_timm(name: str) -> None:
     encoder = timm_vit(name, image_size=112).eval()
     images = torch.randn(1, 3, 112, 112, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""A tiny encoder, a tiny labelled source, and features made by hand."""
+"""A tiny encoder, a tiny labeled source, and features made by hand."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from mimbench.evaluation import Features
 
 
 class Blobs(Source):
-    """Noise around one random picture per class."""
+    """Noise around one random image per class."""
 
     image_size = 16
     sizes = {"train": 48, "val": 20, "test": 28}  # noqa: RUF012
@@ -24,9 +24,9 @@ class Blobs(Source):
     def split(self, name: SplitName) -> MemorySplit:
         draws = torch.Generator().manual_seed(len(name))
         labels = torch.arange(self.sizes[name]) % 4
-        centres = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 160
+        centers = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 160
         noise = torch.rand(len(labels), 3, 16, 16, generator=draws) * 90
-        return MemorySplit((centres[labels] + noise).byte(), labels)
+        return MemorySplit((centers[labels] + noise).byte(), labels)
 
 
 @pytest.fixture
@@ -46,12 +46,12 @@ def make_features() -> Callable[..., dict[str, Features]]:
 
     def make(num_train: int = 120, num_classes: int = 5, dim: int = 12, depths: int = 2) -> dict[str, Features]:
         draws = torch.Generator().manual_seed(1)
-        centres = torch.randn(num_classes, dim, generator=draws)
+        centers = torch.randn(num_classes, dim, generator=draws)
         splits = {}
         for name, size in {"train": num_train, "val": 60, "test": 80}.items():
             labels = torch.arange(size) % num_classes
             patches = {
-                depth: 0.4 * (depth + 1) * centres[labels] + torch.randn(size, dim, generator=draws)
+                depth: 0.4 * (depth + 1) * centers[labels] + torch.randn(size, dim, generator=draws)
                 for depth in range(depths)
             }
             splits[name] = Features(patches, {}, labels, torch.device("cpu"))

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 from torch import nn
 
-from mimbench.cli.config import config_directory
 from mimbench.evaluation import KNN, ImageProtocol, Layerwise, Linear, Subject, run_protocols
 from mimbench.evaluation.base import tag
+from mimbench.experiments.config import config_directory
 
 
 @dataclass

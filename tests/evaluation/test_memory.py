@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from mimbench.evaluation import KNN, Features, FewShot, Linear, fewshot, heads, knn, whitening
+from mimbench.evaluation import KNN, Features, FewShot, Linear
+from mimbench.evaluation.probes import heads, whitening
+from mimbench.evaluation.protocols import fewshot, knn
 
 NUM, WIDTH, CLASSES = 200_000, 128, 10
 FILE = NUM * WIDTH * 4  # bytes: 98 MiB
@@ -45,7 +47,7 @@ class Peak:
 @pytest.fixture(scope="module")
 def splits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Features]:
     draws = np.random.default_rng(0)
-    centres = draws.normal(size=(CLASSES, WIDTH)).astype(np.float32)
+    centers = draws.normal(size=(CLASSES, WIDTH)).astype(np.float32)
     found = {}
     for name, size in {"train": NUM, "val": 200, "test": 200}.items():
         path = tmp_path_factory.mktemp("features") / f"{name}.npy"
@@ -54,7 +56,7 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Features]:
         for start in range(0, size, 10_000):
             part = slice(start, start + 10_000)
             noise = draws.normal(size=(len(labels[part]), WIDTH)).astype(np.float32)
-            rows[part] = 0.3 * centres[labels[part]] + noise
+            rows[part] = 0.3 * centers[labels[part]] + noise
         rows.flush()
         mapped = torch.from_numpy(np.load(path, mmap_mode="c"))
         found[name] = Features({0: mapped}, {}, torch.from_numpy(labels), torch.device("cpu"))

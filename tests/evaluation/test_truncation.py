@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from mimbench.encoders import swin
-from mimbench.evaluation import drop, reinitialise
+from mimbench.evaluation import drop, reinitialize
 
 IMAGES = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
@@ -40,7 +40,7 @@ def test_a_swin_without_its_last_stage_ends_with_a_norm_of_its_width(stages):
 @pytest.mark.parametrize("kind", ["encoder", "stages"])
 def test_only_the_last_units_are_drawn_anew(kind, request):
     whole = request.getfixturevalue(kind)
-    fresh = reinitialise(whole, 1)
+    fresh = reinitialize(whole, 1)
     units = "blocks" if kind == "encoder" else "layers"
     last = len(getattr(whole.trunk, units)) - 1
     state = whole.state_dict()
@@ -49,11 +49,11 @@ def test_only_the_last_units_are_drawn_anew(kind, request):
     assert all(name.startswith(f"trunk.{units}.{last}.") for name in changed)
     matrices = {n for n, p in whole.named_parameters() if n.startswith(f"trunk.{units}.{last}.") and p.ndim > 1}
     assert matrices <= changed
-    assert all(reinitialise(whole, 1).state_dict()[name].equal(fresh.state_dict()[name]) for name in changed)
-    assert not all(reinitialise(whole, 1, seed=1).state_dict()[n].equal(fresh.state_dict()[n]) for n in changed)
+    assert all(reinitialize(whole, 1).state_dict()[name].equal(fresh.state_dict()[name]) for name in changed)
+    assert not all(reinitialize(whole, 1, seed=1).state_dict()[n].equal(fresh.state_dict()[n]) for n in changed)
 
 
-@pytest.mark.parametrize("cut", [drop, reinitialise])
+@pytest.mark.parametrize("cut", [drop, reinitialize])
 @pytest.mark.parametrize("k", [0, 3])
 def test_something_must_be_left_and_something_cut(cut, k, encoder):
     with pytest.raises(ValueError, match=f"Of 3 blocks between 1 and 2 can be cut, got {k}"):

@@ -69,10 +69,10 @@ def disturbed(tmp_path: Path) -> Command:
 
 TRAINING = "mimbench.training.progress:Progress.on_train_batch_end"
 MOMENTS = {
-    "before training": ("mimbench.cli.pipeline:limits", 1),
+    "before training": ("mimbench.experiments.pipeline:pretrain_limits", 1),
     "in training": (TRAINING, 6),
-    "before evaluation": ("mimbench.cli.pipeline:write_state_dict", 1),
-    "in evaluation": ("mimbench.evaluation.knn:knn_predict", 1),
+    "before evaluation": ("mimbench.experiments.pipeline:write_state_dict", 1),
+    "in evaluation": ("mimbench.evaluation.protocols.knn:knn_predict", 1),
 }
 
 
@@ -113,7 +113,7 @@ def test_a_full_disk_is_named_and_the_checkpoint_before_is_kept(disturbed: Comma
     before = disturbed.checkpoint.read_bytes()
     assert disturbed.run(largest_file=len(before) // 2) == 1
     output = disturbed.log.read_text()
-    assert "last.ckpt was written; the checkpoint before it is kept" in output
+    assert "last.ckpt; the previous checkpoint is kept" in output
     assert "Make room" in output
     assert "Traceback" not in output
     assert disturbed.record["status"] == "failed"

@@ -10,7 +10,7 @@ import processes
 import pytest
 from signalling import INTERRUPTED, Fault
 
-from mimbench.training.saving import LAST, PREVIOUS
+from mimbench.runs.directory import LAST, PREVIOUS
 
 Make = Callable[..., Any]
 KILL = signal.SIGKILL
@@ -19,7 +19,9 @@ SAVING = [
     pytest.param(Fault("torch:save", 2, KILL), [LAST], id="before the second checkpoint is written"),
     pytest.param(Fault("pathlib:Path.replace", 2, KILL, argument=LAST), [LAST], id="written, but not named"),
     pytest.param(Fault("pathlib:Path.replace", 3, KILL, argument=LAST), [PREVIOUS], id="between the two renames"),
-    pytest.param(Fault("mimbench.training.saving:_sync_directory", 2, KILL), [LAST, PREVIOUS], id="just named"),
+    pytest.param(
+        Fault("mimbench.core.files:_sync_directory", 2, KILL, argument="checkpoints"), [LAST, PREVIOUS], id="just named"
+    ),
 ]
 
 

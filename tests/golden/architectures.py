@@ -1,4 +1,4 @@
-"""The released architectures by the names under which the golden files count their parameters."""
+"""The released architectures, by their names in the golden files of parameter counts."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Counts the parameters of a model the way the golden files do."""
+"""Parameter counts of a model, as in the golden files."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ HEAD_NORM = {"fc_norm"}
 
 
 def census(case: Case, module: nn.Module) -> dict[str, int]:
-    """Every count a golden file may hold, over the entries of the released model.
+    """All counts that a golden file may contain, over the entries of the released model.
 
-    Derived weights of weight-normalised layers and window indices are buffers in the released code; fixed tables that
-    are buffers here are frozen parameters there.
+    In the released code, derived weights of weight-normalized layers and window indices are buffers, and fixed tables,
+    which are buffers here, are frozen parameters.
     """
     named = case.format.names(module)
     trainable = {name for name, p in module.named_parameters() if p.requires_grad}
@@ -56,6 +56,6 @@ def _of(sizes: dict[str, int], parts: set[str]) -> int:
 
 
 def differences(recorded: dict[str, Any], counted: dict[str, int]) -> dict[str, Any]:
-    """Recorded counts that differ or that nobody counts; comments aside."""
+    """Recorded counts that differ or are not computed, without comments."""
     numbers = {key: value for key, value in recorded.items() if isinstance(value, int)}
     return {key: (value, counted.get(key)) for key, value in numbers.items() if counted.get(key) != value}

@@ -1,6 +1,6 @@
-"""Every golden file of a folder becomes tests; which ones depends on its content, never on its name.
+"""Tests for every golden file of a folder; the content of a file, not its name, determines which.
 
-The folder is tests/golden/data or that of `pytest tests/golden --golden-dir DIR`.
+The folder is tests/golden/data or the one given by `pytest tests/golden --golden-dir DIR`.
 """
 
 import sys
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))  # the modules beside the tests: formulas, documents, cases
+sys.path.insert(0, str(HERE))  # for the modules formulas, documents and cases
 
 import documents  # noqa: E402
 from cases import rebuild  # noqa: E402
@@ -28,7 +28,7 @@ def _documents(config: pytest.Config) -> dict[str, dict[str, Any]]:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leaves out test_<kind>.py when the folder has no file of that kind."""
+    """Skips test_<kind>.py if the folder has no file of that kind."""
     subject = collection_path.stem.removeprefix("test_")
     found = _documents(config).values()
     kinds = {documents.kind(document) for document in found}
@@ -37,7 +37,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrises over the files of a kind (`case`, `classifier`, `hog` ...) or all (`document`), and precisions."""
+    """Parametrizes over the files of a kind (`case`, `classifier`, `hog` ...) or all (`document`), and precisions."""
     found = _documents(metafunc.config)
     if "document" in metafunc.fixturenames:
         metafunc.parametrize("stem", found)
@@ -108,7 +108,7 @@ def recorded(case: Case, precision: str) -> dict[str, Any]:
 
 @pytest.fixture
 def tolerance(precision: str) -> float:
-    """As the golden README suggests; float32 runs of two PyTorch versions differ by up to 2.5e-6."""
+    """Relative tolerances; float32 runs of two PyTorch versions differ by up to 2.5e-6."""
     return {"float64": 1e-10, "float32": 1e-5}[precision]
 
 

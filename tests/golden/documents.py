@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-# What the released Swin would compute with its coordinates in order.
+# Recorded values of the released Swin with corrected coordinates.
 REPAIRED = "NOT_OFFICIAL_variant_with_correct_coordinates"
 HOG_SETTING = re.compile(r"img(\d+)_nbins(\d+)_(no)?bias")
 
@@ -29,7 +29,7 @@ def read(folder: Path) -> dict[str, dict[str, Any]]:
     """All *.json files of a folder by stem.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There are no such files.
     """
     found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
     if not found:

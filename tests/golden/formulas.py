@@ -1,4 +1,4 @@
-"""The closed formulas that weights, images, noise and teacher features of the golden files follow, in plain NumPy."""
+"""Closed formulas of the weights, images, noise and teacher features in the golden files, in NumPy."""
 
 import hashlib
 import zlib
@@ -12,7 +12,7 @@ SOBEL = np.array([[[[1, 0, -1], [2, 0, -2], [1, 0, -1]]], [[[1, 2, 1], [0, 0, 0]
 
 
 def uniform(count: int, key: str) -> Array:
-    """`count` values in [-1, 1), a hash of their index and the name `key`."""
+    """`count` values in [-1, 1), hashes of their index and the name `key`."""
     x = (np.arange(count, dtype=np.uint64) * 2654435761 + zlib.crc32(key.encode())) & 0xFFFFFFFF
     x = ((x ^ (x >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF
     x = ((x ^ (x >> 13)) * 0xC2B2AE35) & 0xFFFFFFFF
@@ -21,14 +21,14 @@ def uniform(count: int, key: str) -> Array:
 
 
 def is_fixed(name: str) -> bool:
-    """Whether the released code makes the entry itself: position tables, window indices, Sobel kernels."""
+    """Whether the released code computes the entry: position tables, window indices, Sobel kernels."""
     last = name.rsplit(".", 1)[-1]
     sobel = name.startswith("hog_enc.") and name.endswith(".conv.weight")
     return last.startswith(("pos_embed", "decoder_pos_embed")) or last == "relative_position_index" or sobel
 
 
 def weight(name: str, shape: Sequence[int], linear_in_out: bool) -> Array:
-    """The value of an entry of a released state dict."""
+    """Value of an entry of a released state dict."""
     u = uniform(int(np.prod(shape)), name).reshape(shape)
     last = name.rsplit(".", 1)[-1]
     if name.startswith("hog_enc.") and last == "bias":
@@ -43,7 +43,7 @@ def weight(name: str, shape: Sequence[int], linear_in_out: bool) -> Array:
 
 
 def image(size: int) -> Array:
-    """Two images [2, 3, size, size], normalised, on a grid of 1/256."""
+    """Two images [2, 3, size, size], normalized, on a grid of 1/256."""
     b, c, y, x = np.indices((2, 3, size, size)).astype(np.float64)
     v = 1.2 * np.sin(0.11 * (c + 1) * x + 0.07 * (b + 2) * y + 0.9 * c + 0.5 * b)
     v += 0.6 * np.cos(0.23 * y - 0.05 * (c + 1) * x + 0.3 * b) + 0.004 * (x - y)
@@ -52,7 +52,7 @@ def image(size: int) -> Array:
 
 
 def noise(patches: int) -> Array:
-    """The draws [2, patches] that order the patches for masking; the smallest stay visible."""
+    """Noise [2, patches] for masking; the patches with the smallest values stay visible."""
     return ((uniform(2 * patches, "mask_noise") + 1) / 2).reshape(2, patches)
 
 
@@ -64,7 +64,7 @@ def teacher(tokens: int, dim: int) -> Array:
 
 
 def sincos(tokens: int, dim: int) -> Array:
-    """Position table [1, tokens, dim] of a square grid; a class token makes `tokens` no square and gets zeros."""
+    """Position table [1, tokens, dim] of a square grid, with zeros for a class token if `tokens` is not a square."""
     side = int(np.sqrt(tokens))
     row, column = np.divmod(np.arange(side * side), side)
     omega = 1 / 10_000 ** (np.arange(dim // 4) / (dim / 4))
@@ -74,7 +74,7 @@ def sincos(tokens: int, dim: int) -> Array:
 
 
 def sha256(arrays: Iterable[Array]) -> str:
-    """Of the concatenated little-endian float32 bytes."""
+    """SHA-256 of the concatenated little-endian float32 bytes."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(np.ascontiguousarray(array, dtype="<f4").tobytes())
@@ -82,10 +82,10 @@ def sha256(arrays: Iterable[Array]) -> str:
 
 
 def deviation(recorded: Any, value: Array) -> float:
-    """How far a value is from what was recorded, relative; inf where even the shape differs.
+    """Relative deviation of a value from its record; inf if the shape differs.
 
-    A record of a tensor is its norm, its sum (over l2 sqrt(n)), a dot product that depends on the order (over l2) and
-    the first values (over l2). Anything else is a number or a list of numbers.
+    The record of a tensor consists of its norm l2, its sum (compared relative to l2 sqrt(n)), a dot product that
+    depends on the order (relative to l2) and the first values (relative to l2). Other records are numbers or lists.
     """
     value = np.asarray(value, dtype=np.float64)
     if not isinstance(recorded, dict):

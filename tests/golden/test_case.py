@@ -1,4 +1,4 @@
-"""Our methods compute what the released code computes, from the same weights, images and masks."""
+"""Our methods equal the released code on the same weights, images and masks."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Our classifiers compute what the released fine-tuning code computes, from the same weights and images."""
+"""Our classifiers equal the released fine-tuning code on the same weights and images."""
 
 from typing import Any
 

@@ -8,7 +8,7 @@ from census import census, differences
 from torch import nn
 
 from mimbench.core import initialize
-from mimbench.methods.mirl import unit_inputs
+from mimbench.methods.mirl import fix_weight_norm
 
 COMMENTS = {"note", "versions", "recipes_and_calls_that_fail"}
 
@@ -28,12 +28,12 @@ def test_everything_in_the_file_is_compared_or_a_comment(counts: dict[str, Any])
     assert not counts.keys() - COMMENTS - {"counts", "initial_state_of_decoder_pred0"}
 
 
-def test_weight_normalised_heads_start_as_recorded(counts: dict[str, Any]):
+def test_weight_normalized_heads_start_as_recorded(counts: dict[str, Any]):
     for name, recorded in counts.items():
         if name != "initial_state_of_decoder_pred0":
             continue
         dim, out = recorded["weight_v_shape"]
-        head = unit_inputs(nn.Linear(dim, out))
+        head = fix_weight_norm(nn.Linear(dim, out))
         initialize(head, torch.Generator().manual_seed(0))
         direction, magnitude = (head.parametrizations.weight.original1, head.parametrizations.weight.original0)
         assert magnitude.eq(1).all().item() is recorded["weight_g_all_ones"]

@@ -1,4 +1,4 @@
-"""No golden file is passed over in silence."""
+"""All golden files are used in a test."""
 
 from typing import Any
 

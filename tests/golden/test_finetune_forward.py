@@ -1,4 +1,4 @@
-"""The case of a fine-tuning file agrees with MAE's classifier written out by hand, and compares what a file holds."""
+"""The case of a fine-tuning file agrees with MAE's classifier written by hand, and compares all of the file."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ LABELS = [2, 5]
 
 
 def shapes(global_pool: bool) -> dict[str, tuple[int, ...]]:
-    """Names and shapes as `models_vit.VisionTransformer` has them."""
+    """Names and shapes of `models_vit.VisionTransformer`."""
     d, m = 48, 96
     found: dict[str, tuple[int, ...]] = {"cls_token": (1, 1, d), "pos_embed": (1, 17, d)}
     found |= {"patch_embed.proj.weight": (d, 3, 8, 8), "patch_embed.proj.bias": (d,)}
@@ -32,7 +32,7 @@ def shapes(global_pool: bool) -> dict[str, tuple[int, ...]]:
 
 
 def classify(w: dict[str, Tensor], images: Tensor, global_pool: bool) -> tuple[Tensor, Tensor]:
-    """Features and logits as MAE's released `forward_features` and head compute them."""
+    """Features and logits as in MAE's released `forward_features` and head."""
 
     def linear(x: Tensor, name: str) -> Tensor:
         return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
@@ -60,7 +60,7 @@ def record(value: Tensor) -> dict[str, Any]:
 
 
 def document(global_pool: bool, learned_positions: bool) -> dict[str, Any]:
-    """A file of the kind, made by `classify`."""
+    """A golden file of a classifier, computed by `classify`."""
     released = {name: formulas.weight(name, shape, False) for name, shape in shapes(global_pool).items()}
     if not learned_positions:
         released["pos_embed"] = formulas.sincos(17, 48)

@@ -1,4 +1,4 @@
-"""Histograms of oriented gradients equal the released ones, for every size, number of bins, bias and cell."""
+"""Histograms of oriented gradients equal the released ones for every size, number of bins, bias and cell."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""With its coordinates repaired, the released LocalMIM Swin is our default, once merging weights are reordered."""
+"""Our default Swin equals the released one of LocalMIM with corrected coordinates and reordered merging weights."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from cases.localmim_swin import LocalMIMSwinCase
 from documents import REPAIRED
 from formulas import deviation
 
-from mimbench.encoders.windows import visible_places
+from mimbench.encoders.windows import visible_index
 from mimbench.weights.localmim_swin import LOCALMIM_SWIN_FORMAT
 
 
 class RepairedCase(LocalMIMSwinCase):
-    """Our Swin without quirks."""
+    """Our Swin without the released quirks."""
 
     format = LOCALMIM_SWIN_FORMAT
     quirks = False
@@ -44,8 +44,8 @@ def test_quirks_use_the_coordinates_that_the_released_code_uses(swin: dict[str, 
     hidden = case.masker()(1, (7, 7)).hidden[0]
     for check in swin["coordinate_check"]:
         side = check["resolution"]
-        places, index = visible_places(~hidden, (side, side), by_cell=check["stage"] > 0)
+        window_index, index = visible_index(~hidden, (side, side), by_cell=check["stage"] > 0)
         assert len(index) == check["visible_tokens"]
-        assert int((places == index).sum()) == check["tokens_whose_coordinates_are_right"]
-        for name, positions in (("coords_used_first8", places), ("coords_true_first8", index)):
+        assert int((window_index == index).sum()) == check["tokens_whose_coordinates_are_right"]
+        for name, positions in (("coords_used_first8", window_index), ("coords_true_first8", index)):
             assert [list(divmod(int(p), side)) for p in positions[:8]] == check[name]

@@ -1,4 +1,4 @@
-"""Full-size released models and ours have the same entries, one to one."""
+"""Entries of full-size released models and ours correspond one to one."""
 
 import torch
 from cases.base import Case

@@ -1,4 +1,4 @@
-"""Other options of the released classes: each is read and has an effect, and what is not known is refused."""
+"""Options of the released classes: every known option has an effect, and unknown ones are refused."""
 
 import json
 import math
@@ -66,7 +66,7 @@ def text(stem: str) -> str:
 
 
 def edited(stem: str, options: dict[str, Any]) -> Case:
-    """A case file with other options: names and shapes, which the released code would list, from our own model."""
+    """A case file with other options; names and shapes, listed by the released code, come from our model."""
     document = json.loads(text(stem))
     document["config"] |= options
     case = rebuild(document)
@@ -123,7 +123,7 @@ def test_mirl_without_weight_norm_has_plain_weights_and_no_frozen_ones():
     assert torch.equal(observed["effective_decoder_pred0_weight_in_out"], expected)
 
 
-def test_pixels_that_are_not_standardised_are_the_images_own():
+def test_pixels_that_are_not_standardized_are_the_images_own():
     case = edited("mae_normpix", {"norm_pix_loss": False})
     run = case.run("float64")
     assert torch.equal(run.method.targets[0](run.images), patchify(run.images, 16))

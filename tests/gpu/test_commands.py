@@ -46,7 +46,7 @@ def test_steps_are_measured_and_compared_with_transformers(device: torch.device)
     assert main(["bench", "step", "--device", device.type, "--transformers", *words]) == 0
     found = json.loads(Path("step.json").read_text())
     assert all(0 < row["mfu"] < 1 for row in found["rows"])
-    assert all(peer["times_as_fast"] > 0 for peer in found["peers"])
+    assert all(baseline["speedup"] > 0 for baseline in found["baselines"])
 
 
 def test_memory_is_compared_on_a_gpu(device: torch.device) -> None:

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from mimbench.benchmarking import MethodStep, Setting, compare_memory
-from mimbench.benchmarking.comparison import synchronisations
-from mimbench.cli.build import build_model
-from mimbench.cli.compose import composer
-from mimbench.cli.config import plain
+from mimbench.benchmarking.comparison import synchronizations
+from mimbench.experiments.build import build_model
+from mimbench.experiments.compose import composer
+from mimbench.experiments.config import resolve
 from mimbench.methods import Method
 from mimbench.targets import Target, target_values
 from mimbench.training.compilation import compile_blocks
@@ -38,7 +38,7 @@ def name(request: pytest.FixtureRequest) -> str:
 def built(name: str) -> Method:
     torch.manual_seed(0)
     with composer(WORDS[name].split()) as hydra:
-        [config] = [plain(config) for config in hydra.configs(hydra.jobs())]
+        [config] = [resolve(config) for config in hydra.configs(hydra.jobs())]
     method = build_model(config)[1]
     assert method is not None
     return method
@@ -112,7 +112,7 @@ def test_the_host_never_waits_in_a_step(name: str, device: torch.device, precisi
     method = built(name)
     step = MethodStep(method, side_of(method), Setting(device, 8, precision))
     step()  # the first one makes AdamW's moments
-    assert synchronisations(step) == ALLOWED_WAITS.get(name, 0)
+    assert synchronizations(step) == ALLOWED_WAITS.get(name, 0)
 
 
 def test_checkpointing_saves_memory(device: torch.device) -> None:

@@ -1,4 +1,4 @@
-"""Every masker hides exactly what was asked for."""
+"""Maskers hide the requested number of cells."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_count_is_exact_at_every_ratio(kind: type[Masker], grid: tuple[int, int]
 
 
 @pytest.mark.parametrize("kind", [RandomMasker, BlockMasker])
-def test_images_get_masks_of_their_own(kind: type[Masker]):
+def test_every_image_has_its_own_mask(kind: type[Masker]):
     hidden = kind()(16, (14, 14), generator=seeded()).hidden.flatten(1)
     assert len(hidden.unique(dim=0)) == 16
 
@@ -42,43 +42,47 @@ def test_shared_masks_are_the_same_for_all_images(kind: type[Masker]):
 
 @pytest.mark.parametrize("kind", ALL)
 @pytest.mark.parametrize("shared", [False, True])
-def test_an_images_mask_follows_from_its_key_alone(kind: type[Masker], shared: bool):
+def test_the_mask_of_an_image_depends_only_on_its_key(kind: type[Masker], shared: bool):
     index = torch.tensor([5, 900, 5, 1])
-    mask = kind(shared=shared).keyed(keys(index, 0), (14, 14))
+    mask = kind(shared=shared).from_keys(keys(index, 0), (14, 14))
     torch.rand(3)
-    alone = kind(shared=shared).keyed(keys(index[:1], 0), (14, 14))
+    alone = kind(shared=shared).from_keys(keys(index[:1], 0), (14, 14))
     assert torch.equal(mask.hidden[0], alone.hidden[0])
     assert torch.equal(mask.hidden[0], mask.hidden[2])
     assert mask.hidden.flatten(1).unique(dim=0).shape[0] == (1 if shared or kind is GridMasker else 3)
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_tensors_without_values_get_masks_without_values(kind: type[Masker]):
+def test_masks_on_the_meta_device_have_no_values(kind: type[Masker]):
     mask = kind()(2, (8, 8), "meta")
     assert mask.hidden.is_meta
     assert mask.num_visible == 16
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_the_generator_decides(kind: type[Masker]):
+def test_the_generator_determines_the_masks(kind: type[Masker]):
     first, again, other = (kind()(3, (14, 14), generator=seeded(s)).hidden for s in (0, 0, 1))
     assert torch.equal(first, again)
     assert torch.equal(first, other) == (kind is GridMasker)
 
 
 def test_random_masks_hide_every_cell_equally_often_over_images_and_over_epochs():
-    images = RandomMasker(0.75).keyed(keys(torch.arange(4000), 0, 0), (4, 4)).hidden
-    epochs = torch.cat([RandomMasker(0.75).keyed(keys(torch.tensor([17]), 0, e), (4, 4)).hidden for e in range(4000)])
+    images = RandomMasker(0.75).from_keys(keys(torch.arange(4000), 0, 0), (4, 4)).hidden
+    epochs = torch.cat(
+        [RandomMasker(0.75).from_keys(keys(torch.tensor([17]), 0, e), (4, 4)).hidden for e in range(4000)]
+    )
     for hidden in (images, epochs):
         hidden = hidden.flatten(1).double()
         assert (hidden.mean(dim=0) - 0.75).abs().max() < 0.0274  # four standard deviations of 0.00685
-        # Of 16 cells 4 are visible: any two of them in 4 * 3 of 16 * 15 cases, with a standard deviation of 0.0034.
-        together = (1 - hidden).T @ (1 - hidden) / 4000
-        assert (together[~torch.eye(16, dtype=torch.bool)] - 0.05).abs().max() < 0.017  # five: 120 pairs
+        # 4 of 16 cells are visible; a pair is visible with probability 4 * 3 / (16 * 15), standard deviation 0.0034.
+        pairs = (1 - hidden).T @ (1 - hidden) / 4000
+        assert (
+            pairs[~torch.eye(16, dtype=torch.bool)] - 0.05
+        ).abs().max() < 0.017  # five standard deviations, since there are 120 pairs
 
 
-def test_neighbouring_images_hide_independently():
-    hidden = RandomMasker(0.5).keyed(keys(torch.arange(4001), 0, 0), (4, 4)).hidden.flatten(1).double() - 0.5
+def test_masks_of_neighboring_images_are_independent():
+    hidden = RandomMasker(0.5).from_keys(keys(torch.arange(4001), 0, 0), (4, 4)).hidden.flatten(1).double() - 0.5
     same = (hidden[1:] * hidden[:-1]).mean(dim=0) * 4  # a correlation
     assert same.abs().max() < 4 / 4000**0.5
 
@@ -91,7 +95,7 @@ def test_block_masks_are_more_connected_than_random_ones():
     assert borders(BlockMasker(0.5)) < 0.6 * borders(RandomMasker(0.5))
 
 
-def test_grid_masks_keep_one_of_every_four_cells_at_three_quarters():
+def test_grid_masks_keep_one_of_every_four_cells_at_a_ratio_of_0_75():
     visible = ~GridMasker(0.75)(1, (8, 8)).hidden[0]
     assert visible.reshape(4, 2, 4, 2).sum(dim=(1, 3)).eq(1).all()
     assert torch.equal(visible, visible[:2, :2].repeat(4, 4))

@@ -1,4 +1,4 @@
-"""Which depths and cells the methods choose, for every depth of an encoder."""
+"""Default depths and cells of the methods, for every depth of an encoder."""
 
 import re
 from functools import partial
@@ -26,7 +26,7 @@ def test_deepmim_reads_half_two_thirds_five_sixths_and_all(depth: int, expected:
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
-def test_deepmim_fits_every_depth(depth: int):
+def test_deepmim_supports_every_depth(depth: int):
     depths = deepmim_depths(depth)
     assert depths[-1] == depth
     assert list(depths) == sorted(set(depths))
@@ -43,7 +43,7 @@ def test_localmim_reads_2_4_and_the_last_two_even_ones(depth: int, expected: tup
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
-def test_localmim_fits_four_units_or_more(depth: int):
+def test_localmim_supports_four_units_or_more(depth: int):
     if depth < 4:
         with pytest.raises(ValueError, match=f"the encoder has {depth}; use encoder.depth=4 or more"):
             localmim_depths(depth)
@@ -66,12 +66,12 @@ def test_localmim_fits_four_units_or_more(depth: int):
         (10, (5, 10)),
     ],
 )
-def test_mirl_cuts_six_four_or_two_equal_segments(depth: int, expected: tuple[int, ...]):
+def test_mirl_has_six_four_or_two_equal_segments(depth: int, expected: tuple[int, ...]):
     assert mirl_depths(depth) == expected
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
-def test_mirl_fits_every_even_depth(depth: int):
+def test_mirl_supports_every_even_depth(depth: int):
     if depth % 2:
         with pytest.raises(ValueError, match=f"even depth, got {depth}; use encoder.depth={depth + 1}"):
             mirl_depths(depth)
@@ -84,7 +84,7 @@ def test_mirl_fits_every_even_depth(depth: int):
 
 
 @pytest.mark.parametrize(("patch", "cells"), [(16, [4, 8, 16, 32]), (8, [2, 4, 8, 16]), (4, [2, 2, 4, 8])])
-def test_localmim_cells_follow_the_patch_down_to_2_px(patch: int, cells: list[int]):
+def test_localmim_cells_are_fractions_of_the_patch_of_at_least_2_px(patch: int, cells: list[int]):
     encoder = vit(64, patch, 16, 4, 2)
     method = LocalMIM(encoder, RandomMasker(), PixelTarget, dim=16, num_heads=2)
     assert [target.cell for target in method.targets] == cells
@@ -92,7 +92,7 @@ def test_localmim_cells_follow_the_patch_down_to_2_px(patch: int, cells: list[in
 
 @pytest.mark.parametrize("depth", range(1, 17))
 @pytest.mark.parametrize("method", [MAE, DeepMIM, LocalMIM, MIRL])
-def test_methods_compose_with_every_depth_or_say_which_one_to_take(method: type[Method], depth: int):
+def test_methods_support_every_depth_or_suggest_another(method: type[Method], depth: int):
     def compose(blocks: int) -> Method:
         with torch.device("meta"):
             build = partial(method, vit(32, 8, 16, blocks, 2), RandomMasker(), PixelTarget)

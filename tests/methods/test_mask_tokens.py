@@ -1,4 +1,4 @@
-"""Methods whose encoder sees mask tokens: SimMIM, MaskFeat, and MAE's ablation."""
+"""Methods whose encoder receives mask tokens: SimMIM, MaskFeat, and MAE's ablation."""
 
 from functools import partial
 
@@ -42,20 +42,20 @@ def hidden_pixels(mask: Mask, images: Tensor) -> Tensor:
 
 
 def test_hidden_pixels_reach_no_token_and_visible_ones_do(encoder: Encoder, images: Tensor, mask: Mask) -> None:
-    blank = torch.randn(1, 1, encoder.taps[0].width)
+    mask_token = torch.randn(1, 1, encoder.taps[0].width)
     hidden = hidden_pixels(mask, images)
     last = encoder.depth
-    before = encoder(images, [0, last], mask, blank)
-    other_hidden = encoder(torch.where(hidden, -images, images), [0, last], mask, blank)
-    other_visible = encoder(torch.where(hidden, images, -images), [last], mask, blank)
+    before = encoder(images, [0, last], mask, mask_token)
+    other_hidden = encoder(torch.where(hidden, -images, images), [0, last], mask, mask_token)
+    other_visible = encoder(torch.where(hidden, images, -images), [last], mask, mask_token)
     for depth in (0, last):
         assert torch.equal(before[depth].sequence, other_hidden[depth].sequence)
     assert not torch.equal(before[last].sequence, other_visible[last].sequence)
 
 
 def test_all_patches_are_encoded_in_raster_order(encoder: Encoder, images: Tensor, mask: Mask) -> None:
-    blank = torch.randn(1, 1, encoder.taps[0].width)
-    tokens = encoder(images, [0], mask, blank)[0]
+    mask_token = torch.randn(1, 1, encoder.taps[0].width)
+    tokens = encoder(images, [0], mask, mask_token)[0]
     dense = encoder(images, [0])[0]
     assert torch.equal(tokens.index, dense.index)
     hidden = mask.weights(tokens.grid) > 0
@@ -63,14 +63,14 @@ def test_all_patches_are_encoded_in_raster_order(encoder: Encoder, images: Tenso
     assert not torch.isclose(tokens.patches[hidden], dense.patches[hidden]).all(dim=1).any()
 
 
-def test_nothing_hidden_means_the_dense_encoder(encoder: Encoder, images: Tensor) -> None:
+def test_an_empty_mask_equals_the_dense_encoder(encoder: Encoder, images: Tensor) -> None:
     nothing = Mask(torch.zeros(3, *encoder.mask_grid, dtype=torch.bool), encoder.mask_grid[0] * encoder.mask_grid[1])
     tokens = encoder(images, [encoder.depth], nothing, torch.randn(1, 1, encoder.taps[0].width))
     assert torch.equal(tokens[encoder.depth].sequence, encoder(images, [encoder.depth])[encoder.depth].sequence)
 
 
 @pytest.mark.parametrize("method", [SimMIM, MaskFeat])
-def test_a_hidden_image_gives_the_same_predictions_whatever_it_was(
+def test_predictions_do_not_depend_on_hidden_pixels(
     method: type[SimMIM], encoder: Encoder, images: Tensor, mask: Mask
 ) -> None:
     model = method(encoder, RandomMasker(), HOGTarget)
@@ -83,18 +83,20 @@ def test_simmims_loss_is_the_mean_absolute_error_of_hidden_pixels(encoder: Encod
     model = SimMIM(encoder, RandomMasker(), L1).double()
     images = images.double()
     output = model(images, mask)
-    picture = model.target.paint(output.predictions[0], images)
+    image = model.target.to_image(output.predictions[0], images)
     hidden = hidden_pixels(mask, images).expand_as(images)
-    torch.testing.assert_close(output.loss, (picture - images).abs()[hidden].mean(), rtol=1e-12, atol=0)
+    torch.testing.assert_close(output.loss, (image - images).abs()[hidden].mean(), rtol=1e-12, atol=0)
 
 
-def test_maskfeat_puts_every_cell_where_its_pixels_are(encoder: Encoder, images: Tensor, mask: Mask) -> None:
+def test_maskfeat_predicts_every_cell_at_the_position_of_its_pixels(
+    encoder: Encoder, images: Tensor, mask: Mask
+) -> None:
     model = MaskFeat(encoder, RandomMasker(), HOGTarget).double()
     images = images.double()
     cell = encoder.taps[-1].cell
     assert model.target.cell == cell // 2
     value = model.target(images)
-    # Tokens cut by hand: the four cells of a patch, row by row.
+    # Tokens that contain the targets of the four cells of their patch, row by row.
     rows, columns = encoder.taps[-1].grid
     tokens = value.reshape(3, rows, 2, columns, 2, -1).permute(0, 1, 3, 2, 4, 5).flatten(1, 2).flatten(2)
     model.decoder.project = torch.nn.Identity()
@@ -107,7 +109,7 @@ def test_maskfeat_puts_every_cell_where_its_pixels_are(encoder: Encoder, images:
         assert model.losses(images, predictions, mask)["hidden"] < 1e-20
 
 
-def test_masks_tokens_in_the_encoder_cost_more_than_visible_patches_alone() -> None:
+def test_mask_tokens_in_the_encoder_cost_more_than_visible_patches_alone() -> None:
     with torch.device("meta"):
         costs = [
             measure_cost(MAE(vit(32, 4, 48, 4, 4), RandomMasker(), PixelTarget, 16, 1, 2, encode_hidden=inside), 32)

@@ -1,4 +1,4 @@
-"""How the methods combine decoders, targets and losses."""
+"""Combination of decoders, targets and losses in the methods."""
 
 from functools import partial
 
@@ -31,7 +31,7 @@ def small(method, **changes):
 
 
 @pytest.mark.parametrize("method", [DeepMIM, LocalMIM])
-def test_branches_add_up(method, images: Tensor, mask: Mask):
+def test_the_objective_is_the_sum_over_branches(method, images: Tensor, mask: Mask):
     output = small(method)(images, mask)
     assert list(output.terms) == [f"depth{depth}" for depth in small(method).depths]
     torch.testing.assert_close(output.loss, sum(output.terms.values()))
@@ -52,13 +52,13 @@ def test_loss_is_the_mean_over_hidden_patches(images: Tensor, mask: Mask):
     torch.testing.assert_close(output.loss, error[mask.hidden.flatten(1)].mean())
 
 
-def test_deepmim_normalises_the_last_depth_only():
+def test_deepmim_normalizes_the_last_depth_only():
     method = small(DeepMIM)
     assert all(isinstance(decoder.norm_input, nn.Identity) for decoder in method.decoders)
 
 
 @pytest.mark.parametrize("method", [LocalMIM, MIRL])
-def test_every_inner_tap_has_a_norm_of_its_own(method):
+def test_every_intermediate_tap_has_its_own_norm(method):
     kinds = [type(decoder.norm_input) for decoder in small(method).decoders]
     assert kinds == [nn.LayerNorm] * 3 + [nn.Identity]
 
@@ -69,7 +69,7 @@ def test_decoders_share_no_parameters():
         assert len(parameters) == len(set(parameters))
 
 
-def test_mirl_decoders_see_all_shallower_segments_newest_first(images: Tensor, mask: Mask):
+def test_mirl_decoders_attend_to_all_shallower_segments_deepest_first(images: Tensor, mask: Mask):
     method = small(MIRL)
     seen = []
     for decoder in method.decoders:
@@ -78,8 +78,8 @@ def test_mirl_decoders_see_all_shallower_segments_newest_first(images: Tensor, m
     method.predict(features)
     low = method.stem(features[0].sequence)
     embedded = [d.embed(features[k]).sequence for k, d in zip(method.segments, method.decoders, strict=True)]
-    for i, memory in enumerate(seen):
-        assert torch.equal(memory, torch.cat([*reversed(embedded[:i]), low], dim=1))
+    for i, context in enumerate(seen):
+        assert torch.equal(context, torch.cat([*reversed(embedded[:i]), low], dim=1))
 
 
 def test_mirl_stops_no_gradient(images: Tensor, mask: Mask):
@@ -90,7 +90,7 @@ def test_mirl_stops_no_gradient(images: Tensor, mask: Mask):
 
 
 @pytest.mark.parametrize("unit", [True, False])
-def test_mirl_heads_keep_every_input_at_unit_length_where_asked(unit: bool):
+def test_mirl_heads_optionally_keep_unit_norms(unit: bool):
     method = small(MIRL, unit_head=unit)
     with torch.no_grad():
         for parameter in method.decoders[0].head.parameters():
@@ -101,7 +101,7 @@ def test_mirl_heads_keep_every_input_at_unit_length_where_asked(unit: bool):
 
 
 @pytest.mark.parametrize("method", [MAE, DeepMIM, LocalMIM, MIRL])
-def test_mlp_ratio_reaches_all_decoders(method):
+def test_mlp_ratio_applies_to_all_decoders(method):
     widths = {decoder.blocks[0].mlp.fc1.out_features for decoder in small(method, mlp_ratio=2.0).decoders}
     assert widths == {32}
 
@@ -111,7 +111,7 @@ def test_localmim_refuses_cells_that_do_not_match_its_depths():
         small(LocalMIM, depths=(2, 4), cells=(4, 8, 16))
 
 
-def test_raw_pixels_are_a_target_as_well(images: Tensor, mask: Mask):
+def test_raw_pixels_are_a_valid_target(images: Tensor, mask: Mask):
     raw = MAE(vit(32, 8, 16, 1, 2), RandomMasker(), partial(PixelTarget, normalize=False), **SMALL)
     output = raw(10 * images, mask)
     assert output.loss > 20

@@ -1,4 +1,4 @@
-"""Parameter groups and the optimiser."""
+"""Parameter groups and optimizer."""
 
 from collections import Counter
 from functools import partial
@@ -24,14 +24,14 @@ def methods() -> list[Method]:
 
 
 @pytest.mark.parametrize("method", methods(), ids=lambda method: type(method).__name__)
-def test_every_trainable_parameter_is_in_exactly_one_group_and_no_frozen_one(method: Method) -> None:
+def test_the_groups_contain_every_trainable_parameter_once_and_no_frozen_one(method: Method) -> None:
     groups = parameter_groups(method, 0.05)
     members = Counter(id(p) for group in groups for p in group["params"])
     assert members == {id(p): 1 for p in method.parameters() if p.requires_grad}
 
 
 @pytest.mark.parametrize("method", methods(), ids=lambda method: type(method).__name__)
-def test_matrices_and_tokens_decay_while_vectors_do_not(method: Method) -> None:
+def test_matrices_and_tokens_have_weight_decay_and_vectors_have_none(method: Method) -> None:
     decayed, undecayed = parameter_groups(method, 0.05)
     assert (decayed["weight_decay"], undecayed["weight_decay"]) == (0.05, 0.0)
     names = {id(p): name for name, p in method.named_parameters()}
@@ -43,7 +43,7 @@ def test_matrices_and_tokens_decay_while_vectors_do_not(method: Method) -> None:
     assert not any(name.endswith("bias") or ".norm" in name for name in with_decay)
 
 
-def test_relative_position_biases_do_not_decay() -> None:
+def test_relative_position_biases_have_no_weight_decay() -> None:
     swin = timm.create_model(
         "swin_tiny_patch4_window7_224", img_size=64, window_size=2, embed_dim=12, num_heads=(1,) * 4
     )
@@ -53,7 +53,7 @@ def test_relative_position_biases_do_not_decay() -> None:
     assert not any(id(table) in decayed for table in tables)
 
 
-def test_decay_shrinks_what_gets_no_gradient_in_one_group_only() -> None:
+def test_weight_decay_shrinks_only_one_group() -> None:
     layer = nn.Linear(3, 3)
     nn.init.ones_(layer.weight)
     nn.init.ones_(layer.bias)
@@ -78,7 +78,7 @@ def test_fused_and_unfused_take_the_same_steps() -> None:
             optimizer.zero_grad()
         return layer.weight.detach()
 
-    # The kernels round in another order.
+    # The kernels round differently.
     torch.testing.assert_close(trained(True), trained(False), rtol=1e-5, atol=1e-6)
 
 
@@ -86,7 +86,7 @@ def test_the_optimizer_has_the_recipes_betas() -> None:
     assert Recipe(betas=(0.8, 0.9)).optimizer(nn.Linear(1, 1), 256).defaults["betas"] == (0.8, 0.9)
 
 
-def test_further_names_can_be_kept_from_decay() -> None:
+def test_further_parameters_can_be_excluded_from_decay() -> None:
     method = methods()[0]
     groups = [parameter_groups(method, 0.05, names)[0]["params"] for names in ((), ("mask_token", "cls_token"))]
     names = {id(p): name for name, p in method.named_parameters()}

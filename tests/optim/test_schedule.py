@@ -1,4 +1,4 @@
-"""The schedule against MAE's released rule, restated from its description."""
+"""The schedule agrees with MAE's released rule."""
 
 import math
 
@@ -9,7 +9,7 @@ from mimbench.optim import Recipe, warmup_cosine
 
 
 def released_lr(epoch: float, lr: float, min_lr: float, warmup_epochs: float, epochs: float) -> float:
-    """Learning rate at a fractional epoch, as MAE sets it before every step."""
+    """Learning rate at a fractional epoch, which MAE sets before every step."""
     if epoch < warmup_epochs:
         return lr * epoch / warmup_epochs
     done = (epoch - warmup_epochs) / (epochs - warmup_epochs)
@@ -30,7 +30,7 @@ def rates(recipe: Recipe, batch_size: int, total: int, steps_per_epoch: int) -> 
 @pytest.mark.parametrize("min_lr", [0.0, 1e-5])
 @pytest.mark.parametrize("warmup_epochs", [0, 2, 1.3, 5])
 @pytest.mark.parametrize("steps_per_epoch", [1, 7])
-def test_every_step_has_the_rate_of_its_fractional_epoch_in_the_released_rule(
+def test_every_step_has_the_released_rate_of_its_fractional_epoch(
     min_lr: float, warmup_epochs: int | float, steps_per_epoch: int
 ) -> None:
     recipe = Recipe(base_lr=1e-3, warmup_epochs=warmup_epochs, min_lr=min_lr)
@@ -57,7 +57,7 @@ def test_the_rate_stays_at_its_floor_after_the_end() -> None:
     assert warmup_cosine(25, total=20, warmup=5, floor=0.25) == 0.25
 
 
-def test_a_recipe_without_any_rate_trains_nothing() -> None:
+def test_a_base_rate_of_zero_gives_zero_rates() -> None:
     assert rates(Recipe(base_lr=0.0, min_lr=1e-6), batch_size=256, total=3, steps_per_epoch=1) == [0, 0, 0, 0]
 
 

@@ -1,4 +1,4 @@
-"""Run directories on disk with invented records."""
+"""Fixtures that write run directories with artificial records."""
 
 import json
 from collections.abc import Callable
@@ -10,8 +10,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from mimbench.reporting import correctness, records
-from mimbench.reporting.records import Record
+from mimbench.runs import correctness, records
+from mimbench.runs.records import Record
 
 MakeRun = Callable[..., Path]
 Plan = Callable[..., Path]
@@ -19,17 +19,19 @@ Plan = Callable[..., Path]
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> MakeRun:
-    """Writes one run directory below tmp_path and returns it; accuracies are fractions."""
+    """A function that writes one run directory below tmp_path and returns it; accuracies are fractions."""
     return run_writer(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def make_runs_in() -> Callable[[Path], MakeRun]:
-    """`make_run` for another directory."""
+    """Makes `make_run` for another directory."""
     return run_writer
 
 
 def run_writer(root: Path) -> MakeRun:
+    """A function that writes one run directory below `root`."""
+
     def make(
         method: str = "mae",
         seed: int = 0,
@@ -48,8 +50,8 @@ def run_writer(root: Path) -> MakeRun:
         **fields: Any,
     ) -> Path:
         all_axes = {"method": method, "encoder": "vit_demo", "depth": depth, "data": data, "seed": seed} | (axes or {})
-        further = "".join(f"-{value}" for value in (axes or {}).values())
-        name = f"{method}-d{depth}-{data}-s{seed}{further}"
+        suffix = "".join(f"-{value}" for value in (axes or {}).values())
+        name = f"{method}-d{depth}-{data}-s{seed}{suffix}"
         metrics: dict[str, Any] = {"val/loss": 0.5}
         for protocol, accuracy in (("knn-v1", knn), ("linear-v1", linear)):
             if accuracy is not None:
@@ -97,7 +99,7 @@ def run_writer(root: Path) -> MakeRun:
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
-    """Writes sweep.json for (method, seed, why it is refused or None) and returns the sweep's directory."""
+    """A function that writes sweep.json for (method, seed, reason of refusal or None) and returns its directory."""
 
     def write(*runs: tuple[str, int, str | None]) -> Path:
         directory = tmp_path / "sweep"
@@ -119,20 +121,20 @@ def plan(tmp_path: Path) -> Plan:
 
 
 @pytest.fixture(scope="session")
-def paint() -> Callable[..., None]:
-    """Writes a run's picture of reconstructions with its legend: one grey value per row."""
+def write_reconstructions() -> Callable[..., None]:
+    """A function that writes the reconstructions of a run and their legend, one gray value per row."""
 
     def write(directory: Path, branches: dict[str, int], mask: int = 0, side: int = 12, num_images: int = 3) -> None:
         rows = {"image": 200, "visible": mask} | branches
         step = side + 2
-        picture = np.zeros((len(rows) * step + 2, num_images * step + 2, 3), dtype=np.uint8)
-        for place, value in enumerate(rows.values()):
+        canvas = np.zeros((len(rows) * step + 2, num_images * step + 2, 3), dtype=np.uint8)
+        for row, value in enumerate(rows.values()):
             for image in range(num_images):
-                top, left = 2 + place * step, 2 + image * step
-                picture[top : top + side, left : left + side] = value
+                top, left = 2 + row * step, 2 + image * step
+                canvas[top : top + side, left : left + side] = value
         path = directory / "figures" / "reconstructions.png"
         path.parent.mkdir(exist_ok=True)
-        Image.fromarray(picture).save(path)
+        Image.fromarray(canvas).save(path)
         path.with_suffix(".json").write_text(json.dumps({"rows": list(rows), "side": side, "gap": 2}))
 
     return write

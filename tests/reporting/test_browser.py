@@ -1,6 +1,6 @@
-"""The page in a real browser: it renders, filters act, it fits a phone and a dark room.
+"""The page in a real browser: rendering, filters, a narrow screen and the dark theme.
 
-Screenshots are kept in MIMBENCH_SCREENSHOTS, or in .artifacts/report.
+Screenshots are written to MIMBENCH_SCREENSHOTS, by default .artifacts/report.
 """
 
 import os
@@ -13,16 +13,16 @@ import pytest
 
 from mimbench.reporting import report
 from mimbench.reporting.collect import collect
-from mimbench.reporting.summary import summarise
+from mimbench.reporting.summary import summarize
 
 pytestmark = pytest.mark.browser
 MakeRun = Callable[..., Path]
 CHROMIUM = Path("/usr/bin/chromium")
-SILENT = (
+NO_NETWORK = (
     "--disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
     "--disable-sync"
 )
-ARGUMENTS = ["--no-sandbox", *SILENT.split(" ")]
+ARGUMENTS = ["--no-sandbox", *NO_NETWORK.split(" ")]
 LOSSES = "step,metric,value\n" + "".join(
     f"{s},train/loss,{1 / (s + 1)}\n{s},val/loss,{1.1 / (s + 1)}\n{s},throughput,{400 + s % 7}\n" for s in range(60)
 )
@@ -31,7 +31,9 @@ GAINS = {"untrained": 0.0, "mae": 0.08, "mirl": 0.14}
 
 @pytest.fixture(scope="module")
 def report_page(
-    tmp_path_factory: pytest.TempPathFactory, make_runs_in: Callable[[Path], MakeRun], paint: Callable[..., None]
+    tmp_path_factory: pytest.TempPathFactory,
+    make_runs_in: Callable[[Path], MakeRun],
+    write_reconstructions: Callable[..., None],
 ) -> Path:
     """Three methods, two seeds, two depths of one dataset and one of another; one run failed."""
     make_run = make_runs_in(tmp_path_factory.mktemp("browser"))
@@ -44,7 +46,7 @@ def report_page(
                 config = {"method": {"name": method}, "encoder": {"depth": depth}, "seed": seed, "same": 1}
                 analysis = {"depths": [0, depth], "rank": [9.0, 12.0 + gain], "cka_to_last": [0.2, 1.0]}
                 failed = (data, depth, method, seed) == ("digits", 8, "mae", 1)
-                fate: dict[str, Any] = {"status": "failed", "error": {"type": "ValueError", "message": "NaN <b>"}}
+                failure: dict[str, Any] = {"status": "failed", "error": {"type": "ValueError", "message": "NaN <b>"}}
                 directory = make_run(
                     method,
                     seed,
@@ -57,18 +59,18 @@ def report_page(
                     losses=LOSSES if method != "untrained" else "",
                     analysis=analysis if data == "photos" else None,
                     cost={"training_flops": (1e13 + 1e14 * gain) * depth * (gain > 0)},
-                    **(fate if failed else {}),
+                    **(failure if failed else {}),
                 )
                 if method != "untrained":
-                    paint(directory, {f"depth{depth}": 120}, mask=seed, side=48, num_images=6)
+                    write_reconstructions(directory, {f"depth{depth}": 120}, mask=seed, side=48, num_images=6)
     sweep = collect(directory.parent)
-    return report.write(sweep, summarise(sweep), directory.parent / "report", draw=False)
+    return report.write(sweep, summarize(sweep), directory.parent / "report", draw=False)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     if not CHROMIUM.exists():
-        message = f"{CHROMIUM} is not there; install Debian's chromium."
+        message = f"{CHROMIUM} does not exist; install Debian's chromium."
         pytest.fail(message) if os.environ.get("MIMBENCH_REQUIRE_BROWSER") == "1" else pytest.skip(message)
     from playwright.sync_api import sync_playwright
 
@@ -80,35 +82,36 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def opened(browser: Any, report_page: Path) -> Iterator[Callable[..., Any]]:
-    """Opens the page; the test fails if the browser's console has anything to say or the page asks for a file."""
-    said: list[str] = []
+    """A function that opens the page; the test fails on console messages and on requests for other files."""
+    messages: list[str] = []
     contexts = []
 
     def open_page(width: int = 1280, scheme: str = "light") -> Any:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: request.url.startswith(("file:", "data:")) or said.append(request.url))
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.on("request", lambda request: request.url.startswith(("file:", "data:")) or messages.append(request.url))
         page.goto(report_page.as_uri())
         return page
 
     yield open_page
     for context in contexts:
         context.close()
-    assert said == []
+    assert messages == []
 
 
 @pytest.fixture
-def keep(request: pytest.FixtureRequest) -> Callable[[Any, str], None]:
+def screenshot(request: pytest.FixtureRequest) -> Callable[[Any, str], None]:
+    """A function that writes a screenshot of a page."""
     folder = Path(os.environ.get("MIMBENCH_SCREENSHOTS", request.config.rootpath / ".artifacts" / "report"))
     folder.mkdir(parents=True, exist_ok=True)
     return lambda page, name: page.screenshot(path=folder / f"{name}.png", full_page=True)
 
 
 def draw(page: Any, sections: str = "section.figure") -> None:
-    """Brings every panel of these figures into view, which is when they are drawn."""
+    """Scrolls to every panel of these figures, which draws them."""
     plots = f"{sections} .plot"
     for plot in page.query_selector_all(plots):
         plot.scroll_into_view_if_needed()
@@ -123,29 +126,31 @@ def visible(page: Any, selector: str) -> list[str]:
 
 
 def traces(page: Any, section: str) -> list[str]:
-    """Names of everything drawn in a figure."""
+    """The names of all traces of a figure."""
     return page.evaluate(
         "(id) => [...document.querySelectorAll(`#${id} .plot`)].flatMap((p) => p.data.map((t) => t.name || ''))",
         section,
     )
 
 
-def test_the_page_opens_at_once_and_draws_every_figure(opened: Callable[..., Any], keep: Callable[[Any, str], None]):
+def test_the_page_opens_at_once_and_draws_every_figure(
+    opened: Callable[..., Any], screenshot: Callable[[Any, str], None]
+):
     page = opened()
     milliseconds = page.evaluate("performance.timing.loadEventEnd - performance.timing.navigationStart")
     assert milliseconds < 2000
     assert "mirl leads" in page.inner_text("#answer")
     draw(page)
     for section in ("cost", "depth", "layerwise", "loss", "throughput"):
-        assert page.eval_on_selector_all(f"#{section} .main-svg", "found => found.length") > 0
+        assert page.eval_on_selector_all(f"#{section} .main-svg", "elements => elements.length") > 0
     titles = visible(page, "#layerwise h3")
     for quantity in ("kNN", "linear", "rank", "CKA to the last depth"):
         assert f"photos · vit_demo · depth 8: {quantity}" in titles
     assert page.eval_on_selector_all(".strip img", "all => all.every((i) => i.complete && i.naturalWidth)")
-    keep(page, "wide")
+    screenshot(page, "wide")
 
 
-def test_filters_act_on_cards_tables_and_figures(opened: Callable[..., Any], keep: Callable[[Any, str], None]):
+def test_filters_act_on_cards_tables_and_figures(opened: Callable[..., Any], screenshot: Callable[[Any, str], None]):
     page = opened()
     draw(page, "#cost")
     assert "mae" in traces(page, "cost")
@@ -161,18 +166,18 @@ def test_filters_act_on_cards_tables_and_figures(opened: Callable[..., Any], kee
         assert "mae" not in traces(page, section)
         assert "mirl" in traces(page, section)
         assert all("photos" in title for title in visible(page, f"#{section} .panel h3"))
-    keep(page, "filtered")
+    screenshot(page, "filtered")
     page.click("#reset")
     draw(page, "#cost")
     assert len(visible(page, ".comparison tbody tr")) == 9
     assert "mae" in traces(page, "cost")
 
 
-def test_the_front_runs_through_what_nothing_cheaper_reaches_for_each_price(opened: Callable[..., Any]):
+def test_the_pareto_front_is_right_for_each_kind_of_cost(opened: Callable[..., Any]):
     page = opened()
     draw(page, "#cost")
-    for price in ("flops", "time"):
-        page.click(f'#price button[value="{price}"]')
+    for cost in ("flops", "time"):
+        page.click(f'#costs button[value="{cost}"]')
         draw(page, "#cost")
         for data in page.evaluate("() => [...document.querySelectorAll('#cost .plot')].map((plot) => plot.data)"):
             front, points = data[0], [(trace["x"][0], trace["y"][0]) for trace in data[1:]]
@@ -214,8 +219,8 @@ def test_failed_runs_show_their_error_as_text(opened: Callable[..., Any]):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_all_of_it_without_scrolling_sideways(
-    opened: Callable[..., Any], keep: Callable[[Any, str], None], scheme: str
+def test_a_phone_shows_the_page_without_horizontal_scrolling(
+    opened: Callable[..., Any], screenshot: Callable[[Any, str], None], scheme: str
 ):
     page = opened(width=390, scheme=scheme)
     draw(page)
@@ -225,24 +230,24 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(
         ".filter((e) => e.getBoundingClientRect().right > 391).length"
     )
     assert wide == 0
-    keep(page, f"phone-{scheme}")
+    screenshot(page, f"phone-{scheme}")
 
 
-def test_text_has_contrast_in_light_and_dark(opened: Callable[..., Any], keep: Callable[[Any, str], None]):
+def test_text_has_contrast_in_light_and_dark(opened: Callable[..., Any], screenshot: Callable[[Any, str], None]):
     for scheme in ("light", "dark"):
         page = opened(scheme=scheme)
         draw(page, "#cost")
         for selector in (".answer", "p.dim", ".verdict", ".protocol", "thead th", "td small"):
-            assert contrast(*page.evaluate(COLOURS, selector)) >= 4.5, (scheme, selector)
+            assert contrast(*page.evaluate(COLORS, selector)) >= 4.5, (scheme, selector)
         axis = page.evaluate("() => document.querySelector('#cost .plot').layout.font.color")
         assert (axis == "#e7eaee") == (scheme == "dark")
         if scheme == "dark":
-            keep(page, scheme)
+            screenshot(page, scheme)
         page.click("#theme")
         assert page.evaluate("document.documentElement.dataset.theme") != scheme
 
 
-COLOURS = """(selector) => {
+COLORS = """(selector) => {
   const element = document.querySelector(selector);
   let back = element;
   while (getComputedStyle(back).backgroundColor === "rgba(0, 0, 0, 0)") back = back.parentElement;
@@ -251,10 +256,10 @@ COLOURS = """(selector) => {
 
 
 def contrast(first: str, second: str) -> float:
-    """WCAG 2.1's ratio of two CSS colours "rgb(r, g, b)"."""
+    """Contrast ratio (WCAG 2.1) of two CSS colors "rgb(r, g, b)"."""
     luminances = []
-    for colour in (first, second):
-        channels = np.array([float(part) for part in colour.strip("rgb()").split(",")]) / 255
+    for color in (first, second):
+        channels = np.array([float(part) for part in color.strip("rgb()").split(",")]) / 255
         linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
         luminances.append(float(linear @ [0.2126, 0.7152, 0.0722]))
     return (max(luminances) + 0.05) / (min(luminances) + 0.05)

@@ -1,4 +1,4 @@
-"""Claims are judged by their interval over seeds, from exactly the runs that they name."""
+"""Verdicts on claims follow from the interval over seeds of exactly the runs that a claim names."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from mimbench.reporting import claims, page
+from mimbench.reporting import claims
 from mimbench.reporting.collect import collect
+from mimbench.reporting.render import markdown
 from mimbench.reporting.report import write_report
-from mimbench.reporting.summary import summarise
+from mimbench.reporting.summary import summarize
 
 MakeRun = Callable[..., Path]
 
@@ -81,7 +82,7 @@ def test_a_value_of_a_layerwise_curve_is_read_at_its_share_of_the_depth(make_run
         {"weight": 1, "where": {"method": "deepmim"}} | half, {"weight": -1, "where": {"method": "mae"}} | half
     )
     (found,) = judged(make_run, [0.04], config)
-    assert found.mean == pytest.approx(0.04 * 0.75)  # the invented curve is at 3/4 of its end there
+    assert found.mean == pytest.approx(0.04 * 0.75)  # at half the depth the artificial curve has 3/4 of its last value
 
 
 def test_the_report_prints_the_verdict_and_its_rule(make_run: MakeRun) -> None:
@@ -89,7 +90,7 @@ def test_the_report_prints_the_verdict_and_its_rule(make_run: MakeRun) -> None:
     assert found.text.startswith("supports (photos · vit_demo · depth 4): deepmim - mae: +2.5 points [+1.3, +3.7], 3 ")
     directory = make_run("mae", 0, config=PAIR, linear=0.5).parent
     sweep = collect(directory)
-    text = page.compose(sweep, summarise(sweep), figures=[], warnings=[], out=directory)
+    text = markdown.compose(sweep, summarize(sweep), figures=[], warnings=[], out=directory)
     assert "## Claims" in text
     assert "**Deeper is better.**" in text
 

@@ -1,4 +1,4 @@
-"""Every run of a sweep is seen, whatever became of it, and none is mixed with another configuration."""
+"""All runs of a sweep are collected, in every state, and different configurations are never mixed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from mimbench.reporting.collect import collect, frame
-from mimbench.reporting.summary import summarise
+from mimbench.reporting.summary import summarize
 
 MakeRun = Callable[..., Path]
 Plan = Callable[..., Path]
 
 
-def test_records_are_found_at_any_depth_and_plans_tell_what_is_missing(make_run: MakeRun, plan: Plan):
+def test_records_are_found_at_any_depth_and_plans_list_missing_runs(make_run: MakeRun, plan: Plan):
     make_run("mae", 0)
     make_run("mae", 1, status="failed", error={"type": "ValueError", "message": "no images"})
     make_run("mae", 2, status="interrupted", error={"type": "KeyboardInterrupt", "message": ""})
@@ -25,7 +25,7 @@ def test_records_are_found_at_any_depth_and_plans_tell_what_is_missing(make_run:
         "mae-d4-photos-s1": "failed",
         "mae-d4-photos-s2": "interrupted",
         "mae-d4-photos-s3": "running",
-        "mae-d4-photos-s4": "missing",
+        "mae-d4-photos-s4": "planned",
         "mirl-d4-photos-s0": "refused",
     }
     errors = {run.status: run.error for run in sweep.runs}
@@ -34,14 +34,14 @@ def test_records_are_found_at_any_depth_and_plans_tell_what_is_missing(make_run:
     assert sweep.name == "demo"
 
 
-def test_linked_runs_count_once_wherever_links_lead(make_run: MakeRun, tmp_path: Path):
-    run, gathered = make_run("mae"), tmp_path / "gathered"
-    gathered.mkdir()
-    (gathered / "mae").symlink_to(run)
-    (gathered / "again").symlink_to(run)
-    (gathered / "loop").symlink_to(gathered)
-    assert [run.name for run in collect(gathered).runs] == ["mae-d4-photos-s0"]
-    assert collect(gathered).warnings == ()
+def test_linked_runs_count_once(make_run: MakeRun, tmp_path: Path):
+    run, links = make_run("mae"), tmp_path / "links"
+    links.mkdir()
+    (links / "mae").symlink_to(run)
+    (links / "again").symlink_to(run)
+    (links / "loop").symlink_to(links)
+    assert [run.name for run in collect(links).runs] == ["mae-d4-photos-s0"]
+    assert collect(links).warnings == ()
 
 
 def test_a_broken_record_is_a_warning_and_a_row_that_keeps_its_place_in_the_plan(make_run: MakeRun, plan: Plan):
@@ -51,11 +51,11 @@ def test_a_broken_record_is_a_warning_and_a_row_that_keeps_its_place_in_the_plan
     sweep = collect(plan(("mae", 0, None), ("mae", 1, None)))
     assert [(run.name, run.status) for run in sweep.runs] == [
         ("mae-d4-photos-s0", "finished"),
-        ("mae-d4-photos-s1", "broken"),
+        ("mae-d4-photos-s1", "lost"),
     ]
     assert any(str(broken / "record.json") in warning for warning in sweep.warnings)
-    (row,) = summarise(sweep)
-    assert (row.counts["finished"], row.counts["broken"], row.planned) == (1, 1, 2)
+    (row,) = summarize(sweep)
+    assert (row.counts["finished"], row.counts["lost"], row.planned) == (1, 1, 2)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"name": "demo"}', '{"name": "demo", "runs": [{"name": 1}]}'])
@@ -72,11 +72,11 @@ def test_runs_with_another_value_of_a_further_axis_are_never_averaged(make_run: 
         make_run("mae", seed, knn=0.40 + 0.01 * seed, axes={"masker.ratio": 0.75})
         make_run("mae", seed, knn=0.20 + 0.01 * seed, axes={"masker.ratio": 0.6})
         directory = make_run("untrained", seed, knn=0.10 + 0.02 * seed, axes={"masker.ratio": 0.75})
-    rows = {row.condition.label: row for row in summarise(collect(directory.parent))}
+    rows = {row.condition.label: row for row in summarize(collect(directory.parent))}
     assert list(rows) == ["untrained masker.ratio=0.75", "mae masker.ratio=0.6", "mae masker.ratio=0.75"]
     assert rows["mae masker.ratio=0.6"].estimates["knn-v1"].mean == pytest.approx(0.205)
     assert rows["mae masker.ratio=0.75"].estimates["knn-v1"].mean == pytest.approx(0.405)
-    # The one untrained encoder of the setting serves both.
+    # The only untrained encoder of the setting is the baseline of both.
     assert rows["mae masker.ratio=0.6"].differences["knn-v1"].mean == pytest.approx(0.095)
 
 
@@ -86,7 +86,7 @@ def test_an_axis_with_one_value_names_no_variant(make_run: MakeRun):
     assert [run.variant for run in collect(directory.parent).runs] == ["", ""]
 
 
-def test_runs_of_two_experiments_are_told_apart(make_run: MakeRun):
+def test_runs_of_two_experiments_are_different_variants(make_run: MakeRun):
     make_run("mae", 0, overrides=["experiment=demo", "seed=0", "logger=csv"])
     directory = make_run("mae", 1, overrides=["experiment=long", "seed=1"])
     assert {run.variant for run in collect(directory.parent).runs} == {"experiment=demo", "experiment=long"}

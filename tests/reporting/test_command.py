@@ -1,4 +1,4 @@
-"""`mimbench report` as its user meets it."""
+"""The command `mimbench report`."""
 
 import io
 import subprocess
@@ -13,7 +13,7 @@ from mimbench.cli.report import main
 MakeRun = Callable[..., Path]
 
 
-def test_it_prints_the_table_and_the_reports_path(make_run: MakeRun, capsys: pytest.CaptureFixture[str]):
+def test_it_prints_the_table_and_the_path_of_the_report(make_run: MakeRun, capsys: pytest.CaptureFixture[str]):
     make_run("untrained", knn=0.2)
     directory = make_run("mae", knn=0.4)
     make_run("mirl", status="failed", error={"type": "ValueError", "message": "boom"})
@@ -57,7 +57,7 @@ def test_a_folder_that_cannot_be_written_is_status_2(
     assert "--out" in capsys.readouterr().err
 
 
-def test_help_waits_for_no_heavy_import():
+def test_help_imports_no_large_package():
     code = "import sys; from mimbench.cli.report import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
     code += "sys.exit(len({'pandas', 'matplotlib', 'scipy', 'torch', 'rich'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -65,7 +65,7 @@ def test_help_waits_for_no_heavy_import():
     assert "--no-figures" in done.stdout
 
 
-def test_a_narrow_or_plain_terminal_still_gets_whole_numbers(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch):
+def test_a_narrow_ascii_terminal_shows_complete_numbers(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch):
     for seed in range(3):
         directory = make_run("mae", seed, knn=0.4 + 0.01 * seed)
     written = io.BytesIO()

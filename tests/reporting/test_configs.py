@@ -1,4 +1,4 @@
-"""What differs between configurations, and what they say about devices."""
+"""Differences of configurations, options of the command, number of devices."""
 
 import math
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from mimbench.reporting import configs
 
 
-def test_only_keys_in_which_runs_differ_are_left():
+def test_differences_contain_only_keys_in_which_runs_differ():
     found = configs.differences([{"a": 1, "b": 2, "c": None}, {"a": 1, "b": 3}, {"a": 1, "b": 2, "c": None}])
     assert found == [{"b": 2, "c": None}, {"b": 3}, {"b": 2, "c": None}]
     assert configs.differences([]) == []
@@ -33,5 +33,5 @@ def test_a_configuration_is_read_flat_and_a_broken_one_is_empty(tmp_path: Path):
         ({}, math.nan),
     ],
 )
-def test_devices_are_counted_where_the_configuration_tells(config: dict, count: float):
+def test_devices_are_counted_if_the_configuration_says_how_many(config: dict, count: float):
     assert configs.num_devices(config) == pytest.approx(count, nan_ok=True)

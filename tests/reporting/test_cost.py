@@ -1,4 +1,4 @@
-"""Nobody on the front is beaten by something cheaper."""
+"""The Pareto front of accuracy against cost."""
 
 import numpy as np
 import pytest
@@ -6,12 +6,12 @@ import pytest
 from mimbench.reporting.cost import pareto
 
 
-def test_the_front_keeps_what_nothing_cheaper_reaches():
+def test_the_front_contains_points_that_no_cheaper_point_reaches():
     costs, values = [1, 2, 3, 4, 2], [10, 30, 20, 40, 25]
     assert pareto(costs, values) == [0, 1, 3]
 
 
-def test_of_equal_cost_the_better_and_of_equal_value_the_cheaper_stays():
+def test_of_equal_costs_the_better_and_of_equal_values_the_cheaper_point_remains():
     assert pareto([1, 1], [5, 7]) == [1]
     assert pareto([2, 1], [5, 5]) == [1]
     assert pareto([], []) == []

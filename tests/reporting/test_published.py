@@ -1,4 +1,4 @@
-"""Published numbers stand beside ours and only where they belong."""
+"""Published numbers are shown for the runs that they belong to, and only for those."""
 
 import dataclasses
 from collections.abc import Callable
@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from mimbench.reporting import published, tables
+from mimbench.reporting import published
 from mimbench.reporting.collect import collect
-from mimbench.reporting.summary import summarise
+from mimbench.reporting.render import tables
+from mimbench.reporting.summary import summarize
 
 MakeRun = Callable[..., Path]
 AXES = {"method": "mae", "encoder": "vit_base", "data": "folder"}
 CONFIG = {"budget.epochs": 1600, "masker.ratio": 0.75, "data.source.root": "/somewhere/imagenet"}
 
 
-def test_the_file_holds_what_the_papers_print():
+def test_the_file_contains_numbers_of_the_papers():
     values = {(r.method, r.encoder, r.where.get("budget.epochs"), r.percent.get("finetune")) for r in published.load()}
     assert {
         ("mae", "vit_huge", 1600, 86.928),
@@ -61,7 +62,7 @@ def test_another_experiment_gets_none(axes: dict, config: dict):
     assert published.matching(AXES | axes, CONFIG | config, []) == []
 
 
-def test_an_ablations_numbers_stand_beside_any_encoder_and_data_but_only_in_that_ablation():
+def test_numbers_of_an_ablation_are_shown_for_any_encoder_and_data_but_only_in_that_ablation():
     axes, config = {"method": "mae", "encoder": "vit_micro", "data": "photos"}, {"masker.ratio": 0.5}
     (row,) = published.matching(axes, config, ["+ablation=mae_mask_ratio", "masker.ratio=0.5"])
     assert row.percent == {"finetune": 84.9, "linear": 69.9}
@@ -72,7 +73,7 @@ def test_an_ablations_numbers_stand_beside_any_encoder_and_data_but_only_in_that
 def test_tables_show_published_numbers_with_their_source_and_mix_nothing(make_run: MakeRun):
     config = {"masker": {"ratio": 0.5}}
     directory = make_run("mae", knn=0.4, config=config, overrides=["+ablation=mae_mask_ratio", "masker.ratio=0.5"])
-    (summary,) = summaries = summarise(collect(directory.parent))
+    (summary,) = summaries = summarize(collect(directory.parent))
     (row,) = tables.rows(summaries)
     assert row["published"] == "finetune 84.9, linear 69.9 [1]"
     assert [mark for origin, mark in tables.sources(summaries).items() if "figure 5" in origin] == ["[1]"]

@@ -1,4 +1,4 @@
-"""The report on disk: what the reader wants first, links that work, the same bytes each time."""
+"""The report on disk: order of its parts, working links, reproducible bytes."""
 
 import re
 import time
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mimbench.reporting import report, tables
+from mimbench.reporting import report
 from mimbench.reporting.collect import collect
-from mimbench.reporting.summary import summarise
+from mimbench.reporting.render import tables
+from mimbench.reporting.summary import summarize
 
 MakeRun = Callable[..., Path]
 Plan = Callable[..., Path]
@@ -27,22 +28,28 @@ def a_sweep(make_run: MakeRun, methods: tuple[str, ...] = ("untrained", "mae", "
 
 def write_tables(sweep_dir: Path, out: Path) -> Path:
     sweep = collect(sweep_dir)
-    return report.write(sweep, summarise(sweep), out, draw=False).with_suffix(".md")
+    return report.write(sweep, summarize(sweep), out, draw=False).with_suffix(".md")
 
 
 def test_state_and_findings_come_before_the_table_and_the_table_before_the_rest(make_run: MakeRun, tmp_path: Path):
     sweep_dir = a_sweep(make_run)
     make_run("deepmim", 0, status="failed", error={"type": "ValueError", "message": "boom"})
     text = write_tables(sweep_dir, tmp_path / "out").read_text()
-    order = ["6 of 7 runs finished; 1 failed", "## Findings", "- kNN: ", "## Comparison"]
-    order += ["| data", "ValueError: boom", "## Runs that did not finish", "## How the numbers were made", "`knn-v1`"]
+    order = ["6 of 7 runs finished; 1 failed", "## Conclusions", "- kNN: ", "## Comparison"]
+    order += [
+        "| data",
+        "ValueError: boom",
+        "## Runs that did not finish",
+        "## How the numbers are computed",
+        "`knn-v1`",
+    ]
     places = [text.index(part) for part in order]
     assert places == sorted(places)
     assert "- commit: abc1234" in text
 
 
 def test_every_link_of_the_page_leads_to_a_file(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(report, "encode", lambda figure, kind: b"a picture")
+    monkeypatch.setattr(report, "encode", lambda figure, kind: b"an image")
     sweep_dir = a_sweep(make_run)
     failed = make_run("deepmim", 0, status="failed", error={"type": "ValueError", "message": "boom"})
     (failed / "log.txt").write_text("Traceback")
@@ -65,7 +72,9 @@ def test_markdown_and_csv_are_the_same_bytes_for_the_same_runs(make_run: MakeRun
         assert first
 
 
-def test_an_interrupted_report_leaves_no_half_file(make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_interrupted_report_leaves_no_incomplete_file(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     sweep_dir = a_sweep(make_run)
     page = write_tables(sweep_dir, tmp_path / "out")
     before = {path.name: path.read_bytes() for path in page.parent.iterdir()}
@@ -80,8 +89,8 @@ def test_an_interrupted_report_leaves_no_half_file(make_run: MakeRun, tmp_path: 
     assert {path.name: path.read_bytes() for path in page.parent.iterdir()} == before
 
 
-def test_a_figure_that_no_longer_holds_is_removed(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(report, "encode", lambda figure, kind: b"a picture")
+def test_an_outdated_figure_is_removed(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(report, "encode", lambda figure, kind: b"an image")
     make_run("mae", depth=4)
     extra = make_run("mae", depth=8)
     page = report.write_report(extra.parent).with_suffix(".md")
@@ -112,7 +121,7 @@ def test_a_sweep_of_broken_records_still_has_a_report(make_run: MakeRun):
     (directory / "record.json").write_text("nonsense")
     text = report.write_report(directory.parent).with_suffix(".md").read_text()
     assert "**Warning:**" in text
-    assert "| broken" in text
+    assert "| lost" in text
 
 
 def test_sixty_runs_take_a_few_seconds(make_run: MakeRun):
@@ -123,7 +132,7 @@ def test_sixty_runs_take_a_few_seconds(make_run: MakeRun):
                     directory = make_run(method, seed, data=data, depth=depth, knn=0.3 + 0.01 * seed * depth / 4)
     start = time.perf_counter()
     sweep = collect(directory.parent)
-    summaries = summarise(sweep)
+    summaries = summarize(sweep)
     tables_only = report.write(sweep, summaries, directory.parent / "report", draw=False)
     assert time.perf_counter() - start < 5
     assert len(sweep.finished) == 60

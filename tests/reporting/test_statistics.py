@@ -1,4 +1,4 @@
-"""Intervals and verdicts agree with textbook formulas written out here."""
+"""Intervals and verdicts agree with the textbook formulas, which are written out here."""
 
 import math
 
@@ -17,9 +17,9 @@ def over_seeds(*accuracies: float, num_test: float = 1000.0) -> Sample:
 
 def wilson(accuracy: float, num: int) -> tuple[float, float]:
     z = stats.norm.ppf(0.975)
-    centre = (accuracy + z**2 / (2 * num)) / (1 + z**2 / num)
+    center = (accuracy + z**2 / (2 * num)) / (1 + z**2 / num)
     half = z / (1 + z**2 / num) * math.sqrt(accuracy * (1 - accuracy) / num + z**2 / (4 * num**2))
-    return centre - half, centre + half
+    return center - half, center + half
 
 
 def test_seeds_give_mean_deviation_and_students_interval():
@@ -40,7 +40,7 @@ def test_one_seed_gives_wilsons_interval_over_the_test_images_and_says_so():
     assert (result.n, result.source) == (1, "Wilson over test images")
 
 
-def test_seeds_that_agree_exactly_do_not_pretend_to_certainty():
+def test_equal_seeds_give_an_interval_over_images():
     result = estimate(over_seeds(0.5, 0.5, 0.5, num_test=100))
     assert result is not None
     assert result.sd == 0
@@ -111,24 +111,24 @@ def test_the_verdict_follows_the_interval(own: tuple[float, ...], verdict: str):
     assert result.verdict == verdict
 
 
-def test_a_sample_leaves_out_what_was_not_measured_and_takes_the_smallest_test_set():
+def test_a_sample_leaves_out_missing_values_and_uses_the_smallest_test_set():
     rows = pd.DataFrame({"seed": [1, 0, 2], "accuracy": [0.5, math.nan, 0.4], "num_test": [100.0, 100.0, 80.0]})
     assert statistics.sample(rows) == Sample({1: 0.5, 2: 0.4}, 80.0)
 
 
-def test_a_mean_skips_what_is_not_there():
+def test_a_mean_skips_missing_values():
     assert statistics.mean([1.0, None, 3.0, math.nan]) == 2.0
     assert math.isnan(statistics.mean([None]))
 
 
 def test_holm_steps_down_as_by_hand():
-    # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1: 0.02, 0.03, 0.06, 0.04, and never below the one before.
+    # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1: 0.02, 0.03, 0.06, 0.04; none may be below the previous one.
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
     assert holm([]) == []
 
 
-def test_the_verdict_is_the_corrected_tests_where_there_is_one():
+def test_the_verdict_uses_the_corrected_p_value_if_there_is_one():
     raw = Difference(0.1, 3, 0.05, 0.15, "", p=0.01)
     assert raw.verdict == BETTER
     assert raw._replace(adjusted=0.2).verdict == NOISE
@@ -136,14 +136,14 @@ def test_the_verdict_is_the_corrected_tests_where_there_is_one():
     assert (raw.reversed.low, raw.reversed.high) == (-0.15, -0.05)
 
 
-def with_answers(*right: list[int], num_test: int = 200) -> Sample:
-    """One seed per list of right images."""
-    correct = {seed: np.isin(np.arange(num_test), images) for seed, images in enumerate(right)}
+def with_answers(*correct_images: list[int], num_test: int = 200) -> Sample:
+    """One seed per list of correctly classified images."""
+    correct = {seed: np.isin(np.arange(num_test), images) for seed, images in enumerate(correct_images)}
     return Sample({seed: float(c.mean()) for seed, c in correct.items()}, float(num_test), correct)
 
 
 def test_one_seed_with_known_images_is_compared_image_by_image():
-    # 20 images won and none lost tell more than two proportions that differ by a tenth.
+    # 20 images more and none fewer is stronger evidence than two proportions that differ by a tenth.
     own, base = with_answers(list(range(100))), with_answers(list(range(80)))
     result, blind = difference(own, base), difference(own._replace(correct={}), base)
     assert result is not None
@@ -157,8 +157,8 @@ def test_one_seed_with_known_images_is_compared_image_by_image():
     assert result == difference(own, base)
 
 
-def test_seeds_that_agree_do_not_outvote_the_images():
-    # Two seeds, each one image better: certain over seeds, nothing over 200 images.
+def test_both_tests_must_reject():
+    # Two seeds, each better by one image: significant over seeds, not significant over 200 images.
     own = with_answers([*range(50), 100], [*range(50), 101, 102])
     base = with_answers(list(range(50)), [*range(50), 101])
     shifted = own._replace(accuracies={0: 0.31, 1: 0.3100001})
@@ -178,7 +178,7 @@ def test_other_test_images_or_unknown_ones_are_not_paired(other: list[int]):
     assert result.source == "Newcombe over test images"
 
 
-def test_equal_answers_are_noise_and_all_images_won_are_not():
+def test_equal_answers_are_noise_and_all_answers_changed_are_not():
     same = difference(with_answers([1, 2, 3]), with_answers([1, 2, 3]))
     assert same is not None
     assert (same.p, same.verdict) == (1.0, NOISE)

@@ -1,4 +1,4 @@
-"""The rows of the comparison, and who leads."""
+"""The rows of the comparison, and the leaders of settings."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from mimbench.reporting.collect import collect
-from mimbench.reporting.findings import findings
-from mimbench.reporting.prose import answer
+from mimbench.reporting.comparisons import compare
+from mimbench.reporting.protocol_names import titles
+from mimbench.reporting.render.sentences import answer
 from mimbench.reporting.statistics import Sample, difference, holm
-from mimbench.reporting.summary import num_comparisons, summarise
-from mimbench.reporting.titles import titles
+from mimbench.reporting.summary import num_comparisons, summarize
 
 MakeRun = Callable[..., Path]
 Plan = Callable[..., Path]
@@ -25,7 +25,7 @@ def test_rows_are_sorted_by_setting_with_the_untrained_encoder_first(make_run: M
         ("digits", 4, "mae"),
     ]:
         directory = make_run(method, data=data, depth=depth)
-    rows = [row.condition[:4] for row in summarise(collect(directory.parent))]
+    rows = [row.condition[:4] for row in summarize(collect(directory.parent))]
     assert rows == [
         ("digits", "vit_demo", 4, "mae"),
         ("photos", "vit_demo", 4, "untrained"),
@@ -38,12 +38,12 @@ def test_only_finished_runs_count_and_the_others_stay_visible(make_run: MakeRun,
     make_run("mae", 0, knn=0.30)
     make_run("mae", 1, knn=0.40)
     make_run("mae", 2, knn=0.90, status="interrupted", cost={"training_flops": 9e20})
-    (row,) = summarise(collect(plan(*[("mae", seed, None) for seed in range(4)])))
+    (row,) = summarize(collect(plan(*[("mae", seed, None) for seed in range(4)])))
     assert row.estimates["knn-v1"].mean == pytest.approx(0.35)
     assert row.estimates["knn-v1"].n == 2
     assert row.training_flops == 2e13
     assert (row.counts["finished"], row.planned) == (2, 4)
-    assert [run.status for run in row.runs if run.status != "finished"] == ["interrupted", "missing"]
+    assert [run.status for run in row.runs if run.status != "finished"] == ["interrupted", "planned"]
 
 
 def test_the_baseline_is_the_untrained_encoder_of_the_same_data_and_depth(make_run: MakeRun):
@@ -51,7 +51,7 @@ def test_the_baseline_is_the_untrained_encoder_of_the_same_data_and_depth(make_r
         make_run("untrained", depth=depth, knn=untrained)
         directory = make_run("mae", depth=depth, knn=0.5)
     make_run("mae", data="digits", knn=0.9)
-    gains = {row.condition[:4]: row.differences for row in summarise(collect(directory.parent))}
+    gains = {row.condition[:4]: row.differences for row in summarize(collect(directory.parent))}
     assert gains["photos", "vit_demo", 4, "mae"]["knn-v1"].mean == pytest.approx(0.4)
     assert gains["photos", "vit_demo", 8, "mae"]["knn-v1"].mean == pytest.approx(0.2)
     assert gains["photos", "vit_demo", 4, "untrained"] == {}
@@ -64,12 +64,12 @@ def test_the_leader_is_compared_with_the_next_and_all_with_the_untrained_encoder
         make_run("mae", seed, knn=0.40 + 0.5 * noise, linear=None)
         make_run("mirl", seed, knn=0.45 - 0.5 * noise, linear=None)
         directory = make_run("deepmim", seed, knn=0.30 - noise, linear=None)
-    (finding,) = findings(summarise(collect(directory.parent)))
-    assert finding.runner_up is not None
-    assert (finding.leader.condition.method, finding.runner_up.condition.method) == ("mirl", "mae")
-    assert finding.lead is not None
-    assert finding.lead.verdict == "better"
-    assert (finding.num_better, finding.num_methods) == (2, 3)
+    (comparison,) = compare(summarize(collect(directory.parent)))
+    assert comparison.runner_up is not None
+    assert (comparison.leader.condition.method, comparison.runner_up.condition.method) == ("mirl", "mae")
+    assert comparison.lead is not None
+    assert comparison.lead.verdict == "better"
+    assert (comparison.num_better, comparison.num_methods) == (2, 3)
 
 
 def test_titles_name_the_version_only_where_two_meet():
@@ -78,7 +78,7 @@ def test_titles_name_the_version_only_where_two_meet():
         "linear-v1": "linear",
         "attentive-v1": "attentive",
     }
-    # What was changed, or other data, is no detail.
+    # Changed parameters and other data are always part of the title.
     assert titles(["linear-v1+epochs=5", "knn-v1@photos"]) == {
         "knn-v1@photos": "kNN @photos",
         "linear-v1+epochs=5": "linear +epochs=5",
@@ -91,7 +91,7 @@ def test_the_answer_counts_settings_led_and_those_beyond_noise(make_run: MakeRun
         for seed, noise in enumerate((-0.010, 0.0, 0.011, -0.004, 0.007)):
             make_run("mae", seed, data=data, knn=0.40 + noise, linear=None)
             directory = make_run("mirl", seed, data=data, knn=mirl - noise * 1.1, linear=None)
-    sentences = answer(summarise(collect(directory.parent)))
+    sentences = answer(summarize(collect(directory.parent)))
     assert sentences == ["kNN: mirl leads in 2 of 2 settings, beyond noise in 1."]
 
 
@@ -115,7 +115,7 @@ def test_the_answer_says_whether_the_leader_beats_the_untrained_encoder(
             directory = make_run("mirl", seed, data=data, knn=0.50 - noise, linear=None)
             if data in untrained:
                 make_run("untrained", seed, data=data, knn=untrained[data] + 0.5 * noise, linear=None)
-    (sentence,) = answer(summarise(collect(directory.parent)))
+    (sentence,) = answer(summarize(collect(directory.parent)))
     assert sentence == f"kNN: mirl leads in 2 of 2 settings, {ending}."
 
 
@@ -123,7 +123,7 @@ def test_the_answer_says_whether_the_leader_beats_the_untrained_encoder(
 def test_with_one_method_the_answer_is_about_the_untrained_encoder(make_run: MakeRun, knn: float, verb: str):
     make_run("untrained", knn=0.3, linear=None)
     directory = make_run("mae", knn=knn, linear=None)
-    (sentence,) = answer(summarise(collect(directory.parent)))
+    (sentence,) = answer(summarize(collect(directory.parent)))
     assert sentence == f"kNN: pre-training {verb} the untrained encoder."
 
 
@@ -132,27 +132,27 @@ def test_the_leader_is_found_on_the_seeds_that_all_have(make_run: MakeRun):
     for seed, accuracy in enumerate((0.60, 0.61, 0.72)):
         make_run("localmim", seed, knn=accuracy, linear=None)
     directory = make_run("mae", 2, knn=0.66, linear=None)
-    localmim, mae = summarise(collect(directory.parent))
+    localmim, mae = summarize(collect(directory.parent))
     assert (mae.condition.method, localmim.leads, mae.leads) == ("mae", {"knn-v1"}, set())
     assert mae.behind["knn-v1"].mean == pytest.approx(-0.06)
     (sentence,) = answer([localmim, mae])
-    assert sentence.startswith("kNN: localmim leads in the one setting, ")
+    assert sentence.startswith("kNN: localmim leads in the only setting, ")
     assert "†" in sentence
 
 
 def test_without_a_common_seed_the_leader_is_found_on_all(make_run: MakeRun):
     make_run("localmim", 0, knn=0.60, linear=None)
     directory = make_run("mae", 1, knn=0.66, linear=None)
-    localmim, mae = summarise(collect(directory.parent))
+    localmim, mae = summarize(collect(directory.parent))
     assert (mae.leads, localmim.leads, localmim.behind) == ({"knn-v1"}, set(), {})
 
 
 def test_all_pairs_count_since_any_could_have_led(make_run: MakeRun):
     for seed, noise in enumerate((-0.01, 0.0, 0.012)):
         make_run("untrained", seed, knn=0.3 + noise, linear=None)
-        for place, method in enumerate(("mae", "mirl", "deepmim", "localmim")):
-            directory = make_run(method, seed, knn=0.4 + 0.01 * place + noise * (-1) ** place, linear=None)
-    rows = summarise(collect(directory.parent))
+        for i, method in enumerate(("mae", "mirl", "deepmim", "localmim")):
+            directory = make_run(method, seed, knn=0.4 + 0.01 * i + noise * (-1) ** i, linear=None)
+    rows = summarize(collect(directory.parent))
     gains = [gain for row in rows for gain in (*row.differences.values(), *row.behind.values())]
     assert (len(gains), num_comparisons(rows)) == (7, 10)  # four with the untrained encoder, six pairs
     np.testing.assert_allclose([gain.adjusted for gain in gains], holm([gain.p for gain in gains], further=3))
@@ -160,16 +160,16 @@ def test_all_pairs_count_since_any_could_have_led(make_run: MakeRun):
     assert least.adjusted == pytest.approx(min(1, 10 * least.p))
 
 
-def test_the_best_of_equal_methods_is_a_finding_in_one_table_of_twenty():
-    """Six methods of one accuracy, each on 1,000 images of its own."""
-    rng, found = np.random.default_rng(0), {"all pairs": 0, "those with the best": 0}
+def test_the_best_of_equal_methods_is_a_false_positive_in_one_table_of_twenty():
+    """Six methods with the same true accuracy, each tested on 1,000 other images."""
+    rng, positives = np.random.default_rng(0), {"all pairs": 0, "pairs with the best": 0}
     for accuracies in rng.binomial(1000, 0.5, (400, 6)) / 1000:
         *rest, best = (Sample({0: accuracy}, 1000) for accuracy in sorted(accuracies.tolist()))
         p = [gain.p for sample in rest if (gain := difference(sample, best))]
-        found["all pairs"] += min(holm(p, further=10)) < 0.05
-        found["those with the best"] += min(holm(p)) < 0.05
-    assert found["all pairs"] <= 29  # of 400: one time in 50 more than that where one in 20 is true
-    assert found["those with the best"] > 29
+        positives["all pairs"] += min(holm(p, further=10)) < 0.05
+        positives["pairs with the best"] += min(holm(p)) < 0.05
+    assert positives["all pairs"] <= 29  # of 400; more than 29 have a probability of 1/50 if the rate is 1/20
+    assert positives["pairs with the best"] > 29
 
 
 def test_p_values_are_corrected_for_every_comparison_of_the_table(make_run: MakeRun):
@@ -178,7 +178,7 @@ def test_p_values_are_corrected_for_every_comparison_of_the_table(make_run: Make
             make_run("untrained", seed, data=data, knn=0.3 + noise, linear=0.4 - noise)
             make_run("mae", seed, data=data, knn=0.33 - noise, linear=0.45 + noise)
             directory = make_run("mirl", seed, data=data, knn=0.36 + 0.5 * noise, linear=0.42)
-    rows = summarise(collect(directory.parent))
+    rows = summarize(collect(directory.parent))
     gains = [gain for row in rows for gain in (*row.differences.values(), *row.behind.values())]
     # Two datasets, two protocols: two methods against the untrained encoder and one against the leader.
     assert len(gains) == num_comparisons(rows) == 12
@@ -191,14 +191,14 @@ def test_answers_by_image_reach_the_comparison(make_run: MakeRun):
     better = [image < 430 for image in range(1000)]
     make_run("untrained", knn=0.4, linear=None, correct={"knn-v1": right})
     directory = make_run("mae", knn=0.43, linear=None, correct={"knn-v1": better})
-    gain = summarise(collect(directory.parent))[1].differences["knn-v1"]
+    gain = summarize(collect(directory.parent))[1].differences["knn-v1"]
     assert (gain.source, gain.verdict) == ("bootstrap over test images", "better")
 
 
 def test_other_headlines_enter_the_table_without_intervals_of_proportions(make_run: MakeRun):
     metrics = {"segment-linear-v1": {"miou": 0.25, "num_test": 50}, "detect-v1": {"ap_box": 0.1, "ap_mask": 0.2}}
     directory = make_run("mae", metrics=metrics | {"by_step": {"knn-v1": {}}, "val/loss": 0.3})
-    (row,) = summarise(collect(directory.parent))
+    (row,) = summarize(collect(directory.parent))
     assert {name: estimate.mean for name, estimate in row.estimates.items()} == {
         "segment-linear-v1": 0.25,
         "detect-v1": 0.1,
@@ -210,7 +210,7 @@ def test_answers_that_do_not_belong_to_the_accuracy_are_left_out(make_run: MakeR
     right = [image < 400 for image in range(1000)]
     make_run("untrained", knn=0.4, linear=None, correct={"knn-v1": right})
     directory = make_run("mae", knn=0.43, linear=None, correct={"knn-v1": right})
-    gain = summarise(collect(directory.parent))[1].differences["knn-v1"]
+    gain = summarize(collect(directory.parent))[1].differences["knn-v1"]
     assert (gain.source, gain.mean) == ("Newcombe over test images", pytest.approx(0.03))
 
 
@@ -218,19 +218,19 @@ def test_untrained_encoders_of_several_budgets_are_one_baseline(make_run: MakeRu
     for epochs in (1, 2):
         make_run("untrained", knn=0.4, linear=None, axes={"budget.epochs": epochs})
     directory = make_run("mae", knn=0.5, linear=None, axes={"budget.epochs": 3})
-    *_, mae = summarise(collect(directory.parent))
+    *_, mae = summarize(collect(directory.parent))
     assert mae.differences["knn-v1"].mean == pytest.approx(0.1)
 
 
 def test_no_interval_leaves_what_an_accuracy_can_be(make_run: MakeRun):
     for seed, knn in enumerate((0.99, 0.85, 0.97)):
         directory = make_run("mae", seed, knn=knn, linear=1 - knn)
-    (row,) = summarise(collect(directory.parent))
+    (row,) = summarize(collect(directory.parent))
     assert row.estimates["knn-v1"].high == 1
     assert row.estimates["linear-v1"].low == 0
 
 
 def test_the_best_epoch_does_not_count(make_run: MakeRun):
     directory = make_run("mae", knn=0.4, linear=None, losses="step,metric,value\n1,knn,0.9\n2,knn,0.4\n")
-    (row,) = summarise(collect(directory.parent))
+    (row,) = summarize(collect(directory.parent))
     assert row.estimates["knn-v1"].mean == 0.4

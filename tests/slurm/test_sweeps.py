@@ -20,12 +20,12 @@ def steps(run: Path) -> int:
 
 
 def test_a_sweep_of_eight_cells_completes(user: User) -> None:
-    cells = ("encoder.depth=2,4", "seed=0,1,2,3", "budget.epochs=1")
-    output = user.sweep("eight", *cells)
+    grid = ("encoder.depth=2,4", "seed=0,1,2,3", "budget.epochs=1")
+    output = user.sweep("eight", *grid)
     assert [record(run)["status"] for run in user.runs("eight")] == ["finished"] * 8
     assert output.count("done  ") == 8
     assert {job(run).split("_")[0] for run in user.runs("eight")} == {job(user.runs("eight")[0]).split("_")[0]}
-    assert "8 of 8 runs have finished before" in user.sweep("eight", *cells)
+    assert "8 of 8 runs have finished before" in user.sweep("eight", *grid)
 
 
 def shorten(user: User, run: Path) -> None:
@@ -36,28 +36,28 @@ def shorten(user: User, run: Path) -> None:
     user.cluster.command("scontrol", "update", f"JobId={job(run)}", f"TimeLimit={limit}")
 
 
-def test_cancelled_requeued_and_timed_out_jobs_end_as_undisturbed_ones(user: User) -> None:
-    cells = ("seed=0,1,2", "budget=steps", "budget.steps=200", "optim.batch_size=32")
+def test_canceled_requeued_and_timed_out_jobs_end_as_undisturbed_ones(user: User) -> None:
+    grid = ("seed=0,1,2", "budget=steps", "budget.steps=200", "optim.batch_size=32")
     go = user.home / "go"
     slow = f"+callbacks.pause={{_target_:hooks.Pause,until:{go}}}"
     options = ("hydra.launcher.time=60", "hydra.launcher.stop_seconds=1", "hydra.launcher.parallel=3")
-    watching = user.start("run", *on_slurm("disturbed", *cells, slow, *options))
+    watching = user.start("run", *on_slurm("disturbed", *grid, slow, *options))
     wait_until(lambda: len(user.runs("disturbed")) == 3 and all(steps(run) > 2 for run in user.runs("disturbed")))
-    cancelled, requeued, limited = user.runs("disturbed")
-    user.cluster.command("scancel", job(cancelled))
+    canceled, requeued, limited = user.runs("disturbed")
+    user.cluster.command("scancel", job(canceled))
     user.cluster.command("scontrol", "requeue", job(requeued))
     shorten(user, limited)
     wait_until(lambda: "is requeued and will go on from here" in (limited / "log.txt").read_text())
     wait_until(lambda: (requeued / "log.txt").read_text().count("Stopped by SIGTERM") == 1)
     go.touch()
     output = user.end(watching, status=1)
-    assert f"Job {job(cancelled)} ended as CANCELLED" in output
+    assert f"Job {job(canceled)} ended as CANCELLED" in output
     assert output.count("done  ") == 2
-    assert record(cancelled)["status"] == "interrupted"
+    assert record(canceled)["status"] == "interrupted"
     assert record(limited)["status"] == record(requeued)["status"] == "finished"
 
-    user.sweep("disturbed", *cells, slow)
-    user.sweep("undisturbed", *cells)
+    user.sweep("disturbed", *grid, slow)
+    user.sweep("undisturbed", *grid)
     for run, reference in zip(user.runs("disturbed"), user.runs("undisturbed"), strict=True):
         assert run.name == reference.name
         assert record(run)["status"] == "finished"
@@ -77,7 +77,7 @@ def test_detached_sweep_is_watched_by_status_and_mended_by_retry(user: User) -> 
     assert sorted(states) == ["failed", "finished"]
     assert "broken on purpose" in user.call("status", "runs/detached")
     numbers = {run.name: job(run) for run in user.runs("detached")}
-    user.call("retry", "runs/detached", "hydra.launcher.detach=false")
+    user.call("retry", "--use-stored-code", "runs/detached", "hydra.launcher.detach=false")
     assert [record(run)["status"] for run in user.runs("detached")] == ["finished", "finished"]
     again = [name for name, number in numbers.items() if job(user.home / "runs" / "detached" / name) != number]
     assert len(again) == 1

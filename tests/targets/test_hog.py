@@ -1,4 +1,4 @@
-"""Orientation histograms."""
+"""Histograms of oriented gradients."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mimbench.targets import HOGTarget, target_values
-from mimbench.targets.hog import _count, _count_in_order
+from mimbench.targets.hog import _count, _count_deterministically
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_histograms_equal_those_computed_by_hand(
     np.testing.assert_allclose(target(images), by_hand(images.numpy(), cell, bins, offset or (0, 0)), atol=1e-12)
 
 
-def test_every_colour_and_cell_has_unit_length(images: Tensor):
+def test_every_color_and_cell_has_unit_length(images: Tensor):
     lengths = HOGTarget(4).double()(images).unflatten(2, (3, 9)).norm(dim=-1)
     torch.testing.assert_close(lengths, torch.ones_like(lengths))
 
@@ -58,18 +58,18 @@ def test_scales_share_one_gradient_pass(images: Tensor, monkeypatch: pytest.Monk
     targets = [HOGTarget(cell).double() for cell in (2, 4, 8)]
     values = target_values(targets, images)
     assert len(passes) == 1
-    for target in targets:  # larger cells add up smaller ones, in another order than pixel by pixel
+    for target in targets:  # sums of smaller cells, in another order than pixel by pixel
         torch.testing.assert_close(values[target], target(images), rtol=0, atol=1e-14)
 
 
-def test_a_cell_that_no_smaller_one_divides_is_counted_by_itself(images: Tensor):
+def test_a_cell_that_no_smaller_cell_divides_is_counted_separately(images: Tensor):
     targets = [HOGTarget(cell).double() for cell in (4, 2, 8)]
     values = target_values(targets, images)
     for target in targets:
         torch.testing.assert_close(values[target], target(images), rtol=0, atol=1e-14)
 
 
-def test_scales_with_offsets_of_their_own_do_not(images: Tensor):
+def test_scales_with_different_offsets_do_not_share_gradients(images: Tensor):
     targets = [HOGTarget(cell, bias=True).double() for cell in (2, 4)]
     assert not torch.equal(targets[0].offset, targets[1].offset)
     values = target_values(targets, images)
@@ -85,17 +85,17 @@ def test_offset_is_saved_and_frozen():
 
 
 @pytest.mark.parametrize("cell", [2, 8])
-def test_votes_are_counted_alike_on_a_gpu(images: Tensor, cell: int):
+def test_both_ways_of_counting_votes_agree(images: Tensor, cell: int):
     votes = HOGTarget(cell).double().prepare(images)
-    counted = [count(votes.bin_of, votes.votes, cell, 9) for count in (_count, _count_in_order)]
+    counted = [count(votes.bin_index, votes.magnitude, cell, 9) for count in (_count, _count_deterministically)]
     torch.testing.assert_close(*counted)
 
 
-def test_equal_neighbours_have_no_gradient():
-    """Rounding would turn them into votes for the first bin or the last."""
+def test_equal_neighbors_have_no_gradient():
+    """With rounding errors, they would vote for the first or the last bin."""
     flat = torch.full((1, 3, 8, 8), 0.1)
     assert not HOGTarget(4)(flat).any()
     stripes = torch.rand(8, 1, generator=torch.Generator().manual_seed(0)).expand(1, 3, 8, 8)  # horizontal
     votes = HOGTarget(4).prepare(stripes)
-    assert votes.votes.any()
-    assert set(votes.bin_of.unique().tolist()) == {0}
+    assert votes.magnitude.any()
+    assert set(votes.bin_index.unique().tolist()) == {0}

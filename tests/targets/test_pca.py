@@ -1,4 +1,4 @@
-"""The components are those of the pixels, whatever the pixels are."""
+"""Principal components of patches."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ def images() -> torch.Tensor:
     return blocks.reshape(40, 3, 8, 8)
 
 
-def test_values_are_uncorrelated_centred_and_descending(images: torch.Tensor) -> None:
+def test_values_are_uncorrelated_centered_and_of_descending_variance(images: torch.Tensor) -> None:
     values = PCATarget(4, images, 48)(images).flatten(0, 1)
     torch.testing.assert_close(values.mean(0), torch.zeros_like(values[0]), rtol=0, atol=1e-10)
     covariance = values.T @ values
@@ -24,17 +24,17 @@ def test_values_are_uncorrelated_centred_and_descending(images: torch.Tensor) ->
     torch.testing.assert_close(covariance, variances.diag(), rtol=0, atol=1e-8 * float(variances[0]))
 
 
-def test_few_components_lose_as_little_as_any_plane_can(images: torch.Tensor) -> None:
+def test_few_components_have_the_smallest_possible_error(images: torch.Tensor) -> None:
     target = PCATarget(4, images, 10)
-    lost = (target.paint(target(images), images) - images).square().sum()
+    error = (target.to_image(target(images), images) - images).square().sum()
     patches = patchify(images, 4).flatten(0, 1)
     singular = torch.linalg.svdvals(patches - patches.mean(0))
-    torch.testing.assert_close(lost, singular[10:].square().sum())
+    torch.testing.assert_close(error, singular[10:].square().sum())
 
 
-def test_all_components_keep_the_picture(images: torch.Tensor) -> None:
+def test_all_components_reconstruct_the_image(images: torch.Tensor) -> None:
     target = PCATarget(4, images, 48)
-    torch.testing.assert_close(target.paint(target(images), images), images)
+    torch.testing.assert_close(target.to_image(target(images), images), images)
 
 
 def test_components_are_part_of_the_state(images: torch.Tensor) -> None:
@@ -44,6 +44,8 @@ def test_components_are_part_of_the_state(images: torch.Tensor) -> None:
     assert torch.equal(target(images), other(images))
 
 
-def test_more_components_than_values_are_refused(images: torch.Tensor) -> None:
-    with pytest.raises(ValueError, match=r"has 48 components, 96 are asked for; set target.num_components to 48"):
+def test_more_components_than_values_of_a_cell_are_refused(images: torch.Tensor) -> None:
+    with pytest.raises(
+        ValueError, match=r"has 48 components, got target.num_components=96; set it to a number from 1 to 48"
+    ):
         PCATarget(4, images)

@@ -1,4 +1,4 @@
-"""Features of a frozen network as target."""
+"""Features of a frozen network as targets."""
 
 import pytest
 import torch
@@ -9,8 +9,8 @@ from mimbench.targets import Teacher, TeacherTarget, TimmTeacher, target_values
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class MeanColour(Teacher):
-    """The mean colour of every cell: easy to predict by hand."""
+class MeanColor(Teacher):
+    """The mean color of every cell, which is easy to compute by hand."""
 
     def __init__(self, cell: int, mean: tuple = IMAGENET_MEAN, std: tuple = IMAGENET_STD):
         super().__init__()
@@ -30,23 +30,23 @@ def images() -> Tensor:
 
 def test_features_come_in_raster_order(images: Tensor):
     expected = images.unflatten(3, (4, 4)).unflatten(2, (4, 4)).mean(dim=(3, 5)).flatten(2).transpose(1, 2)
-    torch.testing.assert_close(TeacherTarget(4, MeanColour(4))(images), expected)
+    torch.testing.assert_close(TeacherTarget(4, MeanColor(4))(images), expected)
 
 
-def test_images_are_renormalised_to_what_the_teacher_expects(images: Tensor):
+def test_images_are_normalized_with_the_teachers_statistics(images: Tensor):
     plain = images * torch.tensor(IMAGENET_STD).view(3, 1, 1) + torch.tensor(IMAGENET_MEAN).view(3, 1, 1)
-    seen = TeacherTarget(16, MeanColour(16, (0.5, 0.4, 0.3), (0.5, 0.25, 0.2)))(images)[:, 0]
+    seen = TeacherTarget(16, MeanColor(16, (0.5, 0.4, 0.3), (0.5, 0.25, 0.2)))(images)[:, 0]
     expected = (plain.mean(dim=(2, 3)) - torch.tensor([0.5, 0.4, 0.3])) / torch.tensor([0.5, 0.25, 0.2])
     torch.testing.assert_close(seen, expected)
 
 
 def test_finer_teachers_are_averaged(images: Tensor):
-    fine = TeacherTarget(8, MeanColour(4))(images)
-    torch.testing.assert_close(fine, TeacherTarget(8, MeanColour(8))(images))
+    fine = TeacherTarget(8, MeanColor(4))(images)
+    torch.testing.assert_close(fine, TeacherTarget(8, MeanColor(8))(images))
 
 
 def test_coarser_teachers_are_interpolated(images: Tensor):
-    coarse = TeacherTarget(4, MeanColour(8))(images)
+    coarse = TeacherTarget(4, MeanColor(8))(images)
     assert coarse.shape == (2, 16, 3)
     pooled = torch.nn.functional.avg_pool2d(images, 8)
     expected = torch.nn.functional.interpolate(pooled, (4, 4), mode="bilinear").flatten(2).transpose(1, 2)
@@ -54,20 +54,20 @@ def test_coarser_teachers_are_interpolated(images: Tensor):
 
 
 def test_error_is_two_minus_twice_the_cosine(images: Tensor):
-    target = TeacherTarget(4, MeanColour(4))
+    target = TeacherTarget(4, MeanColor(4))
     value = target(images)
     torch.testing.assert_close(target.error(3 * value, value), torch.zeros(2, 16), rtol=0, atol=1e-6)
     torch.testing.assert_close(target.error(-value, value), torch.full((2, 16), 4.0))
 
 
 def test_teacher_is_frozen_and_stays_in_evaluation_mode():
-    target = TeacherTarget(4, MeanColour(4))
+    target = TeacherTarget(4, MeanColor(4))
     assert not any(p.requires_grad for p in target.parameters())
     assert not target.train().teacher.training
 
 
-def test_several_targets_ask_a_teacher_once(images: Tensor):
-    teacher = MeanColour(4)
+def test_several_targets_run_a_teacher_once(images: Tensor):
+    teacher = MeanColor(4)
     targets = [TeacherTarget(4, teacher), TeacherTarget(8, teacher)]
     target_values([*targets, targets[0]], images)
     assert teacher.calls == 1

@@ -1,4 +1,4 @@
-"""Something tiny to train; see `tiny_runs`."""
+"""Fixtures for tiny training runs; see `tiny_runs`."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +15,7 @@ from mimbench.methods import MAE
 
 @pytest.fixture
 def new_run(tmp_path: Path) -> Callable[..., Run]:
-    """Makes a run in a directory of its own: `new_run("a", epochs=3, num_workers=2)`."""
+    """Creates a run in its own directory: `new_run("a", epochs=3, num_workers=2)`."""
 
     def make(name: str = "run", num_workers: int = 0, batch_size: int = BATCH, **options: Any) -> Run:
         return Run(tmp_path / name, options, num_workers, batch_size)
@@ -40,5 +40,5 @@ def do() -> Callable[..., Do]:
 
 @pytest.fixture
 def new_trial(tmp_path: Path) -> Callable[..., Trial]:
-    """Makes a training in processes: `new_trial("a", ranks=2, epochs=3, num_workers=2)`."""
+    """Creates a training with one process per rank: `new_trial("a", ranks=2, epochs=3, num_workers=2)`."""
     return lambda name, **options: Trial(tmp_path / name, **options)

@@ -1,4 +1,4 @@
-"""Memory of a process that trains on a CPU."""
+"""Memory allocation of a process that trains on a CPU."""
 
 import platform
 import subprocess
@@ -13,18 +13,18 @@ if {keep}:
     assert keep_freed_memory()
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-def in_turns(count):
+def repeated(count):
     before = faults()
     for turn in range(count):
         torch.zeros(2**26, dtype=torch.uint8).fill_(turn)
     return faults() - before
-in_turns(2)
-print(min(in_turns(10) for _ in range(3)))  # the system may take a page away in between
+repeated(2)
+print(min(repeated(10) for _ in range(3)))  # the system may reclaim pages in between
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
-def test_a_tensor_like_the_one_before_faults_no_page():
+def test_a_tensor_of_the_same_size_causes_no_page_faults():
     def faults(keep: bool) -> int:
         return int(subprocess.check_output([sys.executable, "-c", FAULTS.format(keep=keep)]))
 

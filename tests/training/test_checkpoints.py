@@ -1,4 +1,4 @@
-"""A run that was stopped and went on cannot be told from one that was not."""
+"""A resumed run equals an uninterrupted one."""
 
 import os
 import random
@@ -27,13 +27,13 @@ def crash(*_: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "batches"),
     [
-        pytest.param({}, [2], id="in mid-epoch"),
+        pytest.param({}, [2], id="within an epoch"),
         pytest.param({}, [3], id="at an epoch's last batch"),
-        pytest.param({}, [6], id="at the last batch of all"),
+        pytest.param({}, [6], id="at the last batch of the run"),
         pytest.param({"epochs": 4}, [3, 4, 2], id="three times"),
         pytest.param({"steps": 8}, [2, 3], id="on a budget of steps"),
         pytest.param({"ema": 0.9}, [1, 3], id="with averaged weights"),
-        pytest.param({"trainer_options": {"accumulate_grad_batches": 2}}, [3], id="in mid-accumulation"),
+        pytest.param({"trainer_options": {"accumulate_grad_batches": 2}}, [3], id="during accumulation"),
         pytest.param({"num_workers": 2}, [2], id="with two workers"),
         pytest.param({"epochs": 5, "batch_size": 48}, [1, 2], id="with one batch per epoch"),
     ],
@@ -52,7 +52,7 @@ def test_stopped_by_a_signal_and_resumed_equals_uninterrupted(
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_stopped_again_and_again_at_random_and_resumed_equals_uninterrupted(new_run: Make, do: Make, seed: int) -> None:
+def test_stopped_repeatedly_at_random_and_resumed_equals_uninterrupted(new_run: Make, do: Make, seed: int) -> None:
     draws = random.Random(seed)
     options: dict[str, Any] = draws.choice([{"epochs": 4}, {"steps": 11}, {"epochs": 3, "ema": 0.9}])
     options |= {"trainer_options": {"accumulate_grad_batches": draws.choice([1, 2, 4])}}
@@ -103,7 +103,7 @@ def test_killed_anywhere_after_an_epochs_checkpoint_and_resumed_equals_uninterru
     assert parts.same(whole)
 
 
-def test_killed_before_the_first_checkpoint_starts_afresh(new_run: Make, do: Make) -> None:
+def test_killed_before_the_first_checkpoint_starts_again(new_run: Make, do: Make) -> None:
     whole, parts = new_run("whole"), new_run("parts")
     whole.train()
     with pytest.raises(RuntimeError, match="killed"):
@@ -114,7 +114,7 @@ def test_killed_before_the_first_checkpoint_starts_afresh(new_run: Make, do: Mak
     assert parts.same(whole)
 
 
-def test_a_finished_run_trains_no_further_and_tells_the_same(new_run: Make, do: Make) -> None:
+def test_a_finished_run_trains_no_further_and_returns_the_same_results(new_run: Make, do: Make) -> None:
     run = new_run(ema=0.9)
     first = run.train()
     weights, rows = run.weights, run.rows
@@ -124,7 +124,7 @@ def test_a_finished_run_trains_no_further_and_tells_the_same(new_run: Make, do: 
     assert all(torch.equal(weights[name], value) for name, value in run.weights.items())
 
 
-def test_a_run_starts_from_another_ones_checkpoint_but_prefers_its_own(new_run: Make, do: Make) -> None:
+def test_a_run_starts_from_another_checkpoint_but_prefers_its_own(new_run: Make, do: Make) -> None:
     whole, first, second = new_run("whole"), new_run("first"), new_run("second")
     whole.train()
     with pytest.raises(InterruptedRun):
@@ -141,7 +141,7 @@ def test_a_run_starts_from_another_ones_checkpoint_but_prefers_its_own(new_run: 
     assert all(torch.equal(whole.weights[name], value) for name, value in second.weights.items())
 
 
-def test_checkpoints_come_every_n_epochs_and_at_the_end(new_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkpoints_are_saved_every_n_epochs_and_at_the_end(new_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[int] = []
     save = AtomicCheckpointIO.save_checkpoint
 
@@ -166,7 +166,7 @@ def full_disk(checkpoint: Any, file: Any) -> None:
     raise OSError(28, "No space left on device")
 
 
-def test_a_failed_write_leaves_the_former_checkpoint_and_no_rest(
+def test_a_failed_write_leaves_the_former_checkpoint_and_no_temporary_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "deep" / "last.ckpt"
@@ -178,9 +178,7 @@ def test_a_failed_write_leaves_the_former_checkpoint_and_no_rest(
     assert [p.name for p in path.parent.iterdir()] == ["last.ckpt"]
 
 
-def test_the_new_checkpoint_is_on_the_disk_before_it_takes_the_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_new_checkpoint_is_on_disk_before_it_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     sync, replace = os.fsync, Path.replace
     monkeypatch.setattr(os, "fsync", lambda number: (done.append("sync"), sync(number)))
@@ -189,7 +187,7 @@ def test_the_new_checkpoint_is_on_the_disk_before_it_takes_the_name(
     assert done == ["sync", "rename", "sync"]  # the file, then its name
 
 
-def test_a_disk_that_fills_up_ends_the_run_which_then_goes_on_exactly(new_run: Make, do: Make) -> None:
+def test_a_full_disk_ends_the_run_which_then_resumes_exactly(new_run: Make, do: Make) -> None:
     whole, parts = new_run("whole", epochs=3), new_run("parts", epochs=3)
     whole.train()
     with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="No space"):
@@ -199,10 +197,10 @@ def test_a_disk_that_fills_up_ends_the_run_which_then_goes_on_exactly(new_run: M
     assert parts.same(whole)
 
 
-def test_a_half_written_file_is_never_taken_for_a_checkpoint(new_run: Make, do: Make) -> None:
+def test_a_partially_written_file_is_not_used_as_a_checkpoint(new_run: Make, do: Make) -> None:
     whole, parts = new_run("whole"), new_run("parts")
     whole.train()
     parts.checkpoint.parent.mkdir(parents=True)
-    (parts.checkpoint.parent / ".last.ckpt.part").write_bytes(b"half a checkpoint")
+    (parts.checkpoint.parent / ".last.ckpt.0123456789ab.tmp").write_bytes(b"half a checkpoint")
     parts.train()
     assert parts.same(whole)

@@ -1,4 +1,4 @@
-"""FLOPs against a count by hand."""
+"""Costs agree with a count by hand."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +23,8 @@ NUM_PATCHES, NUM_VISIBLE, PIXELS = 16, 4, 3 * 8 * 8  # 32 px, patches of 8, thre
 def block_flops(tokens: int, width: int, mlp_ratio: int = 4, left: int | None = None) -> int:
     """Forward operations of a block; a multiply-add is 2.
 
-    k and v take 2 d^2 per token; q and projection d^2 each, MLP 2 r d^2, q k^T and its product with v per token that is
-    left in the end.
+    k and v take 2 d^2 per token. For each of the `left` output tokens, q and the projection take d^2 each, the MLP
+    2 r d^2, and attention two products over all tokens.
     """
     left = tokens if left is None else left
     linear = (2 * tokens + (1 + 1 + 2 * mlp_ratio) * left) * width**2
@@ -32,11 +32,11 @@ def block_flops(tokens: int, width: int, mlp_ratio: int = 4, left: int | None = 
     return 2 * (linear + attention)
 
 
-def test_flops_of_mae_are_those_counted_by_hand(method: Make) -> None:
+def test_flops_of_mae_equal_a_count_by_hand(method: Make) -> None:
     cost = measure_cost(method(), 32)
     embedding = 2 * NUM_VISIBLE * PIXELS * 16
     assert cost.encoder_flops == embedding + 2 * block_flops(NUM_VISIBLE + 1, 16)
-    num_hidden = NUM_PATCHES - NUM_VISIBLE  # the last block and the head leave out the others
+    num_hidden = NUM_PATCHES - NUM_VISIBLE  # the last block and the head skip the visible ones
     project, head = 2 * (NUM_VISIBLE + 1) * 16 * 16, 2 * num_hidden * 16 * PIXELS
     assert cost.decoder_flops == project + block_flops(NUM_PATCHES + 1, 16, left=num_hidden) + head
     assert cost.target_flops == 0
@@ -44,14 +44,16 @@ def test_flops_of_mae_are_those_counted_by_hand(method: Make) -> None:
     assert cost.training_flops == 3 * cost.forward_flops
 
 
-def test_targets_cost_once_since_they_have_no_backward_pass(method: Make) -> None:
-    cost = measure_cost(method(lambda cell: TeacherTarget(cell, Still())), 32)
+def test_targets_count_once_since_they_have_no_backward_pass(method: Make) -> None:
+    cost = measure_cost(method(lambda cell: TeacherTarget(cell, ConvTeacher())), 32)
     assert cost.target_flops > 0
     assert cost.training_flops == 3 * (cost.encoder_flops + cost.decoder_flops) + cost.target_flops
 
 
 @pytest.mark.parametrize("depth_and_width", [(2, 16)])
-def test_parameters_are_counted_once_and_apart(method: Make, depth_and_width: tuple[int, int]) -> None:
+def test_parameters_of_encoder_and_decoder_are_counted_separately(
+    method: Make, depth_and_width: tuple[int, int]
+) -> None:
     depth, width = depth_and_width
     cost, mae = measure_cost(method(), 32), method()
     block = 12 * width**2 + 13 * width
@@ -65,7 +67,7 @@ def test_tokens_are_the_visible_ones_and_the_decoders_grids(method: Make) -> Non
     assert (cost.encoder_tokens, cost.decoder_tokens) == (NUM_VISIBLE + 1, NUM_PATCHES + 1)
 
 
-class Still(Teacher):
+class ConvTeacher(Teacher):
     """A teacher with weights."""
 
     cell, dim = 8, 6
@@ -78,18 +80,18 @@ class Still(Teacher):
         return self.project(images).permute(0, 2, 3, 1)
 
 
-def test_a_teacher_is_counted_as_target_and_once(method: Make) -> None:
-    teacher = Still()
-    taught = method(lambda cell: TeacherTarget(cell, teacher))
-    cost = measure_cost(taught, 32)
+def test_a_teacher_counts_as_target_once(method: Make) -> None:
+    teacher = ConvTeacher()
+    student = method(lambda cell: TeacherTarget(cell, teacher))
+    cost = measure_cost(student, 32)
     assert cost.target_parameters == sum(p.numel() for p in teacher.parameters())
     assert cost.target_flops == 2 * NUM_PATCHES * PIXELS * 6
-    assert cost.decoder_parameters == sum(p.numel() for p in taught.decoders.parameters())
+    assert cost.decoder_parameters == sum(p.numel() for p in student.decoders.parameters())
 
 
 @pytest.mark.parametrize("cells", [0, 7])
 def test_windows_cost_the_same_on_the_meta_device(cells: int) -> None:
-    """How sparse windows pack depends on the mask, which has no values there."""
+    """Packing of sparse windows depends on the mask, which has no values on the meta device."""
 
     def build() -> MAE:
         encoder = swin(64, 16, [1, 1, 2], [1, 2, 4], window=4, patch_size=2)
@@ -97,18 +99,18 @@ def test_windows_cost_the_same_on_the_meta_device(cells: int) -> None:
 
     with torch.device("meta"):
         planned = build()
-    torch.rand(cells)  # whatever the state of PyTorch's generator
+    torch.rand(cells)  # the result must not depend on PyTorch's generator
     assert measure_cost(planned, 64) == measure_cost(build(), 64)
 
 
 @pytest.mark.parametrize("average", [False, True])
-def test_disk_is_that_of_a_real_run(new_run: Make, method: Make, tmp_path: Path, average: bool) -> None:
+def test_stored_bytes_agree_with_a_real_run(new_run: Make, method: Make, tmp_path: Path, average: bool) -> None:
     run, mae = new_run(epochs=1, ema=0.9 if average else None), method()
     planned = stored_bytes(mae.encoder, mae, average)
     run.train(method=mae)
     write_state_dict(mae.encoder.trunk.state_dict(), tmp_path / "encoder.safetensors")
     found = run.checkpoint.stat().st_size + (tmp_path / "encoder.safetensors").stat().st_size
-    assert found == pytest.approx(planned, rel=0.5)  # of so small a model the names take a third
+    assert found == pytest.approx(planned, rel=0.5)  # in such a small model, a third of the file is names
     assert found > planned
 
 

@@ -1,4 +1,4 @@
-"""NaN and infinity end a run before they reach a checkpoint."""
+"""A run stops before NaN or infinity reach a checkpoint."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -34,20 +34,20 @@ def test_the_error_names_step_terms_and_last_good_checkpoint(new_run: Make, do: 
     assert is_finite(run.checkpoint)
 
 
-def test_the_error_says_that_there_is_no_checkpoint_yet(new_run: Make, do: Make) -> None:
+def test_the_error_reports_a_missing_checkpoint(new_run: Make, do: Make) -> None:
     with pytest.raises(NonFiniteLossError, match="Last good checkpoint: none was saved"):
         new_run().train([do("on_train_batch_start", 2, poison)])
 
 
 @pytest.mark.parametrize("hook", ["on_train_batch_end", "on_train_epoch_end", "on_train_end"])
-def test_weights_that_broke_after_the_last_loss_are_not_saved(new_run: Make, do: Make, hook: str) -> None:
+def test_weights_that_are_not_finite_after_the_last_loss_are_not_saved(new_run: Make, do: Make, hook: str) -> None:
     run = new_run()
     with pytest.raises(NonFiniteLossError, match=r"decoders\.0\.head\.bias has values that are not finite at step"):
         run.train([do(hook, {"on_train_batch_end": 6, "on_train_epoch_end": 2, "on_train_end": 1}[hook], poison)])
     assert is_finite(run.checkpoint)
 
 
-def test_an_infinite_loss_counts_as_well(new_run: Make, do: Make) -> None:
+def test_an_infinite_loss_stops_the_run(new_run: Make, do: Make) -> None:
     def overflow(trainer: Any, module: Any) -> None:
         module.combine = lambda terms: terms[0] * torch.inf
 

@@ -1,4 +1,4 @@
-"""Signals: one saves and stops, a second stops at once."""
+"""Signals: the first saves and stops, a second interrupt stops at once."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """Every test must leave the handlers as it found them."""
+    """Checks that every test restores the signal handlers."""
     before = [signal.getsignal(number) for number in SIGNALS]
     yield
     assert [signal.getsignal(number) for number in SIGNALS] == before
@@ -36,7 +36,7 @@ def test_a_signal_saves_after_the_step_and_stops(new_run: Make, do: Make, number
 
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-def test_gradients_in_accumulation_are_not_lost(new_run: Make, do: Make, number: signal.Signals) -> None:
+def test_accumulated_gradients_are_not_lost(new_run: Make, do: Make, number: signal.Signals) -> None:
     run = new_run(trainer_options={"accumulate_grad_batches": 4})
     with pytest.raises(InterruptedRun, match="at step 1;"):
         run.train([do("on_train_batch_end", 1, send(number))])
@@ -49,7 +49,7 @@ def test_a_signal_during_validation_stops_before_the_next_epoch(new_run: Make, d
     assert run.values("val/loss")
 
 
-def test_a_signal_at_the_very_end_still_stops_and_nothing_is_left_to_train(new_run: Make, do: Make) -> None:
+def test_a_signal_at_the_end_still_stops_the_finished_training(new_run: Make, do: Make) -> None:
     run = new_run()
     with pytest.raises(InterruptedRun, match="at step 6;"):
         run.train([do("on_train_end", 1, send(signal.SIGINT))])
@@ -75,7 +75,7 @@ def test_an_interrupt_before_training_is_a_keyboard_interrupt(new_run: Make, do:
         new_run().train([do("on_fit_start", 1, send(signal.SIGINT))])
 
 
-def test_handlers_are_back_after_a_finished_run_and_a_failed_one(new_run: Make, do: Make) -> None:
+def test_handlers_are_restored_after_a_finished_and_a_failed_run(new_run: Make, do: Make) -> None:
     new_run("finished").train()
 
     def fail(*_: Any) -> None:
@@ -85,14 +85,14 @@ def test_handlers_are_back_after_a_finished_run_and_a_failed_one(new_run: Make, 
         new_run("failed").train([do("on_train_batch_end", 1, fail)])
 
 
-def signalled(number: int, hold: bool = False) -> str:
-    """Gets a signal within the context; returns from it."""
+def receive(number: int, defer: bool = False) -> str:
+    """Sends itself a signal within the context, and returns unless that raises."""
     with StopSignals() as signals:
-        if hold:
-            signals.hold()
+        if defer:
+            signals.defer()
         os.kill(os.getpid(), number)
         done.append(number)
-    return "unharmed"
+    return "returned"
 
 
 done: list[int] = []
@@ -102,23 +102,23 @@ done: list[int] = []
 def test_outside_training_a_signal_stops_at_once(number: signal.Signals) -> None:
     done.clear()
     with pytest.raises(InterruptedRun, match=f"Stopped by {number.name} outside training"):
-        signalled(number)
+        receive(number)
     assert not done
 
 
-def test_ctrl_c_outside_training_stays_what_it_is() -> None:
+def test_ctrl_c_outside_training_is_a_keyboard_interrupt() -> None:
     with pytest.raises(KeyboardInterrupt):
-        signalled(signal.SIGINT)
+        receive(signal.SIGINT)
 
 
-def test_a_held_signal_that_nobody_acted_on_is_not_forgotten() -> None:
+def test_a_deferred_signal_raises_at_the_end_of_the_context() -> None:
     done.clear()
     with pytest.raises(InterruptedRun, match="Stopped by SIGUSR2 after the last step"):
-        signalled(signal.SIGUSR2, hold=True)
+        receive(signal.SIGUSR2, defer=True)
     assert done == [signal.SIGUSR2]
 
 
-def test_inner_contexts_hand_back_to_outer_ones(new_run: Make) -> None:
+def test_inner_contexts_restore_the_outer_handlers(new_run: Make) -> None:
     with StopSignals() as outer:
         new_run().train()
         with pytest.raises(InterruptedRun, match="outside training"):
@@ -126,7 +126,7 @@ def test_inner_contexts_hand_back_to_outer_ones(new_run: Make) -> None:
         assert outer.received is signal.SIGTERM
 
 
-def test_a_forked_process_leaves_stopping_to_the_one_it_comes_from() -> None:
+def test_a_forked_process_ignores_signals() -> None:
     with StopSignals() as signals:
         child = os.fork()
         if child == 0:
@@ -136,14 +136,14 @@ def test_a_forked_process_leaves_stopping_to_the_one_it_comes_from() -> None:
         assert signals.received is None
 
 
-def test_lightnings_own_handlers_stay_out(new_run: Make, do: Make) -> None:
-    """They would call a collective in the handler, and kill other ranks."""
+def test_lightnings_handlers_are_not_installed(new_run: Make, do: Make) -> None:
+    """They would call a collective operation in the handler and kill other ranks."""
     seen: list[Any] = []
     new_run().train([do("on_train_start", 1, lambda *_: seen.append(signal.getsignal(signal.SIGTERM)))])
     assert isinstance(seen[0].__self__, StopSignals)
 
 
-def test_a_signal_between_set_up_and_the_first_step_stops_before_it(new_run: Make, do: Make) -> None:
+def test_a_signal_between_setup_and_the_first_step_stops_before_it(new_run: Make, do: Make) -> None:
     run = new_run()
     with pytest.raises(InterruptedRun, match="before the first step"):
         run.train([do("on_train_start", 1, send(signal.SIGTERM)), do("on_train_batch_start", 1, send(signal.SIGKILL))])

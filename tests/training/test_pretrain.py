@@ -1,4 +1,4 @@
-"""What pre-training promises, whatever the method."""
+"""Properties of pre-training with any method."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ Make = Callable[..., Any]
 
 
 class Watch(L.Callback):
-    """Remembers, by optimiser step, its rate, its images and the weights after it."""
+    """Records the learning rate, the images and the resulting weights of every optimizer step."""
 
     def __init__(self) -> None:
         self.rates: dict[int, float] = {}
@@ -72,7 +72,7 @@ def test_validation_hides_the_same_cells_in_every_epoch(new_run: Make, method: M
     assert others == [first, first]
 
 
-def test_weights_are_not_averaged_unless_asked(new_run: Make) -> None:
+def test_weights_are_not_averaged_by_default(new_run: Make) -> None:
     watch, run = Watch(), new_run()
     run.train([watch])
     assert all(torch.equal(value, watch.weights[-1][name]) for name, value in run.weights.items())
@@ -88,16 +88,16 @@ def test_the_average_replaces_the_weights_at_the_end(new_run: Make) -> None:
     assert not torch.equal(run.weights["encoder.trunk.cls_token"], watch.weights[-1]["encoder.trunk.cls_token"])
 
 
-def test_averaging_leaves_indices_alone(new_run: Make, method: Make) -> None:
+def test_averaging_does_not_change_buffers(new_run: Make, method: Make) -> None:
     mae = method()
-    mae.register_buffer("places", torch.arange(50))
+    mae.register_buffer("index", torch.arange(50))
     new_run(ema=0.9).train(method=mae)
-    assert torch.equal(mae.places, torch.arange(50))
+    assert torch.equal(mae.index, torch.arange(50))
 
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_accumulation_keeps_the_effective_batch(new_run: Make, method: Make, shared: bool) -> None:
-    """In fp64, where only the order of sums differs."""
+    """In fp64, since the order of summation differs."""
     seen: list[Watch] = []
     losses: list[dict[str, float]] = []
     for accumulate in (1, 2, 4):
@@ -113,7 +113,7 @@ def test_accumulation_keeps_the_effective_batch(new_run: Make, method: Make, sha
         assert other.images == seen[0].images
         assert len(other.weights) == 6
         torch.testing.assert_close(other.weights[-1], seen[0].weights[-1], rtol=1e-8, atol=1e-10)
-        # Logged as fp32; the loss of a step is that of all its images.
+        # Logged as fp32; the loss of a step covers all its images.
         assert logged == pytest.approx(losses[0], rel=1e-6)
 
 
@@ -123,7 +123,7 @@ def test_mixed_precision_trains_with_weights_and_targets_in_fp32(new_run: Make, 
     class Spy(HOGTarget):
         def values(self, prepared: Votes) -> Tensor:
             value = super().values(prepared)
-            kinds["target"] |= {prepared.votes.dtype, value.dtype}
+            kinds["target"] |= {prepared.magnitude.dtype, value.dtype}
             return value
 
         def error(self, prediction: Tensor, value: Tensor) -> Tensor:
@@ -168,14 +168,14 @@ plain, compiled, mae = Run(Path("plain"), {"epochs": 1}), Run(Path("compiled"), 
 plain.train()
 mae.encoder.compile()
 compiled.train(method=mae)
-# Fused kernels round differently, and Adam's first steps magnify that.
+# Fused kernels round differently, and Adam's first steps amplify the difference.
 torch.testing.assert_close(compiled.weights, plain.weights, rtol=1e-3, atol=1e-4)
 """
 
 
 @pytest.mark.slow
 def test_a_compiled_encoder_trains_to_the_same_weights(tmp_path: Path) -> None:
-    # In a process of its own, since the compiler cannot read the shape checks that pytest puts into every function.
+    # In a separate process, since the compiler cannot trace the shape checks that the tests add to every function.
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     subprocess.run([sys.executable, "-c", COMPILED], cwd=tmp_path, env=environment, check=True)
 
@@ -193,11 +193,11 @@ def test_the_same_seed_trains_to_the_same_weights_and_another_does_not(new_run: 
 @pytest.mark.parametrize("budget", [{"epochs": None}, {"epochs": 1, "steps": 1}])
 def test_no_budget_and_two_budgets_are_refused(new_run: Make, budget: dict[str, Any]) -> None:
     run = new_run()
-    with pytest.raises(ValueError, match="one of epochs, steps, flops and seconds"):
+    with pytest.raises(ValueError, match="exactly one of epochs, steps, flops and seconds"):
         run.train(**budget)
     assert not run.directory.exists()
 
 
-def test_a_loss_that_explodes_fails_the_run(new_run: Make, method: Make) -> None:
+def test_a_diverging_loss_fails_the_run(new_run: Make, method: Make) -> None:
     with pytest.raises(NonFiniteLossError):
         new_run(epochs=4).train(method=method(recipe=Recipe(base_lr=1e38, warmup_epochs=0)))

@@ -1,4 +1,4 @@
-"""What a run says about its pace."""
+"""Progress and throughput of a run."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ def nap(*_: Any) -> None:
     time.sleep(0.4)
 
 
-def test_images_are_those_of_all_steps(new_run: Make) -> None:
+def test_images_of_all_steps_are_counted(new_run: Make) -> None:
     result = new_run(epochs=3).train()
     assert result.images == 3 * 48
     assert result.images_per_second == pytest.approx(result.images / result.seconds)
@@ -44,7 +44,7 @@ def test_only_training_is_timed(new_run: Make, do: Make) -> None:
     assert seconds < time.perf_counter() - start - 1.2
 
 
-def test_a_line_says_step_share_loss_and_pace(new_run: Make, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_contains_step_percentage_loss_and_throughput(new_run: Make, capsys: pytest.CaptureFixture[str]) -> None:
     new_run().train()
     first = capsys.readouterr().out.splitlines()[0]
     assert first.startswith("step 1/6 (17%)  loss ")

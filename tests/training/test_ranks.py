@@ -1,4 +1,4 @@
-"""Two ranks: the same training as one, and resumed as exactly."""
+"""Two ranks train like one, and resume exactly."""
 
 import signal
 from collections.abc import Callable
@@ -14,7 +14,7 @@ FP64 = {"precision": "64-true"}
 
 @pytest.mark.parametrize("shared", [False, True], ids=["masks by image", "one mask per step"])
 def test_two_ranks_train_like_one_at_the_same_effective_batch(new_trial: Make, shared: bool) -> None:
-    """In fp64, where only the order of sums differs; each rank has half of every batch, and accumulates too."""
+    """In fp64, since the order of summation differs; each rank has half of every batch and accumulates."""
     one = new_trial("one", double=True, shared=shared, trainer_options=FP64)
     two = new_trial("two", ranks=2, double=True, shared=shared, trainer_options=FP64 | {"accumulate_grad_batches": 2})
     assert one.run() == [0]
@@ -28,21 +28,21 @@ def test_two_ranks_train_like_one_at_the_same_effective_batch(new_trial: Make, s
 
 
 CASES = [
-    pytest.param({}, Fault("on_train_batch_end", 4, signal.SIGTERM, rank=1), 4, id="in mid-epoch, told to rank 1"),
-    pytest.param({}, Fault("on_train_batch_start", 2, signal.SIGUSR1), 2, id="told to rank 0"),
+    pytest.param({}, Fault("on_train_batch_end", 4, signal.SIGTERM, rank=1), 4, id="within an epoch, sent to rank 1"),
+    pytest.param({}, Fault("on_train_batch_start", 2, signal.SIGUSR1), 2, id="sent to rank 0"),
     pytest.param({"num_workers": 2}, Fault("on_train_batch_end", 5, signal.SIGUSR2, rank=1), 5, id="two workers"),
     pytest.param(
         {"trainer_options": {"accumulate_grad_batches": 2}},
         Fault("on_train_batch_end", 3, signal.SIGTERM, rank=1),
         2,
-        id="in mid-accumulation",
+        id="during accumulation",
     ),
-    pytest.param({}, Fault("on_validation_batch_start", 1, signal.SIGTERM, rank=1), 3, id="in validation"),
+    pytest.param({}, Fault("on_validation_batch_start", 1, signal.SIGTERM, rank=1), 3, id="during validation"),
 ]
 
 
 @pytest.mark.parametrize(("options", "fault", "step"), CASES)
-def test_ranks_agree_to_stop_and_go_on_exactly(
+def test_ranks_stop_together_and_resume_exactly(
     new_trial: Make, options: dict[str, Any], fault: Fault, step: int
 ) -> None:
     whole, parts = (new_trial(name, ranks=2, **options) for name in ("whole", "parts"))

@@ -1,4 +1,4 @@
-"""Of the checkpoints on the disk the newest whole one is taken."""
+"""The newest complete checkpoint is used."""
 
 import os
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Make = Callable[..., Any]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two checkpoints, of step 1 and step 2."""
+    """A folder with the checkpoints of step 1 and step 2."""
     for step in (1, 2):
         AtomicCheckpointIO().save_checkpoint({"step": step, "weights": torch.rand(1000)}, tmp_path / "last.ckpt")
     return tmp_path
@@ -26,7 +26,7 @@ def step(path: Path | None) -> int | None:
 
 
 def flip(path: Path) -> None:
-    """Changes one bit of a weight, which PyTorch would load without a word."""
+    """Changes one bit of a weight, which PyTorch loads without an error."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -48,7 +48,7 @@ def zero(path: Path) -> None:
 DAMAGES = [flip, halve, empty, zero]
 
 
-def test_the_newest_is_taken_and_the_one_before_is_kept(folder: Path) -> None:
+def test_the_newest_checkpoint_is_used_and_the_previous_one_kept(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {"last.ckpt", "previous.ckpt"}
     assert step(newest_checkpoint(folder)) == 2
     (folder / "last.ckpt").unlink()
@@ -58,26 +58,26 @@ def test_the_newest_is_taken_and_the_one_before_is_kept(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_one_is_put_aside_and_told_of(
+def test_a_damaged_checkpoint_is_renamed_and_reported(
     folder: Path, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     damage(folder / "last.ckpt")
     assert step(newest_checkpoint(folder)) == 1
     assert "last.ckpt is damaged" in capsys.readouterr().err
     AtomicCheckpointIO().save_checkpoint({"step": 3}, folder / "last.ckpt")
-    assert step(folder / "previous.ckpt") == 1  # the damaged one has not taken its place
+    assert step(folder / "previous.ckpt") == 1  # the damaged file has not replaced it
     assert step(newest_checkpoint(folder)) == 3
     assert capsys.readouterr().err == ""
 
 
-def test_two_damaged_ones_mean_a_fresh_start(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_with_two_damaged_checkpoints_there_is_none(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for path in folder.glob("*.ckpt"):
         halve(path)
     assert newest_checkpoint(folder) is None
     assert capsys.readouterr().err.count("is damaged") == 2
 
 
-def test_a_write_that_the_disk_refuses_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_reports_the_systems_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         try:
             raise OSError(28, os.strerror(28))
@@ -85,13 +85,15 @@ def test_a_write_that_the_disk_refuses_says_so(folder: Path, monkeypatch: pytest
             raise RuntimeError("unexpected pos 704 vs 598")  # as PyTorch's writer does
 
     monkeypatch.setattr(torch, "save", refuse)
-    with pytest.raises(NotSavedError, match=r"No space left on device while .*last\.ckpt was written") as error:
+    with pytest.raises(
+        NotSavedError, match=r"No space left on device while writing .*last\.ckpt; the previous"
+    ) as error:
         AtomicCheckpointIO().save_checkpoint({"step": 3}, folder / "last.ckpt")
     assert error.value.errno == 28
     assert step(newest_checkpoint(folder)) == 2
 
 
-def test_other_errors_stay_what_they_are(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_errors_are_not_converted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise RuntimeError("something else")
 
@@ -101,7 +103,7 @@ def test_other_errors_stay_what_they_are(folder: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("damage", DAMAGES[:2])
-def test_a_run_with_a_damaged_checkpoint_goes_on_from_the_one_before(
+def test_a_run_with_a_damaged_checkpoint_resumes_from_the_previous_one(
     new_run: Make, do: Make, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     def crash(*_: Any) -> None:
@@ -125,7 +127,7 @@ def test_a_finished_run_keeps_one_checkpoint(new_run: Make) -> None:
     assert [path.name for path in run.checkpoint.parent.iterdir()] == ["last.ckpt"]
 
 
-def test_a_run_moved_elsewhere_goes_on_exactly(new_run: Make, do: Make) -> None:
+def test_a_moved_run_resumes_exactly(new_run: Make, do: Make) -> None:
     def crash(*_: Any) -> None:
         raise ZeroDivisionError
 

@@ -11,7 +11,7 @@ from cases import CASES
 from cases.base import Case
 from round_trips import as_words, round_trip
 
-from mimbench.weights import recognise
+from mimbench.weights import recognize
 
 MAE, MIRL = "facebookresearch/mae", "russellllaputa/MIRL"
 SEEDS = range(4)
@@ -98,7 +98,7 @@ def test_a_file_of_any_size_goes_in_and_out_bit_for_bit(
     config = draw(name, seed)
     case = case_of(name, config)
     given = {entry: torch.from_numpy(value) for entry, value in case.released.items()}
-    found = recognise(given)
+    found = recognize(given)
     assert found.format == name
     architecture = found.architecture
     assert architecture.width == config["embed_dim"]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mimbench.cli.weights import main
 from mimbench.encoders import SwinEncoder, swin, vit
-from mimbench.weights import load_classifier, load_encoder, read_state_dict, recognise
+from mimbench.weights import load_classifier, load_encoder, read_state_dict, recognize
 from mimbench.weights.format import COMPUTED, entries
 
 VIT: dict[str, Any] = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 4}
@@ -154,7 +154,7 @@ def test_a_missing_and_an_unexpected_entry_of_a_classifier_are_told(tmp_path: Pa
     for state in (authors_names(swin_classifier()), vit_classifier("avg").state_dict()):
         state["head.scale"] = state.pop("head.weight")
         file = torch_file(state, tmp_path / "w.pth")
-        words = ["--num-heads", "4"] if recognise(state).architecture.family == "vit" else []
+        words = ["--num-heads", "4"] if recognize(state).architecture.family == "vit" else []
         assert main(["import", str(file), "--out", str(tmp_path / "in"), *words]) == 2
         told = capsys.readouterr().err
         assert "head.weight" in told

@@ -13,7 +13,7 @@ from transformers.utils import logging
 
 from mimbench.core import Mask, sincos_2d
 from mimbench.encoders import vit
-from mimbench.weights import export_weights, import_weights, read_file, recognise, write_import
+from mimbench.weights import export_weights, import_weights, read_file, recognize, write_import
 from mimbench.weights.huggingface import from_transformers, to_transformers
 
 logging.disable_progress_bar()
@@ -114,7 +114,7 @@ def test_a_pretraining_model_goes_in_and_out_bit_for_bit(tmp_path: Path):
     assert all(torch.equal(before[name], after[name]) for name in before if name != "decoder.decoder_pos_embed")
     torch.testing.assert_close(after["decoder.decoder_pos_embed"], before["decoder.decoder_pos_embed"])
     (file,) = export_weights(directory, "released", tmp_path / "released.safetensors")
-    assert recognise(load_file(file)).format == "transformers-vitmae"
+    assert recognize(load_file(file)).format == "transformers-vitmae"
 
 
 def test_a_pretraining_model_loses_as_much_here_as_there(tmp_path: Path):

@@ -24,11 +24,11 @@ from mimbench.weights import (
     WeightFile,
     import_weights,
     load_method,
-    recognise,
+    recognize,
     write_import,
 )
 from mimbench.weights.localmim_swin import LOCALMIM_SWIN_FORMAT, LOCALMIM_SWIN_QUIRKS_FORMAT
-from mimbench.weights.recognise import method_of
+from mimbench.weights.recognize import method_of
 
 HEADS: dict[str, Any] = {"num_heads": 4, "decoder_heads": 2}
 
@@ -201,9 +201,9 @@ def test_building_a_model_leaves_the_random_numbers_alone():
 
 
 @pytest.mark.parametrize(("build", "method"), [(mae, "mae"), (localmim_swin, "localmim")])
-def test_checkpoints_of_ours_are_recognised_and_refused(build: Any, method: str):
+def test_checkpoints_of_ours_are_recognized_and_refused(build: Any, method: str):
     state = build().state_dict()
-    assert recognise(state).format == "mimbench"
+    assert recognize(state).format == "mimbench"
     assert method_of(state) == method
     with pytest.raises(ValueError, match="a checkpoint of ours already"):
         import_weights(file(state))
@@ -212,7 +212,7 @@ def test_checkpoints_of_ours_are_recognised_and_refused(build: Any, method: str)
 @pytest.mark.parametrize("state", [{"features.0.weight": torch.zeros(2)}, {"patch_embed.proj.weight": torch.zeros(2)}])
 def test_foreign_weights_are_refused(state: dict[str, Tensor]):
     with pytest.raises(ValueError, match=r"no known format|lack what tells their size|not enough values"):
-        recognise(state)
+        recognize(state)
 
 
 def test_an_exported_encoder_loads_into_timm_by_path(tmp_path: Path):

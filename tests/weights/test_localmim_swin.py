@@ -9,7 +9,7 @@ from mimbench.encoders import swin
 from mimbench.maskers import RandomMasker
 from mimbench.methods import LocalMIM
 from mimbench.targets import HOGTarget
-from mimbench.weights.localmim_swin import LOCALMIM_SWIN_FORMAT, LOCALMIM_SWIN_QUIRKS_FORMAT, swap_neighbours
+from mimbench.weights.localmim_swin import LOCALMIM_SWIN_FORMAT, LOCALMIM_SWIN_QUIRKS_FORMAT, swap_neighbors
 
 
 def model(seed: int = 0) -> LocalMIM:
@@ -39,11 +39,11 @@ def test_a_merging_is_swapped_unless_the_encoder_has_the_quirks():
     assert differ == {f"encoder.layers.{i}.downsample.reduction.weight" for i in range(3)}  # fresh norms are constant
     name = "encoder.layers.1.downsample.reduction.weight"
     assert torch.equal(plain[name], source.encoder.trunk.layers[2].downsample.reduction.weight)
-    assert torch.equal(swapped[name], swap_neighbours(plain[name]))
+    assert torch.equal(swapped[name], swap_neighbors(plain[name]))
 
 
 def test_swapping_exchanges_the_two_middle_blocks():
-    assert swap_neighbours(torch.arange(8)).tolist() == [0, 1, 4, 5, 2, 3, 6, 7]
+    assert swap_neighbors(torch.arange(8)).tolist() == [0, 1, 4, 5, 2, 3, 6, 7]
 
 
 def test_a_window_index_of_another_size_is_refused():

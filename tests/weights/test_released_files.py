@@ -12,13 +12,13 @@ from round_trips import NAMES, as_words, round_trip
 
 from mimbench.cli.weights import main
 from mimbench.methods import Method
-from mimbench.weights import load_method, read_state_dict, recognise
+from mimbench.weights import load_method, read_state_dict, recognize
 from mimbench.weights.building import build
 from mimbench.weights.formats import FORMATS
 
 
 def test_names_and_shapes_tell_format_and_architecture(names: Case):
-    found = recognise({name: torch.empty(shape, device="meta") for name, shape in names.shapes.items()})
+    found = recognize({name: torch.empty(shape, device="meta") for name, shape in names.shapes.items()})
     assert found.format == NAMES[names.format.name]
     with torch.device("meta"):
         module = build(found.architecture.completed(found.format))
@@ -27,7 +27,7 @@ def test_names_and_shapes_tell_format_and_architecture(names: Case):
 
 
 def test_the_papers_heads_are_taken(names: Case):
-    found = recognise({name: torch.empty(shape, device="meta") for name, shape in names.shapes.items()})
+    found = recognize({name: torch.empty(shape, device="meta") for name, shape in names.shapes.items()})
     heads = {128: 4, 384: 12, 768: 12, 1024: 16}  # Swin-B, MIRL's S-54, ViT-B, ViT-L
     architecture = found.architecture.completed(found.format)
     assert architecture.num_heads is not None
@@ -37,7 +37,7 @@ def test_the_papers_heads_are_taken(names: Case):
 
 
 def test_small_models_have_the_architecture_they_were_built_with(case: Case):
-    found = recognise({name: torch.from_numpy(value) for name, value in case.released.items()}).architecture
+    found = recognize({name: torch.from_numpy(value) for name, value in case.released.items()}).architecture
     built = case.build()
     assert isinstance(built, Method)
     assert found.branches is not None

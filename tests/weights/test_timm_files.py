@@ -1,4 +1,4 @@
-"""timm's plain ViTs that differ from the papers', by layer scale, normalised queries and more, go in as they are."""
+"""timm's plain ViTs that differ from the papers', by layer scale, normalized queries and more, go in as they are."""
 
 from pathlib import Path
 from typing import Any
@@ -83,17 +83,17 @@ def test_an_imported_file_is_evaluated_frozen_as_timm_computes_it(name: str, tmp
     encoder: Any = timm_vit(name, SIZE if "patch14" in name else 64).eval()
     load_encoder(tmp_path / "in", encoder)
     with torch.no_grad():
-        pictures = images(encoder.trunk)
-        found = encoder(pictures, [encoder.depth])[encoder.depth].sequence
-        torch.testing.assert_close(found, source.eval().trunk.forward_features(pictures))
+        inputs = images(encoder.trunk)
+        found = encoder(inputs, [encoder.depth])[encoder.depth].sequence
+        torch.testing.assert_close(found, source.eval().trunk.forward_features(inputs))
 
 
 def test_layer_scaled_vits_with_registers_teach_without_their_prefix_tokens():
     teacher = TimmTeacher("vit_small_patch14_reg4_dinov2", SIZE, pretrained=False).eval()
     with torch.no_grad():
-        pictures = images(teacher.tower)
-        found = teacher(pictures)
-        expected = teacher.tower.forward_features(pictures)[:, 5:]
+        inputs = images(teacher.tower)
+        found = teacher(inputs)
+        expected = teacher.tower.forward_features(inputs)[:, 5:]
     assert found.shape == (2, 4, 4, 384)
     torch.testing.assert_close(found.flatten(1, 2), expected)
 

@@ -1,4 +1,4 @@
-"""Hydra's door to `mimbench.cli.local`: runs of a sweep as processes of this machine."""
+"""Hydra's door to `mimbench.experiments.launch.local`: runs of a sweep as processes of this machine."""
 
 from collections.abc import Sequence
 
@@ -26,11 +26,8 @@ class LocalLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         # Imported here, since Hydra imports all plugins at every start.
-        from mimbench.cli.lean import import_lean
-
-        import_lean()
-        from mimbench.cli.local import LocalBackend
-        from mimbench.cli.sweep import launch_overrides
+        from mimbench.experiments.launch.local import LocalBackend
+        from mimbench.experiments.sweep import launch_overrides
 
         backend = LocalBackend(self.slots, self.slots_per_gpu, self.fork)
         return launch_overrides(self.hydra_context, self.config, job_overrides, backend)

@@ -1,4 +1,4 @@
-"""Hydra's door to `mimbench.cli.slurm`: runs of a sweep as SLURM jobs."""
+"""Hydra's door to `mimbench.experiments.launch.slurm`: runs of a sweep as SLURM jobs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,10 +21,7 @@ class SlurmLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         # Imported here, since Hydra imports all plugins at every start.
-        from mimbench.cli.lean import import_lean
-
-        import_lean()
-        from mimbench.cli.slurm import SlurmBackend
-        from mimbench.cli.sweep import launch_overrides
+        from mimbench.experiments.launch.slurm import SlurmBackend
+        from mimbench.experiments.sweep import launch_overrides
 
         return launch_overrides(self.hydra_context, self.config, job_overrides, SlurmBackend.from_options(self.options))

@@ -88,10 +88,10 @@ def check_attention(encoder: Encoder) -> ViTEncoder:
         ValueError: It is a Swin, whose windows bound the distance of attention, or has blocks of another kind.
     """
     if not isinstance(encoder, ViTEncoder):
-        raise ValueError("Attention is analysed for ViTs; in a Swin the windows decide how far it reaches.")
+        raise ValueError("Attention is analyzed for ViTs; in a Swin the windows decide how far it reaches.")
     for block in encoder.trunk.blocks:
         if type(block) is not Block or type(block.attn) is not Attention:
-            raise ValueError(f"Attention is analysed for timm's plain blocks, this ViT has {type(block).__name__}.")
+            raise ValueError(f"Attention is analyzed for timm's plain blocks, this ViT has {type(block).__name__}.")
     return encoder
 
 

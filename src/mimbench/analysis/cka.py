@@ -1,4 +1,4 @@
-"""Centred kernel alignment: how similar two representations of the same images are."""
+"""Centerd kernel alignment: how similar two representations of the same images are."""
 
 from collections.abc import Sequence
 
@@ -39,18 +39,18 @@ def cka_matrix(
 
 
 def _directions(representations: Sequence[Tensor], unbiased: bool) -> Tensor:
-    """Centred Gram matrices as unit vectors; CKA is their cosine."""
-    grams = torch.stack([_centred_gram(x, unbiased).flatten() for x in representations])
+    """Centerd Gram matrices as unit vectors; CKA is their cosine."""
+    grams = torch.stack([_centerd_gram(x, unbiased).flatten() for x in representations])
     return grams / grams.norm(dim=1, keepdim=True)
 
 
-def _centred_gram(x: Float[Tensor, "n d"], unbiased: bool) -> Float[Tensor, "n n"]:
+def _centerd_gram(x: Float[Tensor, "n d"], unbiased: bool) -> Float[Tensor, "n n"]:
     x = x.double()
     x = x - x.mean(0)
     gram = x @ x.T
     if not unbiased:
         return gram
-    # Without the diagonal, then centred so that rows without it sum to 0 (Székely and Rizzo 2014): the inner product
+    # Without the diagonal, then centerd so that rows without it sum to 0 (Székely and Rizzo 2014): the inner product
     # of two such matrices is n (n - 3) times Song's estimator.
     n = len(x)
     gram.fill_diagonal_(0)

@@ -11,7 +11,7 @@ def attention_distance(log_attention: Float[Tensor, "b h n n"], grid: Grid, cell
     """Mean distance in pixels between a patch and what it attends to, weighted by attention, per head.
 
     Dosovitskiy et al. 2021 (arXiv 2010.11929, section 4.5), Raghu et al. 2021 (arXiv 2108.08810). Distances are between
-    centres of patches; the mean is over images and queries.
+    centers of patches; the mean is over images and queries.
 
     Args:
         log_attention: Among patches in raster order, see `among_patches`.
@@ -26,7 +26,7 @@ def uniform_distance(grid: Grid, cell: int) -> float:
 
 
 def distances(grid: Grid, cell: int) -> Float[Tensor, "n n"]:
-    """Euclidean distances in pixels between the centres of patches, in raster order."""
+    """Euclidean distances in pixels between the centers of patches, in raster order."""
     rows, columns = torch.meshgrid(*(torch.arange(side, dtype=torch.float64) for side in grid), indexing="ij")
     places = cell * torch.stack([rows.flatten(), columns.flatten()], dim=1)
     return (places[:, None] - places).norm(dim=2)

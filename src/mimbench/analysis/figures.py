@@ -81,8 +81,8 @@ def gradients(curves: Mapping[int, Sequence[tuple[int, float]]]) -> Figure:
     return figure
 
 
-def pictures(rows: Mapping[str, np.ndarray]) -> Figure:
-    """A row per name of pictures "n h w 3" in [0, 1]."""
+def panels(rows: Mapping[str, np.ndarray]) -> Figure:
+    """A row per name of panels "n h w 3" in [0, 1]."""
     first = next(iter(rows.values()))
     figure, panels = _panels(len(rows), width=first.shape[0], height=1.25, columns=1)
     for axes, (name, row) in zip(panels, rows.items(), strict=True):

@@ -1,4 +1,4 @@
-"""What a method makes of the hidden part of images, as pictures that can be laid side by side."""
+"""What a method makes of the hidden part of images, as images that can be laid side by side."""
 
 from collections.abc import Iterable
 from typing import cast
@@ -8,50 +8,42 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from mimbench.analysis.glyphs import draw_histograms
-from mimbench.core import Mask, keys
-from mimbench.data.transforms import IMAGENET_MEAN, IMAGENET_STD
+from mimbench.analysis.draw_hog import draw_histograms
+from mimbench.core import Mask, denormalize, keys
 from mimbench.methods import MIRL, BranchedMethod, Method
+from mimbench.methods.hidden import composite
 from mimbench.targets import HOGTarget, PixelTarget
 
-MIN_SIDE = 96  # of a picture in a figure, in pixels
+MIN_SIDE = 96  # of an image in a figure, in pixels
 
 
 def common_mask(method: Method, images: Float[Tensor, "b c h w"], seed: int = 0) -> Mask:
     """A mask that does not depend on the run: the same for all methods of one masker and grid."""
     places = torch.arange(len(images), device=images.device)
-    return method.masker.keyed(keys(places, seed), method.encoder.mask_grid)
+    return method.masker.from_keys(keys(places, seed), method.encoder.mask_grid)
 
 
 @torch.no_grad()
 def reconstruct(method: Method, images: Float[Tensor, "b 3 h w"], mask: Mask) -> dict[str, Float[Tensor, "b 3 s s"]]:
-    """Pictures in [0, 1] by name: the image, what was visible, and every prediction put where it was hidden.
+    """Images in [0, 1] by name: the image, what was visible, and every prediction put where it was hidden.
 
-    MIRL: the main prediction, the residual around grey and their sum for every pair of segments. Pixel targets: one
-    picture per depth. HOG: the edges of the target and of the prediction for every depth. Empty for targets that have
-    no picture, such as a teacher's.
+    MIRL: the main prediction, the residual around gray and their sum for every pair of segments. Pixel targets: one
+    image per depth. HOG: the edges of the target and of the prediction for every depth. Empty for targets that have
+    no image, such as a teacher's.
 
     Args:
-        images: Normalised as the datamodule does.
+        images: Normalized as the datamodule does.
     """
     predictions = method.predict(method.encode(images, mask))
-    hidden = mask.weights((images.shape[2], images.shape[3])).reshape(-1, 1, *images.shape[2:]) > 0
     if isinstance(method, MIRL) and method.pairing == "mirror":
         rows = _mirl(method, images, predictions)
     else:
-        rows = method.paint(images, predictions)
-    rows = {name: torch.where(hidden, row, images) for name, row in rows.items()}
+        rows = method.to_images(images, predictions)
     side = images.shape[-1] * -(-MIN_SIDE // images.shape[-1])
-    pictures = {"image": images, "visible": images * ~hidden} | rows
-    shown = {name: _enlarge(denormalise(picture), side) for name, picture in pictures.items()}
+    panels = composite(images, rows, mask)
+    shown = {name: _enlarge(denormalize(panel).clamp(0, 1), side) for name, panel in panels.items()}
     edges = _edges(method, images, predictions, mask, side) if isinstance(method, BranchedMethod) else {}
     return shown | edges if rows or edges else {}
-
-
-def denormalise(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-    """From ImageNet's normalisation to [0, 1]."""
-    mean, std = (images.new_tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    return (images * std + mean).clamp(0, 1)
 
 
 def _mirl(method: MIRL, images: Tensor, predictions: list[Tensor]) -> dict[str, Tensor]:
@@ -59,9 +51,9 @@ def _mirl(method: MIRL, images: Tensor, predictions: list[Tensor]) -> dict[str, 
         return {}
     rows: dict[str, Tensor] = {}
     for pair in range(len(predictions) // 2):
-        main = target.paint(predictions[pair], images)
-        both = target.paint(predictions[pair] + predictions[-1 - pair], images)
-        # The mean of a standardised patch belongs to the main part; the residual is what is added to it.
+        main = target.to_image(predictions[pair], images)
+        both = target.to_image(predictions[pair] + predictions[-1 - pair], images)
+        # The mean of a standardized patch belongs to the main part; the residual is what is added to it.
         depths = method.segments[pair], method.segments[-1 - pair]
         rows[f"main, depth {depths[0]}"] = main
         rows[f"residual, depth {depths[1]}"] = both - main
@@ -82,10 +74,10 @@ def _edges(
         grid, value = target.grid(images), target(images)
         hidden = mask.weights(grid)[..., None] > 0
         for name, histograms in ("target", value), ("predicted", torch.where(hidden, prediction.to(value), value)):
-            picture = draw_histograms(histograms, grid, target.bins, side)
-            rows[f"{name}, depth {depth}, cells of {target.cell} px"] = picture.expand(-1, 3, -1, -1)
+            panel = draw_histograms(histograms, grid, target.bins, side)
+            rows[f"{name}, depth {depth}, cells of {target.cell} px"] = panel.expand(-1, 3, -1, -1)
     return rows
 
 
-def _enlarge(pictures: Tensor, side: int) -> Tensor:
-    return F.interpolate(pictures, size=(side, side), mode="nearest")
+def _enlarge(panels: Tensor, side: int) -> Tensor:
+    return F.interpolate(panels, size=(side, side), mode="nearest")

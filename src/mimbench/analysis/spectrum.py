@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def singular_values(features: Float[Tensor, "n d"]) -> Float[Tensor, " k"]:
-    """Singular values in descending order, k = min(n, d), in double precision; features are not centred."""
+    """Singular values in descending order, k = min(n, d), in double precision; features are not centerd."""
     return torch.linalg.svdvals(features.double())
 
 

@@ -1,16 +1,16 @@
-"""How fast training is, and against what: ratios within one run on one machine."""
+"""Measurement of training speed; ratios compare candidates within one run on one machine."""
 
 from mimbench.benchmarking.comparison import compare
 from mimbench.benchmarking.compilation import compare_compiled
 from mimbench.benchmarking.counting import Counts, count_step
+from mimbench.benchmarking.interleave import measure_interleaved, median_ratio
 from mimbench.benchmarking.loading import compare_loading
-from mimbench.benchmarking.machine import machine_facts
+from mimbench.benchmarking.machine import describe_machine
 from mimbench.benchmarking.memory import compare_memory
-from mimbench.benchmarking.peer import TransformersProcess, TransformersStep, peer_sizes
 from mimbench.benchmarking.search import fastest_batch
 from mimbench.benchmarking.startup import measure_startup
 from mimbench.benchmarking.step import DTYPES, MethodStep, Setting
-from mimbench.benchmarking.turns import median_ratio, take_turns
+from mimbench.benchmarking.transformers_mae import TransformersProcess, TransformersStep, transformers_sizes
 
 __all__ = [
     "DTYPES",
@@ -24,10 +24,10 @@ __all__ = [
     "compare_loading",
     "compare_memory",
     "count_step",
+    "describe_machine",
     "fastest_batch",
-    "machine_facts",
+    "measure_interleaved",
     "measure_startup",
     "median_ratio",
-    "peer_sizes",
-    "take_turns",
+    "transformers_sizes",
 ]

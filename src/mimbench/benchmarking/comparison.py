@@ -1,4 +1,4 @@
-"""Training steps of several methods, measured in turns."""
+"""Comparison of the training steps of several methods."""
 
 import statistics
 import warnings
@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from mimbench.benchmarking.counting import Counts
-from mimbench.benchmarking.matrices import product
-from mimbench.benchmarking.memory import held_bytes
+from mimbench.benchmarking.interleave import measure_interleaved, median_ratio
+from mimbench.benchmarking.matmul import matrix_product
+from mimbench.benchmarking.memory import memory_bytes
 from mimbench.benchmarking.step import PARTS, MethodStep, Setting
-from mimbench.benchmarking.turns import median_ratio, take_turns
 
 _MATRICES = "square matrices"
 Seconds = Callable[[], dict[str, float]]
@@ -22,17 +22,21 @@ def compare(
     counts: Mapping[str, Counts],
     setting: Setting,
     rounds: int,
-    peers: Mapping[str, Seconds],
+    baselines: Mapping[str, Seconds],
 ) -> dict[str, Any]:
-    """One row per step, and what a row is compared with.
+    """Measures steps and baselines in turns.
 
     Args:
-        counts: By the steps' names.
-        peers: Other implementations of the first step.
+        steps: By name; the rates of all are compared with the first one.
+        counts: By the names of the steps.
+        baselines: Other implementations of the first step, by name.
+
+    Returns:
+        One row per step and per baseline, and the rate of square matrix products.
     """
-    matrices, matrix_flops = product(setting.device, setting.dtype)
+    matrices, matrix_flops = matrix_product(setting.device, setting.dtype)
     targets = {f"targets of {name}": step.targets for name, step in steps.items()}
-    times = take_turns({_MATRICES: matrices, **steps, **peers, **targets}, rounds)
+    times = measure_interleaved({_MATRICES: matrices, **steps, **baselines, **targets}, rounds)
     totals = {name: [sum(parts.values()) for parts in found] for name, found in times.items()}
     peak = matrix_flops / statistics.median(totals[_MATRICES])
     first = next(iter(steps))
@@ -41,7 +45,7 @@ def compare(
         useful = setting.batch * (counts[name].flops - counts[name].target_flops)
         base = setting.batch * (counts[first].flops - counts[first].target_flops)
         seconds = statistics.median(totals[name])
-        memory, how = held_bytes(step)
+        memory, kind = memory_bytes(step)
         row = {
             "name": name,
             "seconds": totals[name],
@@ -54,8 +58,8 @@ def compare(
             "targets": statistics.median(totals[f"targets of {name}"]),
             "targets_share": median_ratio(totals[f"targets of {name}"], totals[name]),
             "memory": memory,
-            "memory_kind": how,
-            "synchronisations": synchronisations(step),
+            "memory_kind": kind,
+            "synchronizations": synchronizations(step),
         }
         rows.append(row)
     compared = [
@@ -63,16 +67,16 @@ def compare(
             "name": name,
             "seconds": totals[name],
             "images_per_second": setting.batch / statistics.median(totals[name]),
-            "times_as_fast": median_ratio(totals[name], totals[first]),
+            "speedup": median_ratio(totals[name], totals[first]),
         }
-        for name in peers
+        for name in baselines
     ]
     about = {"batch": setting.batch, "precision": setting.precision, "matrix_flops_per_second": peak}
-    return about | {"rows": rows, "peers": compared}
+    return about | {"rows": rows, "baselines": compared}
 
 
-def synchronisations(step: MethodStep) -> int | None:
-    """How often a step makes the host wait for the GPU; None on a CPU."""
+def synchronizations(step: MethodStep) -> int | None:
+    """How often the host waits for the GPU in a step; None on a CPU."""
     if step.setting.device.type != "cuda":
         return None
     with warnings.catch_warnings(record=True) as caught:

@@ -1,4 +1,4 @@
-"""What a training step consists of, counted instead of timed."""
+"""Counts of the operations of a training step, which do not depend on the load of the machine."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,19 +10,19 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mimbench.core import Mask
 from mimbench.methods import Method
 from mimbench.targets import Target, target_values
-from mimbench.training.cost import counted, planned_mask
+from mimbench.training.cost import count_flops, reference_mask
 
 _BATCH = 2
 
 
 @dataclass(frozen=True)
 class Counts:
-    """A step, forward and backward, without the optimiser.
+    """Operations of a step, forward and backward, without the optimizer.
 
     Attributes:
         flops: Operations of matrix products, convolutions and attention per image; a multiply-add counts as 2.
-        target_flops: Those of them that make the targets.
-        operations: Calls of PyTorch operators per step; an upper bound of the kernels that a GPU is sent.
+        target_flops: The part of `flops` that computes the targets.
+        operations: Calls of PyTorch operators per step; an upper bound of the number of GPU kernels.
     """
 
     flops: int
@@ -31,29 +31,29 @@ class Counts:
 
 
 def count_step(method: Method, image_size: int) -> Counts:
-    """Runs a step and counts; on the meta device it takes neither memory nor arithmetic.
+    """Counts the operations of one step; on the meta device without memory and arithmetic.
 
-    The mask is drawn before. Gradients are left behind.
+    Drawing the mask is not counted. The parameters have gradients afterwards.
     """
     device = next(method.parameters()).device
     images = torch.zeros(_BATCH, 3, image_size, image_size, device=device)
-    mask = planned_mask(method, _BATCH, device)
-    mask.visible  # noqa: B018  a step's first look at it sorts, on the CPU
-    with counted() as step, _Operations() as operations:
+    mask = reference_mask(method, _BATCH, device)
+    mask.visible  # noqa: B018  computed on first access, by a sort that is not to be counted
+    with count_flops() as step, _Operations() as operations:
         method(images, mask, hidden_only=True).loss.backward()
-    with counted() as target:
+    with count_flops() as target:
         make_targets(method, images, mask)
     flops = (step.get_total_flops() // _BATCH, target.get_total_flops() // _BATCH)
     return Counts(*flops, operations.count)
 
 
 def make_targets(method: Method, images: Tensor, mask: Mask) -> dict[Target, Tensor]:
-    """What the decoders have to predict, as a step makes it."""
+    """The values of all targets, computed as in a step."""
     return target_values([module for module in method.modules() if isinstance(module, Target)], images, mask)
 
 
 class _Operations(TorchDispatchMode):
-    """Counts calls that compute; a view computes nothing."""
+    """Counts calls of operators, except views, which compute nothing."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,19 +1,19 @@
-"""The loader alone against the training step."""
+"""Comparison of the data loader with the training step."""
 
 import statistics
 import time
 from collections.abc import Iterator
 from typing import Any
 
+from mimbench.benchmarking.interleave import measure_interleaved
 from mimbench.benchmarking.step import MethodStep
-from mimbench.benchmarking.turns import take_turns
 from mimbench.data import ImageDataModule
 
-_BOUND = 0.1  # waiting for more than this share of the time is being bound by input
+_INPUT_BOUND = 0.1  # a larger share of waiting time is called input-bound
 
 
-class Loading:
-    """Each call loads some batches and returns the seconds of one, on the wall."""
+class TimedLoader:
+    """Each call loads some batches and returns the seconds of wall time per batch."""
 
     def __init__(self, data: ImageDataModule, batches: int = 4):
         self.data, self.batches = data, batches
@@ -28,7 +28,7 @@ class Loading:
             epoch += 1
 
     def __call__(self) -> float:
-        for _ in range(2 * self.data.num_workers):  # what workers have prepared since the last call
+        for _ in range(2 * self.data.num_workers):  # batches that workers have prepared since the last call
             next(self._iterator)
         begin = time.perf_counter()
         for _ in range(self.batches):
@@ -37,9 +37,9 @@ class Loading:
 
 
 def compare_loading(data: ImageDataModule, step: MethodStep, rounds: int) -> dict[str, Any]:
-    """Images per second of either alone, and the share of training that waits for input.
+    """Images per second of loader and step alone, and the share of time in which training waits for input.
 
-    Without workers loading and training take turns; with workers the slower one decides.
+    Without workers, loading and training alternate; with workers, the slower one decides.
     """
 
     def train() -> float:
@@ -47,7 +47,7 @@ def compare_loading(data: ImageDataModule, step: MethodStep, rounds: int) -> dic
         step()
         return time.perf_counter() - begin
 
-    times = take_turns({"loader": Loading(data), "step": train}, rounds)
+    times = measure_interleaved({"loader": TimedLoader(data), "step": train}, rounds)
     loading, training = (statistics.median(times[name]) for name in ("loader", "step"))
     waiting = waiting_share(loading, training, data.num_workers)
     return {
@@ -56,12 +56,12 @@ def compare_loading(data: ImageDataModule, step: MethodStep, rounds: int) -> dic
         "loader_images_per_second": data.batch_size / loading,
         "step_images_per_second": data.batch_size / training,
         "waiting_share": waiting,
-        "bound": "input-bound" if waiting > _BOUND else "compute-bound",
+        "bound": "input-bound" if waiting > _INPUT_BOUND else "compute-bound",
     }
 
 
 def waiting_share(loading: float, training: float, workers: int) -> float:
-    """The part of the time in which training waits for a batch.
+    """The share of time in which training waits for a batch, from the seconds per batch of loading and training.
 
     Example:
         >>> waiting_share(1.0, 3.0, workers=0), waiting_share(1.0, 3.0, workers=1), waiting_share(4.0, 3.0, workers=1)

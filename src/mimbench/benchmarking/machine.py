@@ -1,4 +1,4 @@
-"""What a figure belongs to: the machine and its software."""
+"""Description of the machine and its software."""
 
 import os
 import platform
@@ -14,9 +14,9 @@ import mimbench
 from mimbench.benchmarking.stopwatch import clock
 
 
-def machine_facts(device: torch.device) -> dict[str, Any]:
-    """Processor, device, threads, load and versions."""
-    facts = {
+def describe_machine(device: torch.device) -> dict[str, Any]:
+    """Date, processor, device, number of threads, kind of clock, load and versions."""
+    machine = {
         "date": datetime.now(UTC).date().isoformat(),
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -28,7 +28,7 @@ def machine_facts(device: torch.device) -> dict[str, Any]:
         "mimbench": mimbench.__version__,
     }
     load = {"load": round(os.getloadavg()[0], 2)} if hasattr(os, "getloadavg") else {}
-    return facts | load | {name: version(name) for name in ("torch", "lightning", "timm")}
+    return machine | load | {name: version(name) for name in ("torch", "lightning", "timm")}
 
 
 def _processor() -> str:

@@ -1,4 +1,4 @@
-"""The batch that trains fastest on a GPU."""
+"""Search for the batch size with the highest training rate on a GPU."""
 
 from collections.abc import Callable
 
@@ -6,13 +6,15 @@ import torch
 
 
 def fastest_batch(rate: Callable[[int], float], start: int = 32, gain: float = 1.02, limit: int = 4096) -> int:
-    """Doubles the batch as long as images per second grow by `gain` and memory lasts.
+    """Doubles the batch size as long as the rate grows by a factor of `gain` or more and memory suffices.
 
     Args:
-        rate: Images per second at a batch; raises torch.OutOfMemoryError.
+        rate: Images per second at a batch size; raises torch.OutOfMemoryError if it does not fit.
+        start: First batch size.
+        limit: Largest batch size.
 
     Raises:
-        torch.OutOfMemoryError: Not even `start` images fit.
+        torch.OutOfMemoryError: A batch of `start` images does not fit.
 
     Example:
         >>> fastest_batch(lambda batch: min(batch, 200))
@@ -21,11 +23,11 @@ def fastest_batch(rate: Callable[[int], float], start: int = 32, gain: float = 1
     best, best_rate = start, rate(start)
     while best < limit:
         try:
-            found = rate(2 * best)
+            doubled_rate = rate(2 * best)
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
             return best
-        if found < gain * best_rate:
+        if doubled_rate < gain * best_rate:
             return best
-        best, best_rate = 2 * best, found
+        best, best_rate = 2 * best, doubled_rate
     return best

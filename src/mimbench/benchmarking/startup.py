@@ -1,4 +1,4 @@
-"""From the command to the first step."""
+"""Time from the start of a process to the first step."""
 
 import os
 import statistics
@@ -7,23 +7,24 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mimbench.benchmarking.turns import take_turns
+from mimbench.benchmarking.interleave import measure_interleaved
 
 RUN = "method=mae data=digits optim.batch_size=64 budget=steps budget.steps=1 protocol=[] callbacks=none"
-_STEP = "step 1/"  # what a run says after its first optimiser step
+_STEP = "step 1/"  # the start of the line that a run prints after its first optimizer step
 
 
 @dataclass(frozen=True)
 class Start:
-    """How long a process took.
+    """Times of one process.
 
     Attributes:
-        seconds: From its start to its end, on the wall.
-        cpu_seconds: Of all its threads, and of its own processes; the same on a busy machine.
-        first_step: Seconds on the wall from its start until it said that the first optimiser step was done, or None.
+        seconds: Wall time from start to end.
+        cpu_seconds: Processor time of all its threads and child processes; hardly affected by other load.
+        first_step: Wall time from start to the line about the first optimizer step; None without that line.
     """
 
     seconds: float
@@ -32,7 +33,7 @@ class Start:
 
 
 def measure_startup(rounds: int) -> dict[str, Any]:
-    """Whole processes, and the first step of a run, which then also validates, saves and exports.
+    """Measures whole processes, and the first step of a run, which afterwards also validates, saves and exports.
 
     Raises:
         RuntimeError: A process failed.
@@ -43,21 +44,21 @@ def measure_startup(rounds: int) -> dict[str, Any]:
         "mimbench --version": ["-m", "mimbench", "--version"],
         "mimbench run, one step": ["-m", "mimbench", "run", *RUN.split()],
     }
-    found = take_turns({name: lambda words=words: watch(words) for name, words in commands.items()}, rounds)
-    return {"rows": [_row(name, starts) for name, starts in found.items()], "run": f"mimbench run {RUN}"}
+    times = measure_interleaved({name: partial(watch, arguments) for name, arguments in commands.items()}, rounds)
+    return {"rows": [_row(name, starts) for name, starts in times.items()], "run": f"mimbench run {RUN}"}
 
 
-def watch(words: list[str]) -> Start:
-    """Runs Python with some words, in an empty folder.
+def watch(arguments: list[str]) -> Start:
+    """Runs Python with some arguments in an empty folder.
 
     Raises:
-        RuntimeError: It failed.
+        RuntimeError: The process failed.
     """
     with tempfile.TemporaryDirectory() as home, (Path(home) / "errors").open("w+") as errors:
         before, begin = os.times(), time.perf_counter()
         first = None
         with subprocess.Popen(
-            [sys.executable, *words], cwd=home, stdout=subprocess.PIPE, stderr=errors, text=True
+            [sys.executable, *arguments], cwd=home, stdout=subprocess.PIPE, stderr=errors, text=True
         ) as process:
             assert process.stdout is not None
             for line in process.stdout:
@@ -66,7 +67,7 @@ def watch(words: list[str]) -> Start:
         seconds, after = time.perf_counter() - begin, os.times()
         if process.returncode:
             errors.seek(0)
-            raise RuntimeError(f"{' '.join(words)} failed: {errors.read().strip()[-500:]}")
+            raise RuntimeError(f"{' '.join(arguments)} failed: {errors.read().strip()[-500:]}")
     used = after.children_user + after.children_system - before.children_user - before.children_system
     return Start(seconds, used, first)
 

@@ -1,4 +1,4 @@
-"""A training step as something to be measured."""
+"""A training step that returns its times."""
 
 import contextlib
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ PARTS = ("mask", "forward", "backward", "optimizer")
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and on what to measure.
+    """Device, batch size and precision of a measurement.
 
     Attributes:
         batch: Images per step.
@@ -29,22 +29,22 @@ class Setting:
 
     @property
     def dtype(self) -> torch.dtype:
-        """What matrix products are computed in."""
+        """The type in which matrix products are computed."""
         return DTYPES[self.precision]
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
-        """The forward pass runs in it."""
+        """The context of the forward pass."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
     def images(self, side: int) -> Tensor:
-        """Noise; what is in a picture changes no time."""
+        """A batch of noise; the content of an image does not change times."""
         return torch.randn(self.batch, 3, side, side, generator=torch.Generator().manual_seed(0)).to(self.device)
 
 
 class MethodStep:
-    """Mask, forward pass, backward pass and optimiser on the same images again and again.
+    """Mask, forward pass, backward pass and optimizer, always on the same images.
 
-    Each call does one step and returns the seconds of its parts.
+    Each call runs one step and returns the seconds of its parts.
     """
 
     def __init__(self, method: Method, image_size: int, setting: Setting):
@@ -70,7 +70,7 @@ class MethodStep:
         return watch.seconds()
 
     def targets(self) -> dict[str, float]:
-        """The seconds that the targets take, alone; in a step they are a part of the forward pass."""
+        """The seconds of computing the targets alone; in a step they are part of the forward pass."""
         mask = self.method.draw_mask(self.index, self.epoch)
         watch = Stopwatch(self.setting.device)
         make_targets(self.method, self.images, mask)

@@ -1,4 +1,4 @@
-"""Times between marks, on the device's own clock."""
+"""Times of the parts of a computation, measured by the clock of the device."""
 
 import time
 from itertools import pairwise
@@ -7,10 +7,10 @@ import torch
 
 
 class Stopwatch:
-    """Marks moments without waiting for the device; waits once, when it is read.
+    """Records marks without waiting for the device; only `seconds` waits.
 
-    On a CPU with one thread it tells that thread's processor time, which other programs hardly change; with several,
-    the time on the wall.
+    On a CPU with one thread it measures the processor time of that thread, which other programs hardly change; with
+    several threads, wall time.
     """
 
     def __init__(self, device: torch.device):
@@ -20,7 +20,7 @@ class Stopwatch:
         self.mark("")
 
     def mark(self, name: str) -> None:
-        """Ends the part `name`, which began at the mark before."""
+        """Ends the part `name`, which started at the previous mark."""
         if self.device.type == "cuda":
             event = torch.cuda.Event(enable_timing=True)
             event.record()
@@ -29,14 +29,14 @@ class Stopwatch:
             self._marks.append((name, self.clock()))
 
     def seconds(self) -> dict[str, float]:
-        """Every part's duration, in order."""
+        """The duration of each part, in order."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return {name: _between(a, b) for (_, a), (name, b) in pairwise(self._marks)}
 
 
 def clock(device: torch.device) -> str:
-    """Whose time is measured: the "gpu"'s, the "processor"'s, or that on the "wall"."""
+    """The kind of clock: "gpu", "processor" (processor time) or "wall" (wall time)."""
     if device.type == "cuda":
         return "gpu"
     return "processor" if torch.get_num_threads() == 1 else "wall"

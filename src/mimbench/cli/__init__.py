@@ -1,5 +1,6 @@
 """The command line: one file per command, imported when it is called."""
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -17,14 +18,16 @@ COMMANDS = {
     "bench": "how fast this machine trains, and what limits it",
     "dashboard": "a workspace and a report at Weights & Biases",
     "sync": "upload what runs kept for Weights & Biases while offline",
-    "data": "pack a folder of pictures into shards, and check shards",
+    "data": "pack a folder of images into shards, and check shards",
     "weights": "look into, import and export files of weights",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command; 0 is success, 1 a failure, 2 a mistake in the call, 130 an interruption."""
+    """Runs a command; exit status 0 is success, 1 a failure, 2 a user's error, 130 an interruption."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if sys.flags.safe_path:
+        os.environ["PYTHONSAFEPATH"] = "1"  # also for processes that this one starts, such as Lightning's ranks
     if not words or words[0] in ("-h", "--help", "help"):
         print(_usage())
         return 0
@@ -32,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"mimbench {__version__}")
         return 0
     if words[0] not in COMMANDS:
-        from mimbench.cli.mistakes import nearest
+        from mimbench.core.errors import nearest
 
         print(f"mimbench: no command '{words[0]}'.{nearest(words[0], COMMANDS)} See mimbench --help.", file=sys.stderr)
         return 2
@@ -41,13 +44,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # where nothing is left to be said, as in a report
         print(f"mimbench {words[0]}: Interrupted.", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader, such as head, has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (MemoryError, OSError, RecursionError) as error:
+        if os.environ.get(_DEBUG):
+            raise
+        print(f"mimbench {words[0]}: {_explain(error)} {_DEBUG}=1 shows where.", file=sys.stderr)
+        return 1 if isinstance(error, MemoryError) else 2
+
+
+_DEBUG = "MIMBENCH_DEBUG"
+
+
+def _explain(error: MemoryError | OSError | RecursionError) -> str:
+    """One line for an error of the machine, or of a file that no command expected."""
+    if isinstance(error, MemoryError):
+        return "There is not enough memory; use smaller batches or images, or close other programs."
+    if isinstance(error, RecursionError):
+        return "A file is nested too deeply."
+    from mimbench.core.text import printable
+
+    name = f"{error.filename}: " if error.filename else ""
+    return printable(f"{name}{error.strerror or error}.")
 
 
 def _usage() -> str:
     rows = "\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items())
     return (
         "usage: mimbench COMMAND ...\n\n"
-        "Compares masked-image-modelling methods under one recipe.\n\n"
+        "Compares masked-image-modeling methods under one recipe.\n\n"
         f"commands:\n{rows}\n\n"
         "mimbench COMMAND --help says more. First steps:\n"
         "  mimbench run experiment=demo method=mae data=photos\n"

@@ -8,32 +8,32 @@ from pathlib import Path
 from typing import Any
 
 KINDS = {
-    "step": "training steps of several methods: rates, utilisation, memory, parts",
+    "step": "training steps of several methods: rates, utilization, memory, parts",
     "data": "the loader alone against the training step",
     "startup": "from the command to the first step",
     "counts": "operations per step, counted instead of timed",
     "compile": "what compiling the blocks costs and brings",
     "memory": "with and without gradient checkpointing (GPU)",
-    "all": "what docs/benchmarks.md shows; on a GPU the papers' sizes: step, memory and compile",
+    "all": "what docs/about/benchmarks.md shows; on a GPU the papers' sizes: step, memory and compile",
     "report": "a page from a folder of results",
 }
 
 
 def main(argv: list[str]) -> int:
-    """Measures, prints tables and writes JSON; 2 for a mistake in the call."""
+    """Measures, prints tables and writes JSON; 2 for a error in the call."""
     arguments, words = _parser().parse_known_args(argv)
     # PyTorch takes some seconds to import; --help need not wait for it.
-    from mimbench.cli.compose import answer
+    from mimbench.experiments.compose import run_command
 
-    return answer("bench", words, lambda: _bench(arguments, words))
+    return run_command("bench", words, lambda: _bench(arguments, words))
 
 
 def _bench(arguments: argparse.Namespace, words: list[str]) -> int:
-    from mimbench.cli.mistakes import Mistake
+    from mimbench.core.errors import UserError
 
     words = [word for word in words if word not in ("-m", "--multirun")]
     if arguments.rounds < 1 or (arguments.batch is not None and arguments.batch < 1):
-        raise Mistake("--rounds and --batch are 1 or more.")
+        raise UserError("--rounds and --batch are 1 or more.")
     if arguments.kind == "report":
         return _report(arguments)
     if arguments.kind == "all":
@@ -47,23 +47,23 @@ def _bench(arguments: argparse.Namespace, words: list[str]) -> int:
 
 def _measure(kind: str, arguments: argparse.Namespace, words: list[str]) -> dict[str, Any]:
     run: Callable[[argparse.Namespace, list[str]], dict[str, Any]]
-    run = import_module("mimbench.cli.bench_kinds").KINDS[kind]
+    run = import_module("mimbench.experiments.benchmarks").KINDS[kind]
     from torch import OutOfMemoryError
 
-    from mimbench.cli.mistakes import Mistake
+    from mimbench.core.errors import UserError
 
     try:
         return run(arguments, words)
     except OutOfMemoryError as error:
-        raise Mistake("The GPU's memory does not suffice; name fewer runs, or a smaller --batch.") from error
+        raise UserError("The GPU's memory does not suffice; name fewer runs, or a smaller --batch.") from error
 
 
 def _all(arguments: argparse.Namespace, words: list[str]) -> int:
-    from mimbench.cli.bench_kinds import suite
-    from mimbench.cli.mistakes import Mistake
+    from mimbench.core.errors import UserError
+    from mimbench.experiments.benchmarks import suite
 
     if arguments.output is None or words:
-        raise Mistake("bench all takes --output DIR and no words of a run; bench step measures what you name.")
+        raise UserError("bench all takes --output DIR and no words of a run; bench step measures what you name.")
     results: dict[str, Any] = {}
     for name, result in suite(arguments):
         results[name] = result
@@ -74,15 +74,15 @@ def _all(arguments: argparse.Namespace, words: list[str]) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from mimbench.cli.mistakes import Mistake
+    from mimbench.core.errors import UserError
 
     if arguments.results is None or not (paths := sorted(arguments.results.glob("*.json"))):
-        raise Mistake("bench report takes --results DIR, a folder of JSON files that mimbench bench has written.")
+        raise UserError("bench report takes --results DIR, a folder of JSON files that mimbench bench has written.")
     try:
         results = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
         page = _page(results)
     except (ValueError, KeyError, TypeError) as error:
-        raise Mistake(f"{arguments.results} has a file that mimbench bench has not written ({error!r}).") from error
+        raise UserError(f"{arguments.results} has a file that mimbench bench has not written ({error!r}).") from error
     if arguments.output is None:
         print(page, end="")
     else:
@@ -91,25 +91,25 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _page(results: dict[str, Any]) -> str:
-    from mimbench.benchmarking.page import page
+    from mimbench.benchmarking.markdown import page
 
     return page(results)
 
 
 def _show(results: dict[str, Any]) -> None:
-    from mimbench.benchmarking.page import sections
+    from mimbench.benchmarking.markdown import sections
 
     print("\n".join(sections(results)), flush=True)
 
 
 def _write(path: Path, text: str) -> None:
-    from mimbench.cli.mistakes import Mistake
-    from mimbench.reporting.files import write_whole
+    from mimbench.core.errors import UserError
+    from mimbench.core.files import write_atomic
 
     try:
-        write_whole(path, text)
+        write_atomic(path, text)
     except OSError as error:
-        raise Mistake(f"{path} cannot be written ({error}); choose another place with --output.") from error
+        raise UserError(f"{path} cannot be written ({error}); choose another place with --output.") from error
 
 
 def _parser() -> argparse.ArgumentParser:

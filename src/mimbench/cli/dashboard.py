@@ -8,28 +8,28 @@ from collections.abc import Sequence
 
 
 def main(argv: Sequence[str]) -> int:
-    """Creates both or renews them; 2 for a mistake, 1 where the server does not take them."""
+    """Creates both or renews them; 2 for a error, 1 where the server does not take them."""
     options = _parser().parse_args(list(argv))
     if not re.fullmatch(r"[\w.-]+/[\w. -]+", options.target):
         return _refuse(f"'{options.target}' is not ENTITY/PROJECT, such as my-team/mimbench.")
     entity, project = options.target.split("/")
-    from mimbench.reporting import dashboard_panels
+    from mimbench.trackers import wandb_panels
 
     if options.panels:
-        print(json.dumps(dashboard_panels.as_json(), indent=2))
+        print(json.dumps(wandb_panels.as_json(), indent=2))
         return 0
     if not options.print:
-        from mimbench.reporting.dashboard_sync import refusal
+        from mimbench.trackers.wandb_access import access_error
 
-        if reason := refusal():
+        if reason := access_error():
             return _refuse(f"{reason} --print needs neither key nor server.")
-    from mimbench.reporting import dashboard_workspace
+    from mimbench.trackers import wandb_workspace
 
     if options.print:
-        print(json.dumps(dashboard_workspace.as_specs(entity, project), indent=2))
+        print(json.dumps(wandb_workspace.as_specs(entity, project), indent=2))
         return 0
     try:
-        for name, address in dashboard_workspace.save(entity, project).items():
+        for name, address in wandb_workspace.save(entity, project).items():
             print(f"{name:<11}{address}")
     except ValueError as error:
         return _refuse(str(error), 1)

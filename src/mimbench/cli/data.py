@@ -1,4 +1,4 @@
-"""`mimbench data`: pack a folder of pictures into shards, and check shards."""
+"""`mimbench data`: pack a folder of images into shards, and check shards."""
 
 import argparse
 import sys
@@ -20,17 +20,17 @@ def main(argv: list[str]) -> int:
 
 
 def _pack(arguments: argparse.Namespace) -> None:
-    from mimbench.data.packing import pack
+    from mimbench.data.shards.pack import pack
 
-    manifest = pack(arguments.folder, arguments.out, int(arguments.shard_mb * 1e6))
+    manifest = pack(arguments.folder, arguments.out, int(arguments.shard_mb * 1e6), follow_links=arguments.follow_links)
     shards = [shard for part in manifest.shards.values() for shard in part]
-    pictures, size = sum(shard.num_samples for shard in shards), sum(shard.num_bytes for shard in shards)
-    print(f"{pictures:,} pictures of {len(manifest.classes)} classes in {len(shards)} shards, {size / 1e9:.2f} GB")
+    images, size = sum(shard.num_samples for shard in shards), sum(shard.num_bytes for shard in shards)
+    print(f"{images:,} images of {len(manifest.classes)} classes in {len(shards)} shards, {size / 1e9:.2f} GB")
     print(f"Use: mimbench run data=shards data.source.root={arguments.out}")
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    from mimbench.data.packing import check
+    from mimbench.data.shards.pack import check
 
     manifest = check(arguments.directory)
     print(f"All {sum(map(len, manifest.shards.values()))} shards are as they were written.")
@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     pack.add_argument("folder", metavar="FOLDER", type=Path, help="has train/ and val/")
     pack.add_argument("out", metavar="OUT", type=Path, help="where the shards go")
     pack.add_argument("--shard-mb", metavar="MB", type=float, default=1000, help="size of a shard (default: 1000)")
+    pack.add_argument("--follow-links", action="store_true", help="also copy what links out of FOLDER point to")
     pack.set_defaults(do=_pack)
     check = commands.add_parser("check", help="read all shards and compare their checksums")
     check.add_argument("directory", metavar="DIR", type=Path, help="where pack.json lies")

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mimbench.cli.choices import chosen_data, compose, evaluate_keys, is_override
-from mimbench.cli.config import config_directory
-from mimbench.cli.mistakes import CAUSED_BY_USERS, Mistake, explain
+from mimbench.core.errors import UserError
+from mimbench.experiments.config import config_directory
+from mimbench.experiments.errors import CAUSED_BY_USERS, explain
+from mimbench.experiments.evaluation_config import choose_data, compose_evaluation, evaluation_keys, is_override
 
 
 def main(argv: Sequence[str]) -> int:
-    """Evaluates everything that is named; 2 for a mistake, 130 for an interruption. What was measured stays."""
+    """Evaluates everything that is named; 2 for a error, 130 for an interruption. What was measured stays."""
     parser = _parser()
     options, words = parser.parse_known_args(list(argv))
     paths = [Path(word) for word in words if not is_override(word)]
@@ -27,34 +28,34 @@ def main(argv: Sequence[str]) -> int:
     try:
         with _interruptible():
             return _evaluate(paths, overrides, options)
-    except Mistake as mistake:
-        return _say(str(mistake), 2)
+    except UserError as error:
+        return _say(str(error), 2)
     except CAUSED_BY_USERS as error:
-        return _say(explain(error, evaluate_keys(overrides)), 2)
+        return _say(explain(error, evaluation_keys(overrides)), 2)
     except KeyboardInterrupt:
         return _say("Interrupted; what was measured is kept, the same command does the rest.", 130)
 
 
 def _evaluate(paths: list[Path], overrides: list[str], options: argparse.Namespace) -> int:
-    config, _ = compose(overrides)
-    # Heavy imports wait until they are needed: --help and mistakes answer at once.
-    from mimbench.cli.build import protocols_of
-    from mimbench.cli.evaluation import Task
-    from mimbench.cli.follow import follow
-    from mimbench.cli.subjects import Candidate, expand, find
+    config, _ = compose_evaluation(overrides)
+    # Heavy imports wait until they are needed: --help and errors answer at once.
+    from mimbench.experiments.build import build_protocols
+    from mimbench.experiments.encoder_sources import EncoderSource, expand_paths, find_source
+    from mimbench.experiments.evaluate import Evaluator
+    from mimbench.experiments.follow import follow
 
-    found = expand(paths)
+    found = expand_paths(paths)
     try:
-        names = [protocol.label for protocol in protocols_of(config)]
+        names = [protocol.label for protocol in build_protocols(config)]
     except (ValueError, TypeError) as error:
-        raise Mistake(str(error)) from error
+        raise UserError(str(error)) from error
     if not names:
-        raise Mistake("protocol names nothing to do; see mimbench evaluate --help.")
+        raise UserError("protocol names nothing to do; see mimbench evaluate --help.")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    task = Task(config, options.again)
+    evaluator = Evaluator(config, options.again)
 
-    def evaluate(subject: Candidate) -> int:
-        return task(subject, chosen_data(subject, overrides))
+    def evaluate(source: EncoderSource) -> int:
+        return evaluator.evaluate(source, choose_data(source, overrides))
 
     if options.every_checkpoint:
         follow(found, evaluate, options.interval)
@@ -62,12 +63,12 @@ def _evaluate(paths: list[Path], overrides: list[str], options: argparse.Namespa
     failed = 0
     for path in found:
         try:
-            evaluate(find(path))
-        except Mistake as mistake:
+            evaluate(find_source(path))
+        except UserError as error:
             if len(found) == 1:
                 raise
             failed += 1
-            print(mistake, file=sys.stderr)
+            print(error, file=sys.stderr)
     return _say(f"{failed} of {len(found)} could not be evaluated.", 2) if failed else 0
 
 
@@ -99,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         usage="mimbench evaluate RUN|CHECKPOINT|IMPORT... [protocol=a,b] [data=NAME] [key=value ...] [options]",
         description=__doc__,
         epilog=f"protocols: {known}. Results go to RUN/evaluation/ and into RUN/record.json; what exists is not "
-        "computed again. Other keys: truncate=K and reinitialise=K cut the last K blocks; protocol.linear.epochs=5 "
+        "computed again. Other keys: truncate=K and reinitialize=K cut the last K blocks; protocol.linear.epochs=5 "
         "changes a protocol, and its name; trainer.precision=bf16-mixed, paths.cache=DIR.",
         allow_abbrev=False,
     )

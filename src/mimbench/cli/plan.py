@@ -8,53 +8,55 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mimbench.runs.state import State
+
 
 def main(argv: list[str]) -> int:
     """Prints the plan; 2 where no run can exist. Writes nothing but the file asked for by --json."""
     arguments, words = _parser().parse_known_args(argv)
     words = [word for word in words if word not in ("-m", "--multirun")]
     # PyTorch takes some seconds to import; --help need not wait for it.
-    from mimbench.cli.compose import answer
+    from mimbench.experiments.compose import run_command
 
-    return answer("plan", words, lambda: _plan(arguments, words))
+    return run_command("plan", words, lambda: _plan(arguments, words))
 
 
 def _plan(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     from rich.console import Console
 
-    from mimbench.cli.compose import composer
-    from mimbench.cli.config import plain
-    from mimbench.cli.mistakes import Mistake
     from mimbench.cli.plan_table import WIDTH, show
-    from mimbench.cli.planning import make_pacer, plan_cells
-    from mimbench.reporting.files import write_whole
-    from mimbench.sweeps.plan import totals
+    from mimbench.core.errors import UserError
+    from mimbench.core.files import write_atomic
+    from mimbench.experiments.compose import composer
+    from mimbench.experiments.config import resolve
+    from mimbench.experiments.planning.costs import estimate_runs, make_pace_estimator
+    from mimbench.experiments.planning.plan import totals
 
     if arguments.json is not None and arguments.json.is_dir():
-        raise Mistake(f"--json {arguments.json} is a directory; name a file.")
+        raise UserError(f"--json {arguments.json} is a directory; name a file.")
     with composer(words) as hydra:
         jobs = hydra.jobs()
         configs = hydra.configs(jobs)
-        runs = Path(plain(configs[0])["paths"]["runs"])
-        pacer = make_pacer(arguments.images_per_second, arguments.gpu, arguments.mfu, runs)
-        cells = plan_cells(configs, jobs, pacer)
-    if all(cell.state == "refused" for cell in cells):
-        raise Mistake(" ".join(dict.fromkeys(cell.reason for cell in cells)))
+        runs = Path(resolve(configs[0])["paths"]["runs"])
+        pacer = make_pace_estimator(arguments.images_per_second, arguments.gpu, arguments.mfu, runs)
+        runs = estimate_runs(configs, jobs, pacer)
+    if all(run.state == State.REFUSED for run in runs):
+        raise UserError(" ".join(dict.fromkeys(run.reason for run in runs)))
     width = Console().width if sys.stdout.isatty() else WIDTH
-    show(cells, Console(width=max(width, 100), highlight=False))
+    show(runs, Console(width=max(width, 100), highlight=False))
     if arguments.json is not None:
-        values: dict[str, Any] = {"runs": [_row(cell) for cell in cells], "totals": asdict(totals(cells))}
+        values: dict[str, Any] = {"runs": [_row(run) for run in runs], "totals": asdict(totals(runs))}
         try:
-            write_whole(arguments.json, json.dumps(values, indent=2) + "\n")
+            write_atomic(arguments.json, json.dumps(values, indent=2) + "\n")
         except OSError as error:
-            raise Mistake(f"--json {arguments.json} cannot be written ({error}).") from error
+            raise UserError(f"--json {arguments.json} cannot be written ({error}).") from error
     return 0
 
 
-def _row(cell: Any) -> dict[str, Any]:
-    cost = cell.cost
-    extra = {} if cost is None else {"training_flops": cost.training_flops, "gpu_hours_left": cell.gpu_hours_left}
-    return asdict(cell) | extra
+def _row(run: Any) -> dict[str, Any]:
+    cost = run.cost
+    extra = {} if cost is None else {"training_flops": cost.training_flops, "gpu_hours_left": run.gpu_hours_left}
+    return asdict(run) | extra
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,22 +7,23 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mimbench.sweeps.plan import PlannedCell, PlannedCost, totals
+from mimbench.experiments.planning.plan import EstimatedCost, EstimatedRun, totals
+from mimbench.runs.records import AXES
+from mimbench.runs.state import State
 
 WIDTH = 140
-COLOURS = {
-    "finished": "green",
-    "running": "cyan",
-    "queued": "cyan",
-    "interrupted": "yellow",
-    "failed": "red",
-    "lost": "red",
-    "refused": "dim",
+COLORS = {
+    State.FINISHED: "green",
+    State.RUNNING: "cyan",
+    State.QUEUED: "cyan",
+    State.INTERRUPTED: "yellow",
+    State.FAILED: "red",
+    State.LOST: "red",
+    State.REFUSED: "dim",
 }
-_AXES = ("method", "encoder", "depth", "data", "seed")
 
 
-def show(cells: Sequence[PlannedCell], console: Console) -> None:
+def show(runs: Sequence[EstimatedRun], console: Console) -> None:
     """One row per run, then sums and what the estimate rests on."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("identity", no_wrap=True)
@@ -30,33 +31,33 @@ def show(cells: Sequence[PlannedCell], console: Console) -> None:
     table.add_column("run", overflow="fold")
     for column in ("parameters", "tokens", "FLOPs/image", "steps", "training\nFLOPs", "disk", "GPU-h"):
         table.add_column(column, justify="right", no_wrap=True)
-    common = _common(cells)
-    for cell in cells:
-        state = Text(cell.state, style=COLOURS.get(cell.state, ""))
-        table.add_row(cell.identity, state, _title(cell, common), *_numbers(cell.cost))
+    common = _common(runs)
+    for run in runs:
+        state = Text(run.state, style=COLORS.get(run.state, ""))
+        table.add_row(run.identity, state, _title(run, common), *_numbers(run.cost))
     console.print(table)
     if common:
         console.print(Text(f"\nAll: {' '.join(common)}", style="dim"))
-    _sums(cells, console)
+    _sums(runs, console)
 
 
-def _common(cells: Sequence[PlannedCell]) -> list[str]:
+def _common(runs: Sequence[EstimatedRun]) -> list[str]:
     """What no row need repeat."""
-    further = [[f"{key}={value}" for key, value in cell.axes.items() if key not in _AXES] for cell in cells]
+    further = [[f"{key}={value}" for key, value in run.axes.items() if key not in AXES] for run in runs]
     return [word for word in further[0] if all(word in words for words in further)]
 
 
-def _title(cell: PlannedCell, common: Sequence[str]) -> Text:
-    text = Text(f"{cell.axes['method']} {cell.axes['encoder']} d{cell.axes['depth']} {cell.axes['data']}")
-    text.append(f" s{cell.axes['seed']}")
-    further = [f" {key}={value}" for key, value in cell.axes.items() if key not in _AXES]
+def _title(run: EstimatedRun, common: Sequence[str]) -> Text:
+    text = Text(f"{run.axes['method']} {run.axes['encoder']} d{run.axes['depth']} {run.axes['data']}")
+    text.append(f" s{run.axes['seed']}")
+    further = [f" {key}={value}" for key, value in run.axes.items() if key not in AXES]
     text.append("".join(word for word in further if word[1:] not in common), style="dim")
-    if cell.reason:
-        text.append(f"\n{cell.reason}", style="dim")
+    if run.reason:
+        text.append(f"\n{run.reason}", style="dim")
     return text
 
 
-def _numbers(cost: PlannedCost | None) -> list[str]:
+def _numbers(cost: EstimatedCost | None) -> list[str]:
     if cost is None:
         return [""] * 7
     parts = [_parts(values) for values in (cost.parameters, cost.tokens, cost.flops)]
@@ -72,18 +73,18 @@ def _parts(values: Mapping[str, int]) -> str:
     return " + ".join(amount(value) for value in shown)
 
 
-def _sums(cells: Sequence[PlannedCell], console: Console) -> None:
-    sums = totals(cells)
+def _sums(runs: Sequence[EstimatedRun], console: Console) -> None:
+    sums = totals(runs)
     states = ", ".join(f"{count} {state}" for state, count in sums.states.items())
     unknown = f" (without {_runs(sums.unknown)} whose data are not here)" if sums.unknown else ""
     console.print(
-        f"\n{_runs(len(cells))}: {states}. {power(sums.training_flops)} training FLOPs, {amount(sums.disk, 'B')} disk, "
+        f"\n{_runs(len(runs))}: {states}. {power(sums.training_flops)} training FLOPs, {amount(sums.disk, 'B')} disk, "
         f"{hours(sums.gpu_hours)} GPU-hours, of which {hours(sums.gpu_hours_left)} to be done{unknown}."
     )
     console.print(
         "Parameters, tokens and forward FLOPs: encoder + decoders + targets. GPU-hours: pre-training only.", style="dim"
     )
-    for source in dict.fromkeys(cell.cost.pace for cell in cells if cell.cost is not None and cell.cost.pace):
+    for source in dict.fromkeys(run.cost.pace for run in runs if run.cost is not None and run.cost.pace):
         console.print(f"Pace {source}.", style="dim")
 
 

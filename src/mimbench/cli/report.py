@@ -5,6 +5,8 @@ import io
 import sys
 from pathlib import Path
 
+from mimbench.runs.directory import REPORT
+
 
 def main(argv: list[str]) -> int:
     """Prints the comparison and writes the report; 2 where there is nothing to report on."""
@@ -12,20 +14,23 @@ def main(argv: list[str]) -> int:
     # pandas, scipy and matplotlib take a second to import; --help need not wait for them.
     from rich.console import Console
 
-    from mimbench.reporting import report, summary, terminal
+    from mimbench.reporting import report, summary
     from mimbench.reporting.collect import collect
+    from mimbench.reporting.render import terminal
 
     try:
         sweep = collect(arguments.directory)
     except ValueError as error:
         return _refuse(str(error))
-    summaries = summary.summarise(sweep)
+    summaries = summary.summarize(sweep)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # A terminal without ± or ▲ still gets its table.
     width = max(Console().width, terminal.WIDTH)
     terminal.show(sweep, summaries, Console(width=width, highlight=False))
     try:
-        path = report.write(sweep, summaries, arguments.out or arguments.directory / "report", draw=arguments.figures)
+        out = arguments.out or arguments.directory / REPORT
+        shown = arguments.with_environment
+        path = report.write(sweep, summaries, out, draw=arguments.figures, with_environment=shown)
     except OSError as error:
         return _refuse(f"the report cannot be written ({error}). Choose another folder with --out.")
     print(f"\nReport: {path}")
@@ -41,5 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mimbench report", description=__doc__, allow_abbrev=False)
     parser.add_argument("directory", metavar="DIR", type=Path, help="directory of a sweep: runs and sweep.json")
     parser.add_argument("--out", metavar="DIR", type=Path, help="where to write the report (default: DIR/report)")
+    parser.add_argument(
+        "--with-environment", action="store_true", help="also write host names and absolute paths into the report"
+    )
     parser.add_argument("--no-figures", dest="figures", action="store_false", help="tables only, which is faster")
     return parser

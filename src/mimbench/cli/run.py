@@ -13,10 +13,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
-from mimbench.cli.config import check_words, config_directory, config_keys, describe, plain, run_directory
-from mimbench.cli.lean import import_lean
-from mimbench.cli.mistakes import CAUSED_BY_USERS, Mistake, explain
-from mimbench.sweeps.pool import SweepFailed
+from mimbench.core.errors import UserError
+from mimbench.experiments.config import check_overrides, config_directory, config_keys, describe, resolve, run_directory
+from mimbench.experiments.errors import CAUSED_BY_USERS, explain
+from mimbench.experiments.launch.pool import SweepFailed
 
 _NO_ACCESS = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -32,20 +32,20 @@ def main(argv: Sequence[str]) -> int:
         sys.argv = call  # Lightning starts further ranks with it
         try:
             _run(config)
-        except (Mistake, SweepFailed, KeyboardInterrupt) as error:
+        except (UserError, SweepFailed, KeyboardInterrupt) as error:
             raised.append(error)
 
     application = hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="run")(task)
     try:
-        check_words(argv)
+        check_overrides(argv)
         with tempfile.TemporaryDirectory() as scratch:  # where Hydra may write; a run writes its own directory
             os.environ["MIMBENCH_SCRATCH"] = scratch
             sys.argv = ["mimbench run", *argv]
             application()
         if raised:
             raise raised[0]
-    except Mistake as mistake:
-        return _say(str(mistake), 2)
+    except UserError as error:
+        return _say(str(error), 2)
     except CAUSED_BY_USERS as error:
         return _say(explain(error, config_keys(argv)), 2)
     except SweepFailed as failure:
@@ -60,16 +60,15 @@ def main(argv: Sequence[str]) -> int:
 def _run(config: DictConfig) -> None:
     _check_mode(HydraConfig.get().overrides.hydra)
     overrides = list(HydraConfig.get().overrides.task)
-    resolved = plain(config)
-    # Heavy imports wait until they are needed: --help and mistakes answer at once.
-    import_lean()
-    from mimbench.cli.build import inspect
+    resolved = resolve(config)
+    # Heavy imports wait until they are needed: --help and errors answer at once.
+    from mimbench.experiments.build import check_parts
 
-    depth, refused = inspect(resolved)
+    depth, refused = check_parts(resolved)
     if refused:
-        raise Mistake(refused)
+        raise UserError(refused)
     run = describe(resolved, overrides, depth)
-    from mimbench.cli.pipeline import execute
+    from mimbench.experiments.pipeline import execute
     from mimbench.training import InterruptedRun, NonFiniteLossError, StopSignals
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -84,7 +83,7 @@ def _run(config: DictConfig) -> None:
     except OSError as error:
         if error.errno in _NO_ACCESS and error.filename:
             place = "Choose places that can be written with paths.runs and paths.cache."
-            raise Mistake(f"{error.strerror}: {error.filename}. {place}") from None
+            raise UserError(f"{error.strerror}: {error.filename}. {place}") from None
         if error.errno not in _NO_ROOM:
             raise
         raise SweepFailed(f"{error}. Make room; the same command goes on from the last checkpoint.") from None
@@ -92,8 +91,7 @@ def _run(config: DictConfig) -> None:
 
 def warm_up() -> None:
     """Imports what every run needs, in a process that runs are forked from."""
-    import_lean()
-    import_module("mimbench.cli.pipeline")
+    import_module("mimbench.experiments.pipeline")
     Plugins.instance()
 
 
@@ -101,7 +99,7 @@ def _check_mode(overrides: Sequence[str]) -> None:
     """Nobody means a run on this machine when she names a launcher; only -m heeds one."""
     for word in overrides:
         if word.startswith(("hydra/launcher=", "hydra/sweeper=", "hydra.launcher.", "hydra.sweeper.")):
-            raise Mistake(f"{word.partition('=')[0]} is heeded by sweeps only, even of one run: add -m.")
+            raise UserError(f"{word.partition('=')[0]} is heeded by sweeps only, even of one run: add -m.")
 
 
 def _say(message: str, status: int) -> int:

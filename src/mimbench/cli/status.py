@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from mimbench.runs.state import State
+
 
 def main(argv: list[str]) -> int:
     """Prints one table per sweep; 2 where there is none. With --watch again and again until all runs have ended."""
@@ -33,10 +35,10 @@ def _view(directory: Path) -> tuple[object, bool]:
     from rich.console import Group
 
     from mimbench.cli.status_table import render
-    from mimbench.sweeps.status import ENDED, RunStatus, read_sweep, sweeps_below
+    from mimbench.experiments.status import ENDED, RunStatus, read_sweep, sweeps_below
 
     sweeps: Sequence[tuple[Path, list[RunStatus]]] = [(path, read_sweep(path)) for path in sweeps_below(directory)]
-    going = any(run.state not in (*ENDED, "planned") for _, runs in sweeps for run in runs)
+    going = any(run.state not in (*ENDED, State.PLANNED) for _, runs in sweeps for run in runs)
     return Group(*(render(path, runs) for path, runs in sweeps)), going
 
 

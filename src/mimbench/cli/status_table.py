@@ -9,44 +9,47 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from mimbench.cli.plan_table import COLOURS
-from mimbench.sweeps.status import RunStatus
+from mimbench.cli.plan_table import COLORS
+from mimbench.core.text import printable
+from mimbench.experiments.status import RunStatus
+from mimbench.runs.state import State
 
 WIDTH = 140
 
 
 def render(directory: Path, runs: Sequence[RunStatus]) -> Group:
     """One row per run: state, how far, how fast, how long still, and what it said last."""
-    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), title=str(directory), title_justify="left")
+    title = Text(printable(str(directory)))
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), title=title, title_justify="left")
     table.add_column("run", overflow="fold", min_width=30)
     table.add_column("state", no_wrap=True)
     for column in ("epoch", "step", "images/s", "left"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("error, log", overflow="fold")
     for run in runs:
-        state = Text(run.state, style=COLOURS.get(run.state, ""))
-        table.add_row(run.name, state, *_progress(run), _remarks(run, directory))
+        state = Text(run.state, style=COLORS.get(run.state, ""))
+        table.add_row(Text(run.name), state, *_progress(run), _remarks(run, directory))
     states = Counter(run.state for run in runs)
     counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
     advice = f" `mimbench retry {directory}` runs the failed and lost ones again."
-    broken = states["failed"] + states["lost"]
+    broken = states[State.FAILED] + states[State.LOST]
     total = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
     return Group(table, Text(f"{total}: {counts}.{advice if broken else ''}\n"))
 
 
 def _progress(run: RunStatus) -> list[str]:
-    if run.step is None or run.state in ("refused", "planned"):
+    if run.step is None or run.state in (State.REFUSED, State.PLANNED):
         return [""] * 4
     epoch = f"{run.step / run.steps_per_epoch:.1f}" if run.steps_per_epoch else ""
     step = f"{run.step}/{'?' if run.total is None else run.total}"
     rate = "" if run.images_per_second is None else f"{run.images_per_second:.0f}"
-    return [epoch, step, rate, "" if run.state != "running" else duration(run.seconds_left)]
+    return [epoch, step, rate, "" if run.state != State.RUNNING else duration(run.seconds_left)]
 
 
 def _remarks(run: RunStatus, directory: Path) -> Text:
     """The error, and where to read on while there is something to read."""
     lines = [run.error] if run.error else []
-    if run.log is not None and run.state != "finished":
+    if run.log is not None and run.state != State.FINISHED:
         lines.append(str(run.log.relative_to(directory) if run.log.is_relative_to(directory) else run.log))
     return Text("\n".join(lines))
 

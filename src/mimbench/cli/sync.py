@@ -5,24 +5,24 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from mimbench.runs.lock import is_alive
 
 
 def main(argv: Sequence[str]) -> int:
-    """Uploads and prints a table; 1 if something could not be uploaded, 2 for a mistake."""
+    """Uploads and prints a table; 1 if something could not be uploaded, 2 for an error in the command."""
     options = _parser().parse_args(list(argv))
     if not options.directory.is_dir():
         return _refuse(f"{options.directory} is not a directory; give a run or a sweep.")
-    from mimbench.reporting import dashboard_sync
+    from mimbench.trackers import wandb_access, wandb_sync
 
-    runs = dashboard_sync.find(options.directory)
+    runs = wandb_sync.find(options.directory)
     if not runs:
         return _refuse(f"{options.directory} holds no offline runs of W&B; they begin with logger=wandb.")
-    live = {run.identity for run in runs if run.pending and _is_live(run.directory)}
+    live = {run.identity for run in runs if run.pending and is_alive(run.directory)}
     todo = [run for run in runs if run.pending and run.identity not in live]
-    if todo and (reason := dashboard_sync.refusal()):
+    if todo and (reason := wandb_access.access_error()):
         return _refuse(reason)
-    said = dashboard_sync.upload(todo, options.parallel, options.project, options.entity) if todo else ""
+    said = wandb_sync.upload(todo, options.parallel, options.project, options.entity) if todo else ""
     failed = 0
     for run in runs:
         state = "still running" if run.identity in live else "failed" if run.pending else "uploaded"
@@ -35,18 +35,6 @@ def main(argv: Sequence[str]) -> int:
         print(said, file=sys.stderr)
         return _refuse(f"{failed} of {len(todo)} could not be uploaded; the same command tries again.", 1)
     return 0
-
-
-def _is_live(directory: Path) -> bool:
-    """Whether a process still works on the run; what it goes on to write would be left out."""
-    path = directory / ".lock"
-    if not path.exists():
-        return False
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True
 
 
 def _refuse(message: str, status: int = 2) -> int:

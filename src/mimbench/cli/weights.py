@@ -1,11 +1,16 @@
 """`mimbench weights`: look into, import and export files of weights."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import yaml
+from mimbench.core.text import printable
+from mimbench.runs import records
+from mimbench.runs.directory import CONFIG, RECORD, config
+
+if TYPE_CHECKING:
+    from mimbench.weights import WeightFile
 
 
 def main(argv: list[str]) -> int:
@@ -21,14 +26,14 @@ def main(argv: list[str]) -> int:
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
-    from mimbench.weights import read_file, recognise
+    from mimbench.weights import read_file, recognize
     from mimbench.weights.describing import described, format_text
-    from mimbench.weights.recognise import method_of
+    from mimbench.weights.recognize import method_of
     from mimbench.weights.store import heads_beside, locate
 
     path = locate(arguments.file)
     file = read_file(path)
-    found = recognise(file.state)
+    found = recognize(file.state)
     method = _recorded_method(arguments.file) or method_of(file.state)
     rows = {"file": str(path), "format": format_text(found.format)}
     if method is not None:
@@ -38,7 +43,20 @@ def _inspect(arguments: argparse.Namespace) -> None:
     rows["entries"] = str(len(file.state))
     if file.beside:
         rows["beside them"] = ", ".join(file.beside)
-    print("\n".join(f"{name:<14}{text}" for name, text in rows.items()))
+    print("\n".join(f"{name:<14}{printable(text)}" for name, text in rows.items()))
+    _check_finite(file, arguments.strict)
+
+
+def _check_finite(file: "WeightFile", strict: bool) -> None:
+    """Names tensors with NaN or infinity on stderr; with `strict` they are an error."""
+    names = file.not_finite()
+    if not names:
+        return
+    listed = ", ".join(map(printable, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    message = f"{file.path.name} has NaN or infinity in {listed}."
+    if strict:
+        raise ValueError(f"{message} Leave out --strict to go on.")
+    print(f"mimbench weights: warning: {message}", file=sys.stderr)
 
 
 def _import(arguments: argparse.Namespace) -> None:
@@ -47,6 +65,7 @@ def _import(arguments: argparse.Namespace) -> None:
 
     path = locate(arguments.file)
     file = read_file(path)
+    _check_finite(file, arguments.strict)
     imported = import_weights(
         file,
         arguments.format,
@@ -81,22 +100,21 @@ def _export(arguments: argparse.Namespace) -> None:
     for path in written:
         print(path)
     if arguments.push:
-        from mimbench.cli.hub import push
+        from mimbench.weights.hub import push
 
-        print(push(written, arguments.push))
+        print(push(written, arguments.push, arguments.public))
 
 
 def _recorded_method(path: Path) -> str | None:
-    record = path / "record.json"
-    return json.loads(record.read_text(encoding="utf-8"))["axes"].get("method") if record.is_file() else None
+    return str(records.read(path / RECORD).axes["method"]) if (path / RECORD).is_file() else None
 
 
 def _recorded_heads(directory: Path) -> int | None:
-    config = directory / "config.yaml"
-    if not config.is_file():
+    if not (directory / CONFIG).is_file():
         return None
-    heads = yaml.safe_load(config.read_text(encoding="utf-8"))["encoder"].get("num_heads")
-    return heads if isinstance(heads, int) else None
+    encoder = config(directory).get("encoder")
+    heads = encoder.get("num_heads") if isinstance(encoder, dict) else None
+    return heads if type(heads) is int else None
 
 
 def _refuse(message: str) -> int:
@@ -126,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
 def _inspect_parser(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(do=_inspect)
     parser.add_argument("file", metavar="FILE", type=Path, help="file of weights, run, import or Hugging Face folder")
+    parser.add_argument("--strict", action="store_true", help="refuse weights with NaN or infinity")
 
 
 def _import_parser(parser: argparse.ArgumentParser) -> None:
@@ -138,6 +157,7 @@ def _import_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--decoder-heads", metavar="N", type=_positive, help="(default: one per 32 channels)")
     parser.add_argument("--depths", metavar="N,N,...", type=_depths, help="of the decoders (default: as released)")
     parser.add_argument("--released-quirks", action="store_true", help="localmim-swin: compute what the release does")
+    parser.add_argument("--strict", action="store_true", help="refuse weights with NaN or infinity")
     parser.add_argument("--encoder-only", action="store_true", help="leave the decoders out")
     parser.add_argument("--out", metavar="DIR", type=Path, help="where to write (default: NAME-imported)")
 
@@ -154,3 +174,4 @@ def _export_parser(parser: argparse.ArgumentParser) -> None:
         "--no-pooler", dest="pooler", action="store_false", help="transformers-vit: for a model without"
     )
     parser.add_argument("--push", metavar="NAME", help="also upload to this repository of the Hugging Face hub")
+    parser.add_argument("--public", action="store_true", help="create that repository public (default: private)")

@@ -1,4 +1,4 @@
-"""The papers' initial weights, in one place."""
+"""Weight initialization as in the papers."""
 
 from collections.abc import Iterable
 from typing import cast
@@ -11,12 +11,15 @@ _TOKENS = ("cls_token", "reg_token", "mask_token", "dist_token")
 
 @torch.no_grad()
 def initialize(module: nn.Module, generator: torch.Generator | None = None) -> None:
-    """Draws all weights as MAE's released code does; the other three papers follow it.
+    """Initializes all weights as in MAE's released code, which the other three papers follow.
 
-    Linear: Xavier uniform, bias 0. The patch projection as the Linear it is, [out, in * p * p]; its bias keeps
-    PyTorch's default. Class, register and mask tokens: N(0, 0.02). LayerNorm: 1 and 0. Convolutions of the heads
-    keep PyTorch's default. Of weight-normalised heads the direction is Xavier uniform too: MIRL's released code loses
-    its draw in the derived weight, but Paddle's default for a linear layer is the same.
+    - Linear layers: Xavier uniform weights, zero biases.
+    - Patch projection: Xavier uniform as a linear layer of shape [out, in * p * p]; the bias keeps PyTorch's default.
+    - Class, register and mask tokens: normal with standard deviation 0.02.
+    - LayerNorms: weight 1, bias 0.
+    - Other convolutions, those of the heads: PyTorch's default.
+    - Weight-normalized heads: Xavier uniform directions. MIRL's released code initializes only the derived weight,
+      which has no effect, but Paddle's default for linear layers is the same.
     """
     for name, child in cast("Iterable[tuple[str, nn.Module]]", module.named_modules()):
         if isinstance(child, nn.Linear):

@@ -1,4 +1,4 @@
-"""Which cells of an image grid the encoder may not see."""
+"""Masks: which cells of an image grid are hidden from the encoder."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,8 +16,8 @@ class Mask:
     """Hidden cells of a grid laid over the image.
 
     Attributes:
-        hidden: True where the encoder is blind.
-        num_visible: Visible cells per image, the same for all; an int, so that no device sync is needed.
+        hidden: True for the cells that the encoder does not see.
+        num_visible: Visible cells per image, equal for all images; an int, so that reading it needs no device sync.
         shared: Whether all images of the batch hide the same cells.
 
     Example:
@@ -36,19 +36,19 @@ class Mask:
         return self._order[:, : self.num_visible]
 
     def cells(self, grid: Grid) -> Int[Tensor, "b m"]:
-        """Raster positions of the hidden cells of an equal or finer grid, one coarse cell after the other.
+        """Raster positions of the hidden cells on an equal or finer grid, grouped by cell of the mask.
 
         Raises:
-            ValueError: The grid does not divide this mask's cells.
+            ValueError: The grid is not a multiple of the mask's grid.
         """
-        (h, w), units = self.hidden.shape[1:], self._order[:, self.num_visible :]
+        (h, w), coarse = self.hidden.shape[1:], self._order[:, self.num_visible :]
         scale = grid[0] // h
         if grid != (h * scale, w * scale):
-            raise ValueError(f"A {grid[0]}x{grid[1]} grid does not divide the cells of a {h}x{w} mask.")
+            raise ValueError(f"The grid must be a multiple of the mask's {h}x{w} cells, got {grid[0]}x{grid[1]}.")
         if scale == 1:
-            return units
-        within = torch.arange(scale, device=units.device)
-        corner = (units // w) * scale * grid[1] + (units % w) * scale
+            return coarse
+        within = torch.arange(scale, device=coarse.device)
+        corner = (coarse // w) * scale * grid[1] + (coarse % w) * scale
         return (corner[:, :, None] + (within[:, None] * grid[1] + within).flatten()).flatten(1)
 
     @cached_property
@@ -56,8 +56,8 @@ class Mask:
         return self.hidden.flatten(1).byte().argsort(dim=1, stable=True)
 
     def weights(self, grid: Grid) -> Float[Tensor, "b n"]:
-        """Hidden fraction of every cell of another grid over the same image.
+        """Hidden fraction of every cell of another grid over the same image, in raster order.
 
-        A finer cell inherits from the cell it lies in, a coarser one takes the mean of those it covers.
+        A finer cell takes the value of the cell that contains it, a coarser one the mean over the cells it covers.
         """
         return F.adaptive_avg_pool2d(self.hidden[:, None].float(), grid).flatten(1)

@@ -1,4 +1,4 @@
-"""Token sets that remember where in the image they came from."""
+"""Tokens with their positions in the image."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from mimbench.core.mask import Grid
 
 
 def take(x: Float[Tensor, "b n d"], index: Int[Tensor, "b m"]) -> Float[Tensor, "b m d"]:
-    """The vectors at these positions."""
+    """Selects vectors by their position in the sequence, for each image."""
     return x.gather(1, index[..., None].expand(-1, -1, x.shape[2]))
 
 
 @dataclass(frozen=True)
 class Tap:
-    """What an encoder delivers at one depth.
+    """Shapes of an encoder's output at one depth.
 
     Attributes:
         width: Channels of a token.
@@ -53,12 +53,12 @@ class Tokens:
         return torch.cat([self.prefix, self.patches], dim=1)
 
     def with_sequence(self, sequence: Float[Tensor, "b s e"]) -> "Tokens":
-        """The same places with other vectors, of any width."""
+        """Tokens at the same positions with other vectors, of any width."""
         p = self.prefix.shape[1]
         return Tokens(sequence[:, p:], sequence[:, :p], self.index, self.grid)
 
-    def fill(self, blank: Float[Tensor, "1 1 d"]) -> Float[Tensor, "b n d"]:
-        """Lays the patches out on the full grid, `blank` elsewhere."""
+    def fill(self, mask_token: Float[Tensor, "1 1 d"]) -> Float[Tensor, "b n d"]:
+        """The full grid in raster order: patch tokens at their positions, `mask_token` everywhere else."""
         b, _, d = self.patches.shape
-        canvas = blank.to(self.patches.dtype).expand(b, self.grid[0] * self.grid[1], d)
-        return canvas.scatter(1, self.index[..., None].expand(-1, -1, d), self.patches)
+        full = mask_token.to(self.patches.dtype).expand(b, self.grid[0] * self.grid[1], d)
+        return full.scatter(1, self.index[..., None].expand(-1, -1, d), self.patches)

@@ -1,4 +1,4 @@
-"""Pictures with a class per pixel, or with outlined objects."""
+"""Images with a class per pixel, or with outlined objects."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +16,7 @@ _REMEDY = {"classes": "scenes, collages or ade20k", "objects": "scenes, collages
 
 @dataclass(frozen=True)
 class Objects:
-    """What a picture shows, in COCO's terms.
+    """What an image shows, in COCO's terms.
 
     Attributes:
         boxes: x0, y0, x1, y1 in pixels; x1 and y1 lie outside.
@@ -35,7 +35,7 @@ class Objects:
 
 
 class AnnotatedSplit(Split):
-    """A split that also tells where things are; its pictures have no class as a whole, so all `labels` are -1.
+    """A split that also tells where things are; its images have no class as a whole, so all `labels` are -1.
 
     Attributes:
         class_names: Of the values of `classes`; empty where there are none.
@@ -46,11 +46,11 @@ class AnnotatedSplit(Split):
     object_names: tuple[str, ...] = ()
 
     def identifier(self, i: int) -> str:
-        """What messages call a picture, the name of its file if it has one."""
-        return f"picture {i}"
+        """What messages call an image, the name of its file if it has one."""
+        return f"image {i}"
 
-    def picture(self, i: int) -> UInt8[Tensor, "3 h w"]:
-        """The whole picture. Raises ValueError, naming the file, if it cannot be read."""
+    def image(self, i: int) -> UInt8[Tensor, "3 h w"]:
+        """The whole image. Raises ValueError, naming the file, if it cannot be read."""
         return self[i][0]
 
     def classes(self, i: int) -> UInt8[Tensor, "h w"]:
@@ -58,7 +58,7 @@ class AnnotatedSplit(Split):
         raise NotImplementedError(f"{type(self).__name__} has no classes per pixel.")
 
     def objects(self, i: int) -> Objects:
-        """The objects in the picture. Raises ValueError, naming the file, for an annotation that is broken."""
+        """The objects in the image. Raises ValueError, naming the file, for an annotation that is broken."""
         raise NotImplementedError(f"{type(self).__name__} has no objects.")
 
 
@@ -73,7 +73,7 @@ def annotated(split: Split, kind: Literal["classes", "objects"], name: SplitName
         names = split.object_names
     if not isinstance(split, AnnotatedSplit) or not names:
         what = "a class per pixel" if kind == "classes" else "objects with outlines"
-        raise ValueError(f"These pictures have no annotation ({what}); choose data={_REMEDY[kind]}.")
+        raise ValueError(f"These images have no annotation ({what}); choose data={_REMEDY[kind]}.")
     if not len(split):
-        raise ValueError(f"The {name} split has no pictures; add some, or change what is held out.")
+        raise ValueError(f"The {name} split has no images; add some, or change what is held out.")
     return split

@@ -7,7 +7,7 @@ import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from mimbench.data.decoded import decoded
+from mimbench.data.in_memory import decoded
 from mimbench.data.loader import Batch, PlainSet, TrainLoader, TrainSet
 from mimbench.data.sampler import EpochSampler
 from mimbench.data.source import Source, Split, SplitName
@@ -19,14 +19,14 @@ class ImageDataModule(LightningDataModule):
     """Loads a source; augmentation and order depend on (seed, epoch, sample) alone, not on devices or workers.
 
     Args:
-        image_size: Side of the pictures handed out, in pixels; the source's own if None.
-        batch_size: Effective batch: images per optimiser step over all devices and accumulated batches.
+        image_size: Side of the images handed out, in pixels; the source's own if None.
+        batch_size: Effective batch: images per optimizer step over all devices and accumulated batches.
         eval_batch_size: Images per batch of `val_dataloader` and `plain`.
         seed: Decides order and augmentation; the splits belong to the source.
         crop_scale: Range of the area of training crops; the source's own if None.
-        flip: Whether training mirrors pictures; the source's own if None.
+        flip: Whether training flips images horizontally; the source's own if None.
         crop_ratio: Range of width over height of training crops.
-        colour_jitter: Largest change of brightness, contrast and saturation in training, from 0 to 1.
+        color_jitter: Largest change of brightness, contrast and saturation in training, from 0 to 1.
         keep_decoded: Decode the files of a split once and keep them all, three bytes a pixel, in memory.
     """
 
@@ -41,7 +41,7 @@ class ImageDataModule(LightningDataModule):
         crop_scale: Sequence[float] | None = None,
         flip: bool | None = None,
         crop_ratio: Sequence[float] = (3 / 4, 4 / 3),
-        colour_jitter: float = 0.0,
+        color_jitter: float = 0.0,
         keep_decoded: bool = False,
     ) -> None:
         super().__init__()
@@ -51,14 +51,14 @@ class ImageDataModule(LightningDataModule):
         self.num_workers, self.seed, self.keep_decoded = num_workers, seed, keep_decoded
         low, high = source.crop_scale if crop_scale is None else crop_scale
         self.crop_scale, self.flip = (low, high), source.flip if flip is None else flip
-        (narrow, wide), self.colour_jitter = crop_ratio, colour_jitter
+        (narrow, wide), self.color_jitter = crop_ratio, color_jitter
         self.crop_ratio = (narrow, wide)
         self._splits: dict[SplitName, Split] = {}
         if not 0 < low <= high <= 1:
             raise ValueError(f"crop_scale is {low}, {high}; it must be a range of areas within (0, 1].")
-        if not 0 < narrow <= wide or not 0 <= colour_jitter <= 1:
+        if not 0 < narrow <= wide or not 0 <= color_jitter <= 1:
             raise ValueError(
-                f"crop_ratio is {narrow}, {wide} and colour_jitter {colour_jitter}; the first must be a range above 0, "
+                f"crop_ratio is {narrow}, {wide} and color_jitter {color_jitter}; the first must be a range above 0, "
                 "the second within [0, 1]."
             )
         for name, least in (("image_size", 1), ("batch_size", 1), ("eval_batch_size", 1), ("num_workers", 0)):
@@ -80,11 +80,11 @@ class ImageDataModule(LightningDataModule):
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimiser steps per epoch; the last, smaller batch is dropped."""
+        """Optimizer steps per epoch; the last, smaller batch is dropped."""
         return self.num_train // self.batch_size
 
     def split(self, name: SplitName) -> Split:
-        """Raw 8-bit pictures and labels; read once and kept."""
+        """Raw 8-bit images and labels; read once and kept."""
         if name not in self._splits:
             split = self.source.split(name)
             self._splits[name] = decoded(split) if self.keep_decoded else split
@@ -100,13 +100,13 @@ class ImageDataModule(LightningDataModule):
             self.split("val")
 
     def _augmented(self) -> TrainSet:
-        options = self.crop_scale, self.flip, self.seed, self.crop_ratio, self.colour_jitter
+        options = self.crop_scale, self.flip, self.seed, self.crop_ratio, self.color_jitter
         # Lightning's trainer calls us on the device; whoever reads the loader without one gets what she expects.
         split = self.split("train").for_training()
         return TrainSet(split, TrainTransform(self.image_size, *options), finish=self.trainer is None)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Normalises, on the device, what came there as 8 bits."""
+        """Normalizes, on the device, what came there as 8 bits."""
         if not isinstance(batch, Batch) or self.trainer is None:
             return batch
         images = self.trainer.precision_plugin.convert_input(finished(batch.images))  # Lightning has left integers

@@ -1,4 +1,4 @@
-"""Stratified, deterministic hold-out of labelled samples."""
+"""Stratified, deterministic hold-out of labeled samples."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from mimbench.data.draws import permutation
+from mimbench.core.counter_rng import permutation
 
 
 class HoldOut(NamedTuple):

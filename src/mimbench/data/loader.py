@@ -16,7 +16,7 @@ from mimbench.data.workers import SteadyLoader
 
 
 class Batch(NamedTuple):
-    """ImageNet-normalised pictures; `index` is their place in the split."""
+    """ImageNet-normalized images; `index` is their place in the split."""
 
     images: Float32[Tensor, "b 3 h w"]
     labels: Int64[Tensor, " b"]
@@ -29,7 +29,7 @@ class TrainSet(Dataset[Batch]):
     def __init__(self, split: Split, transform: TrainTransform, finish: bool = True) -> None:
         """
         Args:
-            finish: Normalise here; else a batch may still have 8 bits, for the device that receives it to finish.
+            finish: Normalize here; else a batch may still have 8 bits, for the device that receives it to finish.
         """
         self.split, self.transform, self.finish = split, transform, finish
 
@@ -55,8 +55,8 @@ class PlainSet(Dataset[Batch]):
 
     def __getitems__(self, indices: list[int]) -> Batch:
         """PyTorch asks for the whole batch through this name."""
-        pictures = self.split.take(indices)
-        return Batch(self.transform(pictures), pictures.labels, torch.from_numpy(np.array(indices, np.int64)))
+        images = self.split.take(indices)
+        return Batch(self.transform(images), images.labels, torch.from_numpy(np.array(indices, np.int64)))
 
 
 class TrainLoader(SteadyLoader):

@@ -1,27 +1,27 @@
-"""Orders in which an epoch visits its pictures: pure functions of (seed, epoch)."""
+"""Orders in which an epoch visits its images: pure functions of (seed, epoch)."""
 
 import numpy as np
 from jaxtyping import Int64
 
-from mimbench.data.draws import permutation, uniforms
+from mimbench.core.counter_rng import permutation, uniforms
 
 Order = Int64[np.ndarray, " n"]
 
 
 def shuffled(length: int, seed: int, epoch: int) -> Order:
-    """All pictures in random order."""
+    """All images in random order."""
     return permutation(length, seed, "order", epoch)
 
 
 def buffered(where: Int64[np.ndarray, "n 2"], buffer: int, seed: int, epoch: int) -> Order:
     """Shards in random order, each from its beginning to its end, mixed as by a shuffle buffer.
 
-    Without mixing a picture would come at its place in that sequence; it comes at most `buffer` places from there.
+    Without mixing an image would come at its place in that sequence; it comes at most `buffer` places from there.
     Unlike a buffer that is filled and drawn from, any part of the order is known without what came before.
 
     Args:
-        where: Shard and offset of every picture.
-        buffer: Number of pictures that are mixed with each other.
+        where: Shard and offset of every image.
+        buffer: Number of images that are mixed with each other.
     """
     shard, offset = where.T
     turn = np.argsort(permutation(int(shard.max()) + 1, seed, "shards", epoch))

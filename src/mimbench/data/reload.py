@@ -1,4 +1,4 @@
-"""Plain loaders over other pictures than they were made for."""
+"""Plain loaders over other images than they were made for."""
 
 from typing import Any
 

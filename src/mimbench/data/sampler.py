@@ -1,4 +1,4 @@
-"""The order of training: one global permutation per epoch, cut into optimiser steps, then into micro-batches."""
+"""The order of training: one global permutation per epoch, cut into optimizer steps, then into micro-batches."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -25,8 +25,8 @@ class EpochSampler(DistributedSampler[Draw]):
     in place by `Trainer(use_distributed_sampler=True)` and gets `set_epoch` from Lightning.
 
     Args:
-        batch_size: Effective batch, images per optimiser step over all ranks and micro-batches.
-        accumulate: Micro-batches per optimiser step.
+        batch_size: Effective batch, images per optimizer step over all ranks and micro-batches.
+        accumulate: Micro-batches per optimizer step.
         order: From (seed, epoch) to a permutation of the images; a full shuffle if None.
         start: Micro-batches of the current epoch that are already done.
     """

@@ -1,4 +1,4 @@
-"""How many pictures a source trains on, told without a download."""
+"""How many images a source trains on, told without a download."""
 
 import math
 import os
@@ -7,43 +7,54 @@ from typing import Any
 
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from mimbench.data.collages import Collages
-from mimbench.data.digits import Digits
-from mimbench.data.folder import Folder, class_folders
-from mimbench.data.packed import MANIFEST
-from mimbench.data.photos import Photos
-from mimbench.data.scenes import Scenes
-from mimbench.data.shapes import Shapes
-from mimbench.data.shards import Shards
+from mimbench.data.shards.manifest import MANIFEST
+from mimbench.data.shards.source import Shards
 from mimbench.data.source import Source
-from mimbench.data.torchvision import TorchVision
+from mimbench.data.sources.digits import Digits
+from mimbench.data.sources.fashion import Fashion
+from mimbench.data.sources.fashion_mnist import FashionMNIST
+from mimbench.data.sources.folder import Folder, class_folders
+from mimbench.data.sources.torchvision import TorchVision
+from mimbench.data.synthetic.collages import Collages
+from mimbench.data.synthetic.photos import Photos
+from mimbench.data.synthetic.scenes import Scenes
+from mimbench.data.synthetic.shapes import Shapes
 
-# Classes and training pictures per class; all are balanced.
+# Classes and training images per class; None where classes differ in size.
 _TORCHVISION = {
     "CIFAR10": (10, 5000),
     "CIFAR100": (100, 500),
     "STL10": (10, 500),
     "Flowers102": (102, 10),
     "Food101": (101, 750),
+    "EuroSAT": None,
+    "OxfordIIITPet": None,
+    "MNIST": None,
+    "KMNIST": (10, 6000),
+    "SVHN": None,
 }
 
 
 def training_size(source: type[Source], **arguments: Any) -> int | None:
-    """Pictures in the "train" split of a source with these constructor arguments; None where only the data could tell.
+    """Images in the "train" split of a source with these constructor arguments; None where only the data could tell.
 
-    Folders are counted where they exist; nothing is downloaded and no picture is read.
+    Folders are counted where they exist; nothing is downloaded and no image is read.
 
     Raises:
         ValueError: The arguments are refused.
     """
     if issubclass(source, Collages | Photos | Scenes | Shapes):
         return source(**arguments).lengths["train"]
-    if issubclass(source, Digits):
+    if issubclass(source, Digits | Fashion):
         return len(source(**arguments).split("train"))
+    if issubclass(source, FashionMNIST):
+        return 10 * _kept(6000, source(**arguments).holdout)
     if issubclass(source, TorchVision):
         known = TorchVision(**arguments)
-        classes, pictures = _TORCHVISION[known.name]
-        return classes * _kept(pictures, known.holdout)
+        if (balanced := _TORCHVISION[known.name]) is None:
+            return None
+        classes, images = balanced
+        return classes * _kept(images, known.holdout)
     if issubclass(source, Folder) and (Path(arguments["root"]) / "train").is_dir():
         return _count(Path(arguments["root"]) / "train", arguments.get("holdout", 0.02))
     if issubclass(source, Shards) and (Path(arguments["root"]) / MANIFEST).is_file():
@@ -54,11 +65,11 @@ def training_size(source: type[Source], **arguments: Any) -> int | None:
 def _count(folder: Path, holdout: float) -> int:
     total = 0
     for name in class_folders(folder):
-        pictures = sum(entry.name.lower().endswith(IMG_EXTENSIONS) for entry in os.scandir(folder / name))
-        total += _kept(pictures, holdout)
+        images = sum(entry.name.lower().endswith(IMG_EXTENSIONS) for entry in os.scandir(folder / name))
+        total += _kept(images, holdout)
     return total
 
 
-def _kept(pictures: int, holdout: float) -> int:
+def _kept(images: int, holdout: float) -> int:
     """What `stratified_holdout` leaves of a class."""
-    return pictures - max(1, math.floor(pictures * holdout + 0.5))
+    return images - max(1, math.floor(images * holdout + 0.5))

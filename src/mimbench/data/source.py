@@ -1,8 +1,8 @@
-"""What a data source delivers: three named, disjoint splits of labelled 8-bit pictures."""
+"""What a data source delivers: three named, disjoint splits of labeled 8-bit images."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Int64, UInt8
@@ -15,15 +15,15 @@ SplitName = Literal["train", "val", "test"]
 Image = UInt8[Tensor, "3 h w"]
 
 
-class Pictures(NamedTuple):
-    """Some pictures of a split: one tensor "b 3 h w" where all have one size, else a list of "3 h w"."""
+class Samples(NamedTuple):
+    """Some images of a split: one tensor "b 3 h w" where all have one size, else a list of "3 h w"."""
 
     images: UInt8[Tensor, "b 3 h w"] | list[Tensor]
     labels: Int64[Tensor, " b"]
 
 
 class Split(Dataset[tuple[Tensor, int]], ABC):
-    """Labelled pictures in a fixed order; `split[i]` is a pure function of i."""
+    """Labeled images in a fixed order; `split[i]` is a pure function of i."""
 
     labels: Int64[Tensor, " n"]
 
@@ -33,17 +33,17 @@ class Split(Dataset[tuple[Tensor, int]], ABC):
     @abstractmethod
     def __getitem__(self, i: int) -> tuple[UInt8[Tensor, "3 h w"], int]: ...
 
-    def take(self, indices: Sequence[int]) -> Pictures:
-        """Several pictures at once; splits that can do better than one by one override this."""
+    def take(self, indices: Sequence[int]) -> Samples:
+        """Several images at once; splits that can do better than one by one override this."""
         images, labels = zip(*(self[i] for i in indices), strict=True)
-        return Pictures(list(images), torch.tensor(labels))
+        return Samples(list(images), torch.tensor(labels))
 
     def order(self, seed: int, epoch: int) -> Order:
-        """In which training visits the pictures."""
+        """In which training visits the images."""
         return shuffled(len(self), seed, epoch)
 
     def for_training(self) -> "Split":
-        """The same pictures, to be read in that order."""
+        """The same images, to be read in that order."""
         return self
 
 
@@ -56,18 +56,18 @@ class MemorySplit(Split):
     def __getitem__(self, i: int) -> tuple[UInt8[Tensor, "3 h w"], int]:
         return self.images[i], int(self.labels[i])
 
-    def take(self, indices: Sequence[int]) -> Pictures:
+    def take(self, indices: Sequence[int]) -> Samples:
         index = torch.as_tensor(indices)
-        return Pictures(self.images[index], self.labels[index])
+        return Samples(self.images[index], self.labels[index])
 
 
 class Source(ABC):
     """A dataset. Pre-train on "train", select on "val", read "test" once."""
 
     image_size: int
-    # What training may do to a picture without changing what it shows; the papers' values unless a source overrides.
-    crop_scale: ClassVar[tuple[float, float]] = (0.2, 1.0)
-    flip: ClassVar[bool] = True
+    # What training may do to an image without changing what it shows; the papers' values unless a source overrides.
+    crop_scale: tuple[float, float] = (0.2, 1.0)
+    flip: bool = True
 
     @property
     @abstractmethod
@@ -85,7 +85,7 @@ class Source(ABC):
 def split_lengths(
     train: int, val: int, test: int, least: int = 1, need: str = "it must be at least 1"
 ) -> dict[SplitName, int]:
-    """Pictures of the splits of a source that makes as many as asked for.
+    """Images of the splits of a source that makes as many as asked for.
 
     Raises:
         ValueError: A split has fewer than `least`; `need` says what it needs.

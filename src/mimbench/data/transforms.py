@@ -1,4 +1,4 @@
-"""Training augmentation and evaluation transform; a batch of equally sized pictures is resampled in one go."""
+"""Training augmentation and evaluation transform; a batch of equally sized images is resampled in one go."""
 
 from collections.abc import Sequence
 from functools import cache, partial
@@ -11,14 +11,13 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from mimbench.data.boxes import NUM_DRAWS, Crops, Drawn, box_of, draw_crops, shares_and_aspects
-from mimbench.data.colour import jitter
-from mimbench.data.draws import uniforms
-from mimbench.data.encoded import EncodedSplit, cut
-from mimbench.data.source import Pictures, Split
+from mimbench.core import IMAGENET_MEAN, IMAGENET_STD
+from mimbench.core.counter_rng import uniforms
+from mimbench.data.images.color import jitter
+from mimbench.data.images.crops import NUM_DRAWS, Crops, Drawn, box_of, draw_crops, shares_and_aspects
+from mimbench.data.images.decoding import EncodedSplit, cut
+from mimbench.data.source import Samples, Split
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 EVAL_CROP = 0.875
 
 
@@ -28,8 +27,8 @@ def bicubic_weights(
     """Rows that resample a line's [start, start + length) to `size` values: Keys' cubic, a = -0.5, antialiased."""
     step = (length / size)[:, None, None]
     pixel = torch.arange(extent) - start[:, None]  # "b extent", counted from the box's edge
-    centre = (torch.arange(size)[:, None] + 0.5) * step  # "b size 1"
-    x = ((pixel[:, None] + 0.5 - centre) / step.clamp(min=1)).abs_()
+    center = (torch.arange(size)[:, None] + 0.5) * step  # "b size 1"
+    x = ((pixel[:, None] + 0.5 - center) / step.clamp(min=1)).abs_()
     near = (1.5 * x - 2.5) * x * x + 1
     far = ((-0.5 * x + 2.5) * x - 4) * x + 2
     weights = torch.where(x < 1, near, far) * (x < 2)
@@ -38,9 +37,9 @@ def bicubic_weights(
 
 
 def resample(images: Float32[Tensor, "b c h w"], crops: Crops, size: int) -> Float32[Tensor, "b c size size"]:
-    """Cuts a box out of every picture and scales it to size x size: two matrix products for the whole batch.
+    """Cuts a box out of every image and scales it to size x size: two matrix products for the whole batch.
 
-    Equals torchvision's `resized_crop(BICUBIC, antialias=True)` and mirroring, without its rounding to 8 bits.
+    Equals torchvision's `resized_crop(BICUBIC, antialias=True)` and horizontal flips, without its rounding to 8 bits.
     """
     top, left, height, width = (torch.from_numpy(side) for side in crops[:4])
     rows = bicubic_weights(top, height, size, images.shape[-2])
@@ -51,7 +50,7 @@ def resample(images: Float32[Tensor, "b c h w"], crops: Crops, size: int) -> Flo
     return torch.matmul(rows[:, None], lines).clamp_(0, 255)
 
 
-def normalise(images: Float32[Tensor, "b 3 h w"]) -> Float32[Tensor, "b 3 h w"]:
+def normalize(images: Float32[Tensor, "b 3 h w"]) -> Float32[Tensor, "b 3 h w"]:
     """From [0, 255] to ImageNet's mean 0 and standard deviation 1, in place."""
     mean, std = _statistics(images.device)
     return images.sub_(mean).div_(std)
@@ -65,14 +64,14 @@ def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def finished(images: Num[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-    """Normalises pictures of 8 bits, which may lie colours last; what is no longer 8 bits has been normalised."""
+    """Normalizes images of 8 bits, which may lie colors last; what is no longer 8 bits has been normalized."""
     if images.dtype != torch.uint8:
         return images
-    return normalise(images.to(torch.float32, memory_format=torch.contiguous_format))
+    return normalize(images.to(torch.float32, memory_format=torch.contiguous_format))
 
 
 def stacked(images: Sequence[Tensor], size: int) -> UInt8[Tensor, "b 3 size size"]:
-    """One tensor with colours last, as they were decoded: the device transposes faster."""
+    """One tensor with colors last, as they were decoded: the device transposes faster."""
     batch = torch.empty(len(images), size, size, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
     for n, image in enumerate(images):
         batch[n] = image
@@ -80,7 +79,7 @@ def stacked(images: Sequence[Tensor], size: int) -> UInt8[Tensor, "b 3 size size
 
 
 class TrainTransform:
-    """Random resized crop (bicubic), mirroring and colour, a pure function of (seed, epoch, sample index)."""
+    """Random resized crop (bicubic), horizontal flips and color, a pure function of (seed, epoch, sample index)."""
 
     def __init__(
         self,
@@ -89,29 +88,29 @@ class TrainTransform:
         flip: bool,
         seed: int,
         ratio: tuple[float, float] = (3 / 4, 4 / 3),
-        colour: float = 0.0,
+        color: float = 0.0,
     ) -> None:
         self.size, self.scale, self.flip, self.seed = size, scale, flip, seed
-        self.ratio, self.colour = ratio, colour
+        self.ratio, self.color = ratio, color
 
     def __call__(
-        self, pictures: Pictures, index: Int64[np.ndarray, " b"], epoch: int
+        self, samples: Samples, index: Int64[np.ndarray, " b"], epoch: int
     ) -> Float32[Tensor, "b 3 size size"]:
-        """Augmented and normalised."""
-        height, width = np.array([image.shape[-2:] for image in pictures.images], np.int64).T
+        """Augmented and normalized."""
+        height, width = np.array([image.shape[-2:] for image in samples.images], np.int64).T
         crops = draw_crops(self._draws(index, epoch), height, width, self.scale, self.flip, self.ratio)
-        return self._finished(self._cropped(pictures.images, crops), index, epoch)
+        return self._finished(self._cropped(samples.images, crops), index, epoch)
 
     def read(
         self, split: Split, index: Int64[np.ndarray, " b"], epoch: int
     ) -> tuple[Num[Tensor, "b 3 size size"], Int64[Tensor, " b"]]:
-        """Samples of a split, augmented, and their labels; pictures that still have 8 bits are yet to be `finished`.
+        """Samples of a split, augmented, and their labels; images that still have 8 bits are yet to be `finished`.
 
         Encoded ones are decoded no finer than need be, and left so for the device to finish.
         """
         if not isinstance(split, EncodedSplit):
-            pictures = split.take(index.tolist())
-            return self(pictures, index, epoch), pictures.labels
+            samples = split.take(index.tolist())
+            return self(samples, index, epoch), samples.labels
         draws = self._draws(index, epoch)
         tried = shares_and_aspects(draws, self.scale, self.ratio)
         placed = draws[:, -3], draws[:, -2], (draws[:, -1] < 0.5) & self.flip
@@ -119,13 +118,13 @@ class TrainTransform:
         seen = [split.look(i, partial(self._view, numbers)) for i, numbers in zip(index.tolist(), drawn, strict=True)]
         parts, labels = zip(*seen, strict=True)
         images = stacked(parts, self.size)
-        return self._finished(images, index, epoch) if self.colour else images, torch.tensor(labels)
+        return self._finished(images, index, epoch) if self.color else images, torch.tensor(labels)
 
     def _draws(self, index: Int64[np.ndarray, " b"], epoch: int) -> Float64[np.ndarray, "b k"]:
         return uniforms(NUM_DRAWS, index, self.seed, "augmentation", epoch)
 
-    def _view(self, drawn: Drawn, picture: PIL.Image.Image) -> Tensor:
-        return cut(picture, box_of(drawn, picture.height, picture.width, self.ratio), self.size)
+    def _view(self, drawn: Drawn, image: PIL.Image.Image) -> Tensor:
+        return cut(image, box_of(drawn, image.height, image.width, self.ratio), self.size)
 
     def _cropped(self, images: Tensor | list[Tensor], crops: Crops) -> Num[Tensor, "b 3 size size"]:
         if isinstance(images, Tensor):
@@ -137,9 +136,9 @@ class TrainTransform:
         self, images: Num[Tensor, "b 3 size size"], index: Int64[np.ndarray, " b"], epoch: int
     ) -> Float32[Tensor, "b 3 size size"]:
         images = images.to(torch.float32, memory_format=torch.contiguous_format)
-        if self.colour:
-            images = jitter(images, uniforms(3, index, self.seed, "colour", epoch), self.colour)
-        return normalise(images)
+        if self.color:
+            images = jitter(images, uniforms(3, index, self.seed, "color", epoch), self.color)
+        return normalize(images)
 
     def _crop(self, image: Tensor, top: int, left: int, height: int, width: int, flip: bool) -> Tensor:
         size = [self.size, self.size]
@@ -148,17 +147,17 @@ class TrainTransform:
 
 
 class EvalTransform:
-    """Photographs: shorter side to size / 0.875, centre crop. Equally sized pictures: only scaled to size."""
+    """Photographs: shorter side to size / 0.875, center crop. Equally sized images: only scaled to size."""
 
     def __init__(self, size: int) -> None:
         self.size = size
 
-    def __call__(self, pictures: Pictures) -> Float32[Tensor, "b 3 size size"]:
-        if isinstance(pictures.images, Tensor):
-            return normalise(self._scale(pictures.images, [self.size, self.size]).float())
+    def __call__(self, samples: Samples) -> Float32[Tensor, "b 3 size size"]:
+        if isinstance(samples.images, Tensor):
+            return normalize(self._scale(samples.images, [self.size, self.size]).float())
         shorter = int(self.size / EVAL_CROP)
-        scaled = (self._scale(image, [shorter]) for image in pictures.images)
-        return normalise(torch.stack([F.center_crop(image, [self.size, self.size]) for image in scaled]).float())
+        scaled = (self._scale(image, [shorter]) for image in samples.images)
+        return normalize(torch.stack([F.center_crop(image, [self.size, self.size]) for image in scaled]).float())
 
     def _scale(self, images: Tensor, size: list[int]) -> Tensor:
         return F.resize(images, size, InterpolationMode.BICUBIC, antialias=True)

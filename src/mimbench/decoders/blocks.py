@@ -11,7 +11,7 @@ LayerNorm = partial(nn.LayerNorm, eps=1e-6)
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention of all tokens to each other, or of the last ones to all."""
+    """Multi-head self-attention; optionally only the last tokens are queries."""
 
     def __init__(self, dim: int, num_heads: int):
         super().__init__()
@@ -30,7 +30,7 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention from x to a context."""
+    """Multi-head attention with queries from x, and keys and values from a context."""
 
     def __init__(self, dim: int, num_heads: int):
         super().__init__()
@@ -46,7 +46,7 @@ class CrossAttention(nn.Module):
 
 
 class SelfBlock(nn.Module):
-    """Self-attention, MLP; each pre-normalised and residual (ViT)."""
+    """Self-attention and an MLP, each with pre-normalization and a residual connection (ViT)."""
 
     def __init__(self, dim: int, num_heads: int, mlp_ratio: float = 4.0):
         super().__init__()
@@ -55,13 +55,13 @@ class SelfBlock(nn.Module):
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
 
     def forward(self, x: Float[Tensor, "b n d"], last: int | None = None) -> Float[Tensor, "b m d"]:
-        """All tokens, or the `last` so many; the others then are looked at only."""
+        """Returns all tokens, or only the last `last`; the rest then serve as keys and values."""
         x = (x if last is None else x[:, -last:]) + self.attn(self.norm1(x), last)
         return x + self.mlp(self.norm2(x))
 
 
 class CrossBlock(nn.Module):
-    """Self-attention, attention to a context, MLP; each pre-normalised and residual (MIRL, section 3.3)."""
+    """Self-attention, cross-attention and an MLP, each with pre-norm and a residual connection (MIRL, section 3.3)."""
 
     def __init__(self, dim: int, num_heads: int, mlp_ratio: float = 4.0):
         super().__init__()
@@ -73,12 +73,12 @@ class CrossBlock(nn.Module):
     def forward(
         self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b c d"], last: int | None = None
     ) -> Float[Tensor, "b m d"]:
-        """All tokens, or the `last` so many; the others then are looked at only."""
+        """Returns all tokens, or only the last `last`; the rest then serve as keys and values."""
         x = (x if last is None else x[:, -last:]) + self.attn(self.norm1(x), last)
         x = x + self.cross_attn(self.norm2(x), self.norm3(context))
         return x + self.mlp(self.norm4(x))
 
 
 def _heads(x: Float[Tensor, "b n e"], count: int, num_heads: int) -> Float[Tensor, "count b h n c"]:
-    """Projections of several kinds, laid side by side in the channels, by kind and head."""
+    """Splits the channels into `count` projections, such as q, k and v, and each of these into heads."""
     return x.unflatten(2, (count, num_heads, -1)).permute(2, 0, 3, 1, 4)

@@ -1,4 +1,4 @@
-"""The smallest decoder: one linear layer."""
+"""A decoder of one linear layer."""
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -7,10 +7,10 @@ from mimbench.core import Tap, Tokens, initialize, take
 
 
 class LinearDecoder(nn.Module):
-    """Predicts the cells of a patch from its own token alone, for encoders that have seen mask tokens.
+    """Predicts the cells of a patch from the patch's own token, for encoders that receive mask tokens.
 
     Args:
-        tap: What the encoder delivers.
+        tap: Shapes of the encoder's output.
         cell: Side of a cell in pixels.
         out_dim: Channels of a prediction.
 
@@ -27,10 +27,10 @@ class LinearDecoder(nn.Module):
         self.project = nn.Linear(tap.width, self.scale**2 * out_dim)
         initialize(self)
 
-    def forward(self, tokens: Tokens, at: Int[Tensor, "b m"] | None = None) -> Float[Tensor, "b n out"]:
-        """Predictions in raster order, or those of the patches `at` some positions, one patch after the other."""
-        patches = tokens.patches if at is None else take(tokens.patches, at)
+    def forward(self, tokens: Tokens, index: Int[Tensor, "b m"] | None = None) -> Float[Tensor, "b n out"]:
+        """Predictions of all cells in raster order, or of the cells of the patches at `index`, grouped by patch."""
+        patches = tokens.patches if index is None else take(tokens.patches, index)
         cells = self.project(patches).unflatten(2, (self.scale, self.scale, -1))
-        if at is None:
+        if index is None:
             cells = cells.unflatten(1, tokens.grid).transpose(2, 3)
         return cells.flatten(1, -2)

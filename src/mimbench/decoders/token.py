@@ -1,4 +1,4 @@
-"""The decoder all four methods share."""
+"""The transformer decoder that MAE, DeepMIM, LocalMIM and MIRL share."""
 
 import torch
 from jaxtyping import Float, Int
@@ -9,16 +9,16 @@ from mimbench.decoders.blocks import CrossBlock, LayerNorm, SelfBlock
 
 
 class TokenDecoder(nn.Module):
-    """Completes the grid with a mask token, refines it and predicts every cell (MAE, section 3).
+    """Fills the grid with mask tokens, applies transformer blocks and predicts every cell (MAE, section 3).
 
     Args:
-        tap: What the encoder delivers.
+        tap: Shapes of the encoder's output.
         dim: Channels inside the decoder.
         num_blocks: Transformer blocks.
         num_heads: Attention heads of a block.
-        head: Maps "b n dim" to "b m out".
+        head: Maps tokens "b n dim" to predictions "b m out".
         cross: Whether the blocks also attend to a context.
-        norm_input: Whether to normalise the incoming tokens, which raw taps may need.
+        norm_input: Whether to apply a LayerNorm to the input, for taps without the encoder's final norm.
         mlp_ratio: Hidden width of the blocks' MLPs, in units of `dim`.
 
     Raises:
@@ -53,35 +53,35 @@ class TokenDecoder(nn.Module):
         initialize(self)
 
     def embed(self, tokens: Tokens) -> Tokens:
-        """Brings encoder tokens to decoder width."""
+        """Projects encoder tokens to the decoder's width."""
         return tokens.with_sequence(self.project(self.norm_input(tokens.sequence)))
 
     def forward(
-        self, embedded: Tokens, *context: Float[Tensor, "b c dim"], at: Int[Tensor, "b m"] | None = None
+        self, embedded: Tokens, *context: Float[Tensor, "b c dim"], index: Int[Tensor, "b m"] | None = None
     ) -> Float[Tensor, "b n out"]:
-        """Predicts cells from embedded tokens; prefix tokens take part and are dropped before the head.
+        """Predicts cells from embedded tokens; prefix tokens take part in attention and are dropped before the head.
 
         Args:
-            at: Predict the cells of these patches only, in this order; otherwise of all. Where they are just those
-                that `embedded` lacks, the last block and the head leave out the rest, which no longer serves others.
+            index: Raster positions of the patches to predict, in this order; all patches by default. If `embedded`
+                contains none of them, the last block and the head skip all other tokens.
         """
         prefix = embedded.prefix.shape[1]
-        if at is None or embedded.patches.shape[1] + at.shape[1] > self.positions.shape[1] - prefix:
+        if index is None or embedded.patches.shape[1] + index.shape[1] > self.positions.shape[1] - prefix:
             x = torch.cat([embedded.prefix, embedded.fill(self.mask_token)], dim=1) + self.positions
             for block in self.blocks:
                 x = block(x, *context)
             x = self.norm(x)[:, prefix:]
-            return self.head(x if at is None else take(x, at))
-        x = self._hidden_last(embedded, at)
+            return self.head(x if index is None else take(x, index))
+        x = self._hidden_last(embedded, index)
         for block in self.blocks[:-1]:
             x = block(x, *context)
-        x = self.blocks[-1](x, *context, last=at.shape[1]) if len(self.blocks) else x[:, -at.shape[1] :]
+        x = self.blocks[-1](x, *context, last=index.shape[1]) if len(self.blocks) else x[:, -index.shape[1] :]
         return self.head(self.norm(x))
 
     def _hidden_last(self, embedded: Tokens, hidden: Int[Tensor, "b m"]) -> Float[Tensor, "b n dim"]:
-        """Attention knows no order: with the hidden patches behind the visible ones nothing has to be picked out."""
+        """The sequence with the hidden patches last, which attention permits, so that a slice selects them."""
         prefix, positions = embedded.prefix.shape[1], self.positions[0]
-        seen = embedded.patches + positions[prefix + embedded.index]
+        visible = embedded.patches + positions[prefix + embedded.index]
         return torch.cat(
-            [embedded.prefix + positions[:prefix], seen, self.mask_token + positions[prefix + hidden]], dim=1
+            [embedded.prefix + positions[:prefix], visible, self.mask_token + positions[prefix + hidden]], dim=1
         )

@@ -1,4 +1,4 @@
-"""The encoder zoo: timm trunks with a masked forward."""
+"""Encoders: timm models that can run on the visible part of an image."""
 
 from mimbench.encoders.base import Encoder
 from mimbench.encoders.swin import SwinEncoder, swin, timm_swin

@@ -1,4 +1,4 @@
-"""The contract every encoder of the zoo keeps."""
+"""Interface of all encoders."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection
@@ -13,12 +13,12 @@ from mimbench.core import Grid, Mask, Tap, Tokens
 class Encoder(nn.Module, ABC):
     """A timm trunk that can run on the visible part of an image.
 
-    Depth is counted in units a token has passed: 0 is the embedding, `depth` the output.
-    A unit is a block for ViT and a stage with its merging for Swin.
+    Depth counts the units that a token has passed: 0 is the embedding, `depth` the output.
+    A unit is a block of a ViT, or a stage of a Swin with its patch merging.
 
     Attributes:
-        trunk: The timm model; its state dict is the only weight format of the project.
-        taps: What is delivered at depth 0 to `depth`.
+        trunk: The timm model; its state dict is the project's only weight format.
+        taps: Output shapes at depths 0 to `depth`.
     """
 
     trunk: nn.Module
@@ -40,15 +40,15 @@ class Encoder(nn.Module, ABC):
         images: Float[Tensor, "b c h w"],
         depths: Collection[int],
         mask: Mask | None = None,
-        blank: Float[Tensor, "1 1 d"] | None = None,
+        mask_token: Float[Tensor, "1 1 d"] | None = None,
     ) -> dict[int, Tokens]:
-        """Encodes images and delivers the tokens at `depths`; without a mask everything is visible.
+        """Encodes images and returns the tokens at `depths`; without a mask all patches are visible.
 
-        The trunk's own final norm is applied at the last depth and nowhere else.
+        The trunk's final norm is applied at the last depth only.
 
         Args:
-            blank: Stands in for the embedding of every hidden patch, before positions are added. All patches are
-                encoded then; without it, those that are visible.
+            mask_token: Replaces the embedding of every hidden patch, before positions are added; all patches are then
+                encoded. Without it, only the visible ones are.
         """
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
@@ -56,8 +56,8 @@ class Encoder(nn.Module, ABC):
         self.grad_checkpointing = enable
 
 
-def blanked(
-    patches: Float[Tensor, "b n d"], mask: Mask, grid: Grid, blank: Float[Tensor, "1 1 d"]
+def replace_hidden(
+    patches: Float[Tensor, "b n d"], mask: Mask, grid: Grid, mask_token: Float[Tensor, "1 1 d"]
 ) -> Float[Tensor, "b n d"]:
-    """Embedded patches of a grid with `blank` where the mask hides them."""
-    return torch.where(mask.weights(grid)[..., None] > 0, blank.to(patches.dtype), patches)
+    """Patch embeddings of a full grid with `mask_token` in place of the hidden ones."""
+    return torch.where(mask.weights(grid)[..., None] > 0, mask_token.to(patches.dtype), patches)

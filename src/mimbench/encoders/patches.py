@@ -1,4 +1,4 @@
-"""Patch embedding of what is visible."""
+"""Patch embedding of the visible patches."""
 
 import torch
 import torch.nn.functional as F
@@ -10,9 +10,9 @@ from torch import Tensor, nn
 def embed_visible(
     stem: nn.Module, images: Float[Tensor, "b c h w"], index: Int[Tensor, "b v"]
 ) -> Float[Tensor, "b v d"]:
-    """What timm's embedding makes of the patches at raster positions `index`; the others cost nothing.
+    """timm's patch embedding at the raster positions `index`; the other patches are not computed.
 
-    An embedding that is more than one convolution of patches is asked for all of them.
+    An embedding that is more than one convolution is computed for all patches.
     """
     if type(stem) is not PatchEmbed or images.shape[2:] != stem.img_size:
         patches = stem(images).flatten(1, -2)

@@ -19,28 +19,28 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mimbench.core import Grid, Mask, Tap, Tokens, initialize
-from mimbench.encoders.base import Encoder, blanked
+from mimbench.encoders.base import Encoder, replace_hidden
 from mimbench.encoders.patches import embed_visible
-from mimbench.encoders.windows import Packing, Stage, plan_stage, visible_places
+from mimbench.encoders.windows import Packing, Stage, plan_stage, visible_index
 
 
 class SwinEncoder(Encoder):
     """Runs a timm Swin on visible tokens; the mask must be shared by the batch.
 
     A unit is a stage together with the patch merging that follows it, so depth t already has the resolution of
-    stage t + 1; only the last two depths agree. Tokens attend to what they would attend to in timm's dense Swin with
-    the hidden tokens masked out. Without a mask it is timm's Swin, module by module.
+    stage t + 1; the last two depths have equal resolution. Attention equals that of timm's dense Swin with the hidden
+    tokens masked out. Without a mask, the modules of timm's Swin run unchanged.
 
     Args:
         trunk: The timm model.
-        released_quirks: Whether to compute what LocalMIM's released pre-training does instead. From the second stage
-            on, tokens are ordered by mask cell while their coordinates are read in raster order, and merging
-            concatenates neighbours row first where Swin's is column first. Without a mask nothing changes, as in the
-            released fine-tuning. The third oddity of the release, 37 of 49 hidden cells, is what every masker
-            does at a ratio of 0.75.
+        released_quirks: Whether to reproduce two quirks of LocalMIM's released pre-training. From the second stage on,
+            tokens are ordered by mask cell while their coordinates are read in raster order, and merging concatenates
+            neighbors row by row where Swin does so column by column. Without a mask nothing changes, as in the
+            released fine-tuning. A third quirk, 37 of 49 hidden cells, needs no option: every masker hides that many
+            at a ratio of 0.75.
 
     Raises:
-        ValueError: The trunk is no Swin, accepts several image sizes, or merges a grid of odd size.
+        ValueError: The trunk is not a Swin, accepts several image sizes, or merges a grid of odd size.
     """
 
     trunk: SwinTransformer
@@ -66,7 +66,7 @@ class SwinEncoder(Encoder):
 
     @property
     def stages(self) -> list[SwinTransformerStage]:
-        """The trunk's stages; a stage begins with the merging of the one before it."""
+        """The trunk's stages; in timm, a stage begins with the patch merging after the previous one."""
         return cast("list[SwinTransformerStage]", list(self.trunk.layers))
 
     def forward(
@@ -74,13 +74,13 @@ class SwinEncoder(Encoder):
         images: Float[Tensor, "b c h w"],
         depths: Collection[int],
         mask: Mask | None = None,
-        blank: Float[Tensor, "1 1 d"] | None = None,
+        mask_token: Float[Tensor, "1 1 d"] | None = None,
     ) -> dict[int, Tokens]:
         plan: Sequence[Stage | None] = [None] * (self.depth + 1)
-        if mask is None or blank is not None:
+        if mask is None or mask_token is not None:
             x = self.trunk.patch_embed(images)
-            if mask is not None and blank is not None:
-                x = blanked(x.flatten(1, 2), mask, self.taps[0].grid, blank).unflatten(1, x.shape[1:3])
+            if mask is not None and mask_token is not None:
+                x = replace_hidden(x.flatten(1, 2), mask, self.taps[0].grid, mask_token).unflatten(1, x.shape[1:3])
         else:
             plan = self._plan(mask, images.device)
             x = embed_visible(self.trunk.patch_embed, images, plan[0].index.expand(len(images), -1))
@@ -97,23 +97,23 @@ class SwinEncoder(Encoder):
         return out
 
     def _plan(self, mask: Mask, device: torch.device) -> list[Stage]:
-        """Where the tokens of every depth are; on the CPU, with one wait for the mask."""
+        """Plans of all depths, computed on the CPU after one synchronization for the mask."""
         if not mask.shared:
             raise ValueError("SwinEncoder packs windows once per batch; use a masker with shared=True.")
         if mask.hidden.shape[1:] != self.mask_grid:
             raise ValueError(
-                f"Swin hides cells of its last stage, a {self.mask_grid} grid here, got a mask of "
-                f"{tuple(mask.hidden.shape[1:])}; draw it on encoder.mask_grid."
+                f"A Swin's mask must have the grid of its last stage, {self.mask_grid}, got "
+                f"{tuple(mask.hidden.shape[1:])}; draw the mask on encoder.mask_grid."
             )
         stages: list[Stage] = []
         with torch.device("cpu"):
             visible = _visible(mask)
             for i, layer in enumerate(self.stages):
                 grid = self.taps[i].grid
-                places, index = visible_places(visible, grid, by_cell=self.released_quirks and i > 0)
+                window_index, index = visible_index(visible, grid, by_cell=self.released_quirks and i > 0)
                 windows = [(block.window_size, block.shift_size) for block in _blocks(layer)]
                 finer = (stages[-1].index, self.taps[i - 1].grid) if stages else None
-                stages.append(plan_stage(places, index, grid, windows, finer, row_first=self.released_quirks))
+                stages.append(plan_stage(window_index, index, grid, windows, finer, row_first=self.released_quirks))
         return [stage.to(device) for stage in (*stages, stages[-1])]
 
     def _block(self, block: SwinTransformerBlock, x: Tensor, stage: Stage | None) -> Tensor:
@@ -134,7 +134,7 @@ class SwinEncoder(Encoder):
 
 def _visible(mask: Mask) -> Bool[Tensor, "h w"]:
     if mask.hidden.is_meta:
-        # No values on this device; for shapes and costs any mask of the size will do, here an even one.
+        # Meta tensors have no values; any mask of this size gives the same shapes. This one is evenly spaced.
         cells = mask.hidden[0].numel()
         return (torch.arange(cells + 1) * mask.num_visible // cells).diff().bool().reshape(mask.hidden.shape[1:])
     return ~mask.hidden[0].cpu()
@@ -154,7 +154,8 @@ def _attention(attn: WindowAttention, x: Float[Tensor, "b v d"], packing: Packin
     x = F.pad(x, (0, 0, 0, 1)).index_select(1, packing.gather.flatten())
     qkv = attn.qkv(x).unflatten(2, (3, attn.num_heads, -1)).unflatten(1, (g, s))
     q, k, v = qkv.permute(3, 0, 1, 4, 2, 5).flatten(2, 3)
-    bias = attn.relative_position_bias_table[packing.pair].masked_fill(~packing.together[..., None], float("-inf"))
+    bias = attn.relative_position_bias_table[packing.bias_index]
+    bias = bias.masked_fill(~packing.may_attend[..., None], float("-inf"))
     bias = bias.permute(0, 3, 1, 2).flatten(0, 1)[None].to(q.dtype)
     drop = attn.attn_drop.p if attn.training else 0.0
     y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=drop, scale=attn.scale)
@@ -184,21 +185,23 @@ def swin(
 ) -> SwinEncoder:
     """A Swin of any size as LocalMIM builds it: LayerNorm eps 1e-6, no drop path, windows no larger than their grid.
 
-    Linear weights are drawn as in the ViTs; relative-position biases from a normal of deviation 0.02, truncated, as
-    in timm. The eps is not part of a state dict: timm's own models, and LocalMIM's fine-tuning, use 1e-5.
+    Linear weights are initialized as in the ViTs; relative-position biases follow a truncated normal distribution with
+    standard deviation 0.02, as in timm. The eps is not part of a state dict: timm's models and LocalMIM's fine-tuning
+    use 1e-5.
 
     Args:
-        width: Channels of the first stage; every merging doubles them.
+        width: Channels of the first stage; every patch merging doubles them.
         depths: Blocks of every stage.
         num_heads: Attention heads of every stage.
         window: Side of a window in tokens.
 
     Raises:
-        ValueError: A stage's grid or width does not come out even, or `depths` and `num_heads` differ in length.
+        ValueError: The image cannot be halved that often, the heads do not divide a stage's width, or `depths` and
+            `num_heads` differ in length.
     """
     if len(depths) != len(num_heads):
         raise ValueError(
-            f"Swin needs heads for every stage, got depths {list(depths)} and num_heads {list(num_heads)}."
+            f"A Swin needs num_heads for every stage, got depths {list(depths)} and num_heads {list(num_heads)}."
         )
     _check_image(image_size, patch_size, len(depths))
     for stage, heads in enumerate(num_heads):
@@ -224,13 +227,13 @@ def swin(
 
 
 def timm_swin(model_name: str, image_size: int, window: int | None = None, pretrained: bool = False) -> SwinEncoder:
-    """Any SwinTransformer of timm by name, with its own initial weights and norms, without drop path.
+    """Any SwinTransformer of timm by name, with timm's initial weights and norms, without drop path.
 
     Raises:
-        ValueError: A grid does not come out even, or the name is not a Swin of timm.
+        ValueError: The image cannot be halved that often, or the name is not a Swin of timm.
     """
     if not timm.is_model(model_name) or not model_name.startswith("swin_"):
-        raise ValueError(f"'{model_name}' is no Swin of timm's; choose from {', '.join(timm.list_models('swin_*'))}.")
+        raise ValueError(f"'{model_name}' is not a Swin of timm; choose from {', '.join(timm.list_models('swin_*'))}.")
     extra: dict[str, Any] = {} if window is None else {"window_size": window}
     trunk = timm.create_model(
         model_name, pretrained=pretrained, img_size=image_size, num_classes=0, drop_path_rate=0.0, **extra
@@ -243,6 +246,6 @@ def _check_image(image_size: int, patch_size: int, num_stages: int) -> None:
     if image_size % cell:
         nearest = max(1, round(image_size / cell)) * cell
         raise ValueError(
-            f"A Swin of {num_stages} stages with patches of {patch_size} px halves an image of {image_size} px "
-            f"unevenly; use a multiple of {cell} px such as data.image_size={nearest}."
+            f"A Swin of {num_stages} stages with patches of {patch_size} px needs an image size that is a multiple of "
+            f"{cell} px, got {image_size} px; use for example data.image_size={nearest}."
         )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mimbench.core import Grid, Mask, Tap, Tokens, initialize, sincos_2d
-from mimbench.encoders.base import Encoder, blanked
+from mimbench.encoders.base import Encoder, replace_hidden
 from mimbench.encoders.patches import embed_visible
 
 
@@ -21,7 +21,7 @@ class ViTEncoder(Encoder):
     """Runs a timm ViT on the visible patches only.
 
     Raises:
-        ValueError: The trunk embeds positions in a way of its own, or accepts several image sizes.
+        ValueError: The trunk has its own way of embedding positions, or accepts several image sizes.
     """
 
     trunk: VisionTransformer
@@ -30,15 +30,17 @@ class ViTEncoder(Encoder):
         super().__init__()
         kind = type(trunk).__name__
         if not isinstance(trunk, VisionTransformer) or type(trunk)._pos_embed is not VisionTransformer._pos_embed:
-            raise ValueError(f"ViTEncoder runs timm's VisionTransformer; {kind} embeds positions in its own way.")
+            raise ValueError(
+                f"ViTEncoder needs timm's plain VisionTransformer; {kind} embeds positions in its own way."
+            )
         if trunk.dynamic_img_size:
             raise ValueError("ViTEncoder works at one image size; build the trunk with dynamic_img_size=False.")
         self.trunk = trunk
         self.grad_checkpointing = False
-        for behind in (trunk.attn_pool, trunk.fc_norm, trunk.head):
-            # Pooling and head are not part of the features; without a gradient they would stop distributed training.
-            if behind is not None:
-                behind.requires_grad_(False)
+        for unused in (trunk.attn_pool, trunk.fc_norm, trunk.head):
+            # Not part of the features; trainable parameters without a gradient would stop distributed training.
+            if unused is not None:
+                unused.requires_grad_(False)
         stem = trunk.patch_embed
         tap = Tap(trunk.embed_dim, stem.grid_size, stem.patch_size[0], trunk.num_prefix_tokens)
         self.taps = (tap,) * (len(trunk.blocks) + 1)
@@ -48,9 +50,9 @@ class ViTEncoder(Encoder):
         images: Float[Tensor, "b c h w"],
         depths: Collection[int],
         mask: Mask | None = None,
-        blank: Float[Tensor, "1 1 d"] | None = None,
+        mask_token: Float[Tensor, "1 1 d"] | None = None,
     ) -> dict[int, Tokens]:
-        x = self._embed(images, mask, blank)
+        x = self._embed(images, mask, mask_token)
         out = {0: x} if 0 in depths else {}
         sequence = x.sequence
         for depth, block in enumerate(self.trunk.blocks, start=1):
@@ -64,26 +66,26 @@ class ViTEncoder(Encoder):
                 out[depth] = x.with_sequence(self.trunk.norm(sequence) if depth == self.depth else sequence)
         return out
 
-    def _embed(self, images: Tensor, mask: Mask | None, blank: Tensor | None) -> Tokens:
+    def _embed(self, images: Tensor, mask: Mask | None, mask_token: Tensor | None) -> Tokens:
         trunk, tap = self.trunk, self.taps[0]
-        index = None if mask is None or blank is not None else mask.visible
+        index = None if mask is None or mask_token is not None else mask.visible
         patches = trunk.patch_embed(images) if index is None else embed_visible(trunk.patch_embed, images, index)
-        if mask is not None and blank is not None:
-            patches = blanked(patches, mask, tap.grid, blank)
+        if mask is not None and mask_token is not None:
+            patches = replace_hidden(patches, mask, tap.grid, mask_token)
         patches, prefix = _with_positions(trunk, patches, tap.prefix, index)
-        index = _all(patches) if index is None else index
+        index = _all_positions(patches) if index is None else index
         tokens = Tokens(patches, prefix.expand(len(images), -1, -1), index, tap.grid)
         return tokens.with_sequence(trunk.norm_pre(trunk.pos_drop(tokens.sequence)))
 
 
-def _all(patches: Float[Tensor, "b n d"]) -> Int[Tensor, "b n"]:
+def _all_positions(patches: Float[Tensor, "b n d"]) -> Int[Tensor, "b n"]:
     return torch.arange(patches.shape[1], device=patches.device).expand(len(patches), -1)
 
 
 def _with_positions(
     trunk: VisionTransformer, patches: Tensor, num_prefix: int, index: Int[Tensor, "b v"] | None
 ) -> tuple[Tensor, Tensor]:
-    """Patches and prefix tokens with timm's positions, which cover the prefix or leave it out."""
+    """Patches and prefix tokens plus timm's position embeddings, which may or may not cover the prefix."""
     learned: list[Tensor] = [token for token in (trunk.cls_token, trunk.reg_token) if token is not None]
     prefix = torch.cat(learned, dim=1) if learned else patches.new_zeros(1, 0, patches.shape[2])
     if trunk.pos_embed is None:
@@ -108,8 +110,8 @@ def vit(
     """A ViT of any size as the papers build it: class token, frozen sine-cosine positions, LayerNorm eps 1e-6.
 
     Raises:
-        ValueError: A size is no positive whole number, the patch does not divide the image, or the heads do not divide
-            the width.
+        ValueError: A size is not a positive whole number, the patches do not divide the image, or the heads do not
+            divide the width.
 
     Example:
         >>> import torch
@@ -120,7 +122,7 @@ def vit(
     """
     for name, value in {"patch_size": patch_size, "width": width, "depth": depth, "num_heads": num_heads}.items():
         if type(value) is not int or value < 1:
-            raise ValueError(f"encoder.{name} is a whole number of at least 1, got {value!r}.")
+            raise ValueError(f"encoder.{name} is {value!r}; it must be a whole number of at least 1.")
     _check_patch(image_size, patch_size)
     if width % num_heads:
         raise ValueError(f"{num_heads} heads do not divide a width of {width}; choose another encoder.num_heads.")
@@ -138,28 +140,28 @@ def vit(
     )
     initialize(trunk)
     assert trunk.pos_embed is not None
-    code = sincos_2d(width, trunk.patch_embed.grid_size, trunk.num_prefix_tokens)
-    trunk.pos_embed = nn.Parameter(code, requires_grad=False)
+    table = sincos_2d(width, trunk.patch_embed.grid_size, trunk.num_prefix_tokens)
+    trunk.pos_embed = nn.Parameter(table, requires_grad=False)
     return ViTEncoder(trunk)
 
 
-_PLAIN = ("vision_transformer", "deit")  # timm's modules of plain ViTs
+_PLAIN_VITS = ("vision_transformer", "deit")  # timm's modules of plain ViTs
 
 
 def timm_vit(model_name: str, image_size: int, patch_size: int | None = None, pretrained: bool = False) -> ViTEncoder:
-    """Any VisionTransformer of timm by name, with its own initial weights, positions and norm.
+    """Any VisionTransformer of timm by name, with timm's initial weights, positions and norm.
 
     Raises:
-        ValueError: The patch does not divide the image, or the name is not a plain ViT of timm.
+        ValueError: The patches do not divide the image, or the name is not a plain ViT of timm.
     """
     if not timm.is_model(model_name):
         near = ", ".join(timm.list_models(f"{model_name[:8]}*")[:5]) or "see timm.list_models('vit_*')"
-        raise ValueError(f"timm has no model '{model_name}'. Near: {near}.")
+        raise ValueError(f"timm has no model '{model_name}'. Similar: {near}.")
     extra: dict[str, Any] = {"dynamic_img_size": False}
     if patch_size is not None:
         extra["patch_size"] = patch_size
-    if not is_model_in_modules(model_name.split(".")[0], _PLAIN):
-        raise ValueError(f"'{model_name}' is not a plain ViT; encoder=timm takes timm's VisionTransformers.")
+    if not is_model_in_modules(model_name.split(".")[0], _PLAIN_VITS):
+        raise ValueError(f"'{model_name}' is not a plain ViT; encoder=timm needs a VisionTransformer of timm.")
     trunk = timm.create_model(model_name, pretrained=pretrained, img_size=image_size, num_classes=0, **extra)
     if isinstance(stem := getattr(trunk, "patch_embed", None), PatchEmbed):
         _check_patch(image_size, cast("Grid", stem.patch_size)[0])

@@ -1,4 +1,4 @@
-"""Plans of what visible tokens do in a stage of windows: where they are, whom they attend to, how they merge."""
+"""Plans for the visible tokens of a Swin stage: positions, attention inside windows, and patch merging."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ _HIDDEN = -1
 
 @dataclass(frozen=True)
 class Packing:
-    """Window attention as attention inside g groups of s slots, several sparse windows to a group.
+    """Window attention as attention inside g groups of s slots; a group holds several sparse windows.
 
     Attributes:
-        gather: Token in every slot; the number of tokens stands for a blank one.
+        gather: Token in every slot; the number of tokens v stands for padding.
         scatter: Slot of every token in the flattened groups.
-        together: Whether the first slot attends to the second.
-        pair: Row of the relative-position table for two slots; 0 where they do not attend.
+        may_attend: Whether the first slot attends to the second.
+        bias_index: Row of the relative-position bias table for two slots; 0 where they do not attend.
     """
 
     gather: Int[Tensor, "g s"]
     scatter: Int[Tensor, "v"]
-    together: Bool[Tensor, "g s s"]
-    pair: Int[Tensor, "g s s"]
+    may_attend: Bool[Tensor, "g s s"]
+    bias_index: Int[Tensor, "g s s"]
 
     def to(self, device: torch.device | str) -> "Packing":
         """The same plan on another device."""
-        parts = (self.gather, self.scatter, self.together, self.pair)
+        parts = (self.gather, self.scatter, self.may_attend, self.bias_index)
         return Packing(*(part.to(device, non_blocking=True) for part in parts))
 
 
@@ -40,8 +40,8 @@ class Stage:
 
     Attributes:
         index: Raster position of every token on the stage's grid.
-        packings: How they attend, by window and shift.
-        children: The four tokens of the finer stage that merge into each; None in the first stage.
+        packings: Attention plans by window and shift.
+        children: The four tokens of the previous stage that merge into each token; None in the first stage.
     """
 
     index: Int[Tensor, "v"]
@@ -55,24 +55,29 @@ class Stage:
         return Stage(self.index.to(device, non_blocking=True), packings, children)
 
 
-def visible_places(
+def visible_index(
     visible: Bool[Tensor, "h w"], grid: Grid, by_cell: bool = False
 ) -> tuple[Int[Tensor, "v"], Int[Tensor, "v"]]:
-    """Places of the tokens in the cells of a mask that are visible, and their raster positions.
+    """Positions of the visible tokens: those that window attention uses, and the true raster positions.
 
-    Both are the same, and ascend, unless tokens are numbered by mask cell, raster within: then `places` are these
-    numbers. LocalMIM's released code mistakes them for raster positions.
+    By default both are the same and ascend.
+
+    Args:
+        visible: Visible cells of the mask.
+        grid: The stage's grid, a multiple of the mask's.
+        by_cell: Whether tokens are ordered by mask cell, in raster order within a cell. The first result then holds
+            positions in this order, which LocalMIM's released code takes for raster positions.
     """
     cell = grid[0] // visible.shape[0], grid[1] // visible.shape[1]
     raster = torch.arange(grid[0] * grid[1]).reshape(grid)
-    order = _cut(raster, cell).flatten() if by_cell else raster.flatten()
+    order = _partition(raster, cell).flatten() if by_cell else raster.flatten()
     fine = visible.repeat_interleave(cell[0], 0).repeat_interleave(cell[1], 1)
-    places = fine.flatten()[order].nonzero().squeeze(1)
-    return places, order[places]
+    window_index = fine.flatten()[order].nonzero().squeeze(1)
+    return window_index, order[window_index]
 
 
 def plan_stage(
-    places: Int[Tensor, "v"],
+    window_index: Int[Tensor, "v"],
     index: Int[Tensor, "v"],
     grid: Grid,
     windows: Iterable[tuple[Grid, Grid]],
@@ -82,20 +87,20 @@ def plan_stage(
     """Plans a stage.
 
     Args:
-        places: Where windows take the tokens to be.
-        index: Where they are.
+        window_index: Raster positions by which tokens are assigned to windows.
+        index: True raster positions of the tokens.
         windows: Window and shift of every block.
-        finer: Raster positions and grid of the stage before, if any.
-        row_first: Whether merging concatenates 2x2 neighbours row by row, not column by column as Swin does.
+        finer: Raster positions and grid of the previous stage, if any.
+        row_first: Whether merging concatenates 2x2 neighbors row by row instead of column by column, as Swin does.
     """
-    packings = {key: pack_windows(places, grid, *key) for key in dict.fromkeys(windows)}
+    packings = {key: pack_windows(window_index, grid, *key) for key in dict.fromkeys(windows)}
     return Stage(index, packings, None if finer is None else merge_plan(index, *finer, row_first))
 
 
 def merge_plan(
     index: Int[Tensor, "v"], finer_index: Int[Tensor, "u"], finer_grid: Grid, row_first: bool
 ) -> Int[Tensor, "v 4"]:
-    """The tokens of the finer grid under every token of a grid of half the size."""
+    """The four tokens of the finer grid that every token of a grid of half the size covers."""
     columns = finer_grid[1]
     token = torch.full((finer_grid[0] * columns,), _HIDDEN)
     token[finer_index] = torch.arange(len(finer_index))
@@ -104,72 +109,72 @@ def merge_plan(
     return token[corner[:, None] + torch.tensor(steps)]
 
 
-def pack_windows(places: Int[Tensor, "v"], grid: Grid, window: Grid, shift: Grid) -> Packing:
-    """Plans attention among the tokens at raster `places` of a grid, inside shifted windows.
+def pack_windows(index: Int[Tensor, "v"], grid: Grid, window: Grid, shift: Grid) -> Packing:
+    """Plans attention inside shifted windows among the tokens at raster positions `index` of a grid.
 
-    Equal to timm's dense Swin with all other places masked out: a grid that windows do not divide is padded, and the
-    blank tokens of the padding are attended to; tokens that the cyclic shift brings together do not attend.
+    Equals timm's dense Swin with all other tokens masked out: a grid that the windows do not divide is padded, and
+    tokens attend to the padding; tokens that are adjacent only because of the cyclic shift do not attend to each other.
     """
-    seats, regions = seat_plan(places, grid, window, shift)
-    filled = (seats >= 0) & (seats.masked_fill(seats == len(places), _HIDDEN) >= 0).any(1, keepdim=True)
+    tokens, regions = arrange_windows(index, grid, window, shift)
+    filled = (tokens >= 0) & (tokens.masked_fill(tokens == len(index), _HIDDEN) >= 0).any(1, keepdim=True)
     group, offset = first_fit(filled.sum(1).tolist())
     row, local = filled.nonzero().unbind(1)
-    at = torch.tensor(group)[row], torch.tensor(offset)[row] + filled.cumsum(1)[filled] - 1
-    shape = max(group) + 1, int(at[1].max()) + 1
-    gather, inside, label = (torch.full(shape, blank) for blank in (len(places), 0, _HIDDEN))
-    gather[at], inside[at], label[at] = seats[filled], local, 9 * row + regions[filled]
-    scatter = torch.empty(len(places) + 1, dtype=torch.long)
+    slot = torch.tensor(group)[row], torch.tensor(offset)[row] + filled.cumsum(1)[filled] - 1
+    shape = max(group) + 1, int(slot[1].max()) + 1
+    gather, within, label = (torch.full(shape, value) for value in (len(index), 0, _HIDDEN))
+    gather[slot], within[slot], label[slot] = tokens[filled], local, 9 * row + regions[filled]
+    scatter = torch.empty(len(index) + 1, dtype=torch.long)
     scatter[gather.flatten()] = torch.arange(gather.numel())
-    together = (label[:, :, None] == label[:, None]) & (label >= 0)[:, :, None]
-    # An empty slot attends to itself, so that no softmax is over nothing.
+    may_attend = (label[:, :, None] == label[:, None]) & (label >= 0)[:, :, None]
+    # An empty slot attends to itself; a softmax over no slots would give NaN.
     itself = torch.eye(shape[1], dtype=torch.bool)
-    return Packing(gather, scatter[:-1], together | itself, _pairs(inside, window).where(together, 0))
+    return Packing(gather, scatter[:-1], may_attend | itself, _bias_index(within, window).where(may_attend, 0))
 
 
-def seat_plan(
-    places: Int[Tensor, "v"], grid: Grid, window: Grid, shift: Grid
+def arrange_windows(
+    index: Int[Tensor, "v"], grid: Grid, window: Grid, shift: Grid
 ) -> tuple[Int[Tensor, "w a"], Int[Tensor, "w a"]]:
-    """Token and region at every place of every window, after the cyclic shift and the padding.
+    """Token and region at every position of every window, after the cyclic shift and the padding.
 
-    A seat holds the number of a token, the number of tokens in the padding, or -1 where the image is hidden.
-    Tokens of one window attend to each other only within a region, of which there are nine.
+    A token is given by its number; padding has the number of tokens v, and hidden positions have -1. Tokens of a
+    window attend to each other only within a region; a grid has nine regions.
     """
     padded = [-(-side // w) * w for side, w in zip(grid, window, strict=True)]
-    seats = torch.full(padded, len(places))
-    seats[: grid[0], : grid[1]] = _HIDDEN
-    row, column = places // grid[1], places % grid[1]
-    seats[(row - shift[0]) % grid[0], (column - shift[1]) % grid[1]] = torch.arange(len(places))
+    tokens = torch.full(padded, len(index))
+    tokens[: grid[0], : grid[1]] = _HIDDEN
+    row, column = index // grid[1], index % grid[1]
+    tokens[(row - shift[0]) % grid[0], (column - shift[1]) % grid[1]] = torch.arange(len(index))
     down, right = (_regions(*axis) for axis in zip(padded, window, shift, strict=True))
     regions = 3 * down[:, None] + right
-    return _cut(seats, window), _cut(regions, window)
+    return _partition(tokens, window), _partition(regions, window)
 
 
 def first_fit(sizes: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Packs items into bins as large as the largest item: largest first, each into the first bin with room.
+    """First-fit decreasing bin packing; the capacity is the size of the largest item.
 
     Returns:
-        The bin of every item, and where in its bin it starts; empty items take no room.
+        The bin of every item, and its offset in the bin; items of size 0 take no space.
     """
-    taken: list[int] = []
+    filled: list[int] = []
     bins, offsets = [0] * len(sizes), [0] * len(sizes)
     for item in sorted((i for i, size in enumerate(sizes) if size), key=lambda i: -sizes[i]):
-        fits = next((b for b, used in enumerate(taken) if used + sizes[item] <= max(sizes)), len(taken))
-        if fits == len(taken):
-            taken.append(0)
-        bins[item], offsets[item] = fits, taken[fits]
-        taken[fits] += sizes[item]
+        fits = next((b for b, used in enumerate(filled) if used + sizes[item] <= max(sizes)), len(filled))
+        if fits == len(filled):
+            filled.append(0)
+        bins[item], offsets[item] = fits, filled[fits]
+        filled[fits] += sizes[item]
     return bins, offsets
 
 
 def _regions(side: int, window: int, shift: int) -> Int[Tensor, "side"]:
-    place = torch.arange(side)
-    return (place >= side - window).long() + (place >= side - shift) if shift else torch.zeros_like(place)
+    position = torch.arange(side)
+    return (position >= side - window).long() + (position >= side - shift) if shift else torch.zeros_like(position)
 
 
-def _cut(plane: Int[Tensor, "h w"], window: Grid) -> Int[Tensor, "n a"]:
+def _partition(plane: Int[Tensor, "h w"], window: Grid) -> Int[Tensor, "n a"]:
     return plane.unfold(0, window[0], window[0]).unfold(1, window[1], window[1]).flatten(0, 1).flatten(1)
 
 
-def _pairs(inside: Int[Tensor, "g s"], window: Grid) -> Int[Tensor, "g s s"]:
-    rows, columns = (axis[:, :, None] - axis[:, None] for axis in (inside // window[1], inside % window[1]))
+def _bias_index(within: Int[Tensor, "g s"], window: Grid) -> Int[Tensor, "g s s"]:
+    rows, columns = (axis[:, :, None] - axis[:, None] for axis in (within // window[1], within % window[1]))
     return (rows + window[0] - 1) * (2 * window[1] - 1) + columns + window[1] - 1

@@ -1,20 +1,20 @@
 """Protocols: what frozen features are worth, measured the same way for every method."""
 
-from mimbench.evaluation.attentive import Attentive
 from mimbench.evaluation.base import FeatureProtocol, FeatureSource, ImageProtocol, Protocol, Subject
-from mimbench.evaluation.cache import FeatureCache
 from mimbench.evaluation.detection import DetectionRecipe, DetectViTDet
-from mimbench.evaluation.features import Features, extract
-from mimbench.evaluation.fewshot import FewShot
+from mimbench.evaluation.features.cache import FeatureCache
+from mimbench.evaluation.features.extraction import Features, extract
 from mimbench.evaluation.finetuning import FineTune, FineTuneRecipe, PartialFineTune
-from mimbench.evaluation.knn import KNN, knn_predict
-from mimbench.evaluation.layerwise import Layerwise
-from mimbench.evaluation.linear import Linear, LinearSources
-from mimbench.evaluation.linear_mae import LinearMAE
-from mimbench.evaluation.online import OnlineKNN
-from mimbench.evaluation.running import results, run_protocols
+from mimbench.evaluation.protocols.attentive import Attentive
+from mimbench.evaluation.protocols.fewshot import FewShot
+from mimbench.evaluation.protocols.knn import KNN, knn_predict
+from mimbench.evaluation.protocols.layerwise import Layerwise
+from mimbench.evaluation.protocols.linear import Linear, LinearSources
+from mimbench.evaluation.protocols.linear_mae import LinearMAE
+from mimbench.evaluation.protocols.online import OnlineKNN
+from mimbench.evaluation.runner import results, run_protocols
 from mimbench.evaluation.segmentation import SegmentLinear, SegmentRecipe, SegmentUPerNet
-from mimbench.evaluation.truncation import drop, reinitialise
+from mimbench.evaluation.truncation import drop, reinitialize
 
 __all__ = [
     "KNN",
@@ -43,7 +43,7 @@ __all__ = [
     "drop",
     "extract",
     "knn_predict",
-    "reinitialise",
+    "reinitialize",
     "results",
     "run_protocols",
 ]

@@ -12,8 +12,8 @@ import torch
 from mimbench.data import ImageDataModule
 from mimbench.data.source import SplitName
 from mimbench.encoders import Encoder
-from mimbench.evaluation.features import Features
-from mimbench.evaluation.labels import check_labels
+from mimbench.evaluation.features.extraction import Features
+from mimbench.evaluation.probes.labels import check_labels
 
 FeatureSource = Callable[[SplitName], Features]
 
@@ -44,7 +44,7 @@ class Subject:
 class Protocol(ABC):
     """A fixed way to turn an encoder into a number.
 
-    The docstring of a protocol is its card: features, augmentation, normalisation, head, optimiser, grid, what is
+    The docstring of a protocol is its card: features, augmentation, normalization, head, optimizer, grid, what is
     chosen on which split. Whatever changes a number under unchanged parameters needs a new version in the name.
     A protocol is a dataclass whose fields all have defaults: those of the card. Fields that cannot change a number
     are marked `field(metadata={"card": False})`.
@@ -60,7 +60,7 @@ class Protocol(ABC):
     def check(self, datamodule: Any) -> None:
         """Raises ValueError for data that this protocol cannot read; asked before anything is trained.
 
-        Unless overridden, all pictures of the training split must have labels.
+        Unless overridden, all images of the training split must have labels.
         """
         check_labels(datamodule.split("train").labels, "train")
 

@@ -8,8 +8,8 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from mimbench.evaluation.base import FeatureSource
-from mimbench.evaluation.features import FeatureKind, Features
-from mimbench.evaluation.labels import check_labels
+from mimbench.evaluation.features.extraction import FeatureKind, Features
+from mimbench.evaluation.probes.labels import check_labels
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def drop(encoder: Encoder, k: int) -> Encoder:
     raise ValueError(f"Units of {type(encoder).__name__} cannot be dropped; only those of ViT and Swin.")
 
 
-def reinitialise(encoder: Encoder, k: int, seed: int = 0) -> Encoder:
+def reinitialize(encoder: Encoder, k: int, seed: int = 0) -> Encoder:
     """A copy with the weights of the last k units drawn anew, as before pre-training; the final norm stays.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Which part of an image is hidden."""
+"""Maskers: random choices of the cells to hide."""
 
 from mimbench.maskers.base import Masker
 from mimbench.maskers.block import BlockMasker

@@ -1,4 +1,4 @@
-"""The contract every masker keeps."""
+"""Interface of all maskers."""
 
 from abc import ABC, abstractmethod
 
@@ -10,11 +10,11 @@ from mimbench.core import Grid, Mask
 
 
 class Masker(ABC):
-    """Draws which cells of a grid to hide, the same number for every image.
+    """Chooses the cells of a grid to hide, the same number for every image.
 
     Args:
         ratio: Fraction of cells to hide, between 0 and 1, both excluded.
-        shared: Whether to hide the same cells in all images of a batch (Swin needs it).
+        shared: Whether to hide the same cells in all images of a batch, as Swin requires.
 
     Raises:
         ValueError: The ratio is not between 0 and 1.
@@ -22,12 +22,14 @@ class Masker(ABC):
 
     def __init__(self, ratio: float = 0.75, shared: bool = False):
         if not 0 < ratio < 1:
-            raise ValueError(f"The mask ratio must lie between 0 and 1, both excluded, got {ratio}; 0.75 is usual.")
+            raise ValueError(
+                f"The mask ratio must lie between 0 and 1, both excluded, got {ratio}; a common value is 0.75."
+            )
         self.ratio = ratio
         self.shared = shared
 
     def num_visible(self, grid: Grid) -> int:
-        """Cells that stay visible: int(n (1 - ratio)), as in MAE's released code.
+        """Number of visible cells: int(n * (1 - ratio)) of n, as in MAE's released code.
 
         Raises:
             ValueError: The grid is too small for the ratio.
@@ -49,10 +51,10 @@ class Masker(ABC):
         generator: torch.Generator | None = None,
     ) -> Mask:
         """Draws a mask for `batch` images; the generator must live on `device`."""
-        return self.keyed(torch.randint(2**63 - 1, (batch,), device=device, generator=generator), grid)
+        return self.from_keys(torch.randint(2**63 - 1, (batch,), device=device, generator=generator), grid)
 
-    def keyed(self, keys: Int64[Tensor, " b"], grid: Grid) -> Mask:
-        """The masks that belong to these keys, one per image; a shared mask belongs to the first key."""
+    def from_keys(self, keys: Int64[Tensor, " b"], grid: Grid) -> Mask:
+        """The masks determined by random keys, one per image; a shared mask is determined by the first key."""
         visible = self.num_visible(grid)
         order = self.order(keys[:1] if self.shared else keys, grid)
         hidden = (order >= visible).reshape(-1, *grid).expand(len(keys), -1, -1)
@@ -60,7 +62,7 @@ class Masker(ABC):
 
     @abstractmethod
     def order(self, keys: Int64[Tensor, " b"], grid: Grid) -> Int[Tensor, "b n"]:
-        """Rank of every cell, on the keys' device; the cells of the lowest ranks stay visible.
+        """Rank of every cell, on the keys' device; the cells with the lowest ranks stay visible.
 
-        An image's ranks follow from its key alone, whatever the device.
+        The ranks of an image depend only on its key, not on the device.
         """

@@ -1,4 +1,4 @@
-"""Masks of connected rectangles."""
+"""Masks made of rectangles."""
 
 import math
 
@@ -11,11 +11,11 @@ from mimbench.maskers.base import Masker
 
 
 class BlockMasker(Masker):
-    """Hides rectangles until the ratio is met (BEiT, Algorithm 1; MAE, Table 1f).
+    """Hides random rectangles until the ratio is reached (BEiT, Algorithm 1; MAE, Table 1f).
 
     Args:
-        min_cells: Cells of the smallest rectangle.
-        aspect: Smallest ratio of sides; its inverse is the largest.
+        min_cells: Area of the smallest rectangle, in cells.
+        aspect: Smallest aspect ratio of a rectangle; the largest is its inverse.
     """
 
     def __init__(self, ratio: float = 0.75, shared: bool = False, min_cells: int = 4, aspect: float = 0.3):
@@ -25,23 +25,23 @@ class BlockMasker(Masker):
 
     def order(self, keys: Int64[Tensor, " b"], grid: Grid) -> Int64[Tensor, "b n"]:
         num_hidden = grid[0] * grid[1] - self.num_visible(grid)
-        # The loop is sequential: it runs on the CPU, an image at a time.
-        # Tensors without values, by which costs are measured, get any mask.
+        # The algorithm is sequential, so it runs on the CPU, one image at a time.
+        # Meta tensors, used to measure costs, have no values and get an arbitrary mask.
         seeds = [0] * len(keys) if keys.is_meta else integers(keys, 1).flatten().tolist()
-        ranks = [self._one(grid, num_hidden, torch.Generator().manual_seed(seed)) for seed in seeds]
+        ranks = [self._rank(grid, num_hidden, torch.Generator().manual_seed(seed)) for seed in seeds]
         return torch.stack(ranks).to(keys.device)
 
-    def _one(self, grid: Grid, num_hidden: int, generator: torch.Generator) -> Int64[Tensor, " n"]:
-        covered_at = torch.full(grid, -1.0)  # the round in which a cell was covered; -1 is visible
-        turn = 0
-        while (remaining := num_hidden - int((covered_at >= 0).sum())) > 0:
-            turn += 1
+    def _rank(self, grid: Grid, num_hidden: int, generator: torch.Generator) -> Int64[Tensor, " n"]:
+        hidden_in = torch.full(grid, -1.0)  # number of the rectangle that hid a cell; -1 means visible
+        rectangle = 0
+        while (remaining := num_hidden - int((hidden_in >= 0).sum())) > 0:
+            rectangle += 1
             top, left, height, width = self._rectangle(grid, remaining, generator)
-            area = covered_at[top : top + height, left : left + width]
-            area[area < 0] = turn
-        # The last rectangle may have covered too much: of its cells a random part becomes visible again.
-        lottery = torch.rand(grid, generator=generator)
-        return torch.where(covered_at == turn, lottery, covered_at).flatten().argsort(stable=True).argsort()
+            area = hidden_in[top : top + height, left : left + width]
+            area[area < 0] = rectangle
+        # The last rectangle may hide too many cells; a random part of them becomes visible again.
+        noise = torch.rand(grid, generator=generator)
+        return torch.where(hidden_in == rectangle, noise, hidden_in).flatten().argsort(stable=True).argsort()
 
     def _rectangle(self, grid: Grid, remaining: int, generator: torch.Generator) -> tuple[int, int, int, int]:
         area, shape, row, column = torch.rand(4, generator=generator).tolist()

@@ -1,4 +1,4 @@
-"""Regular masks."""
+"""Masks on a regular lattice."""
 
 import torch
 from jaxtyping import Int64
@@ -11,7 +11,8 @@ from mimbench.maskers.base import Masker
 class GridMasker(Masker):
     """Keeps a regular lattice visible: one of every four cells at a ratio of 0.75 (MAE, Table 1f).
 
-    Cells become visible in the order of a Bayer matrix, which spreads any number of them evenly. Nothing is random.
+    Cells become visible in the order of a Bayer matrix, which distributes any number of them evenly. The mask is
+    deterministic.
     """
 
     def order(self, keys: Int64[Tensor, " b"], grid: Grid) -> Int64[Tensor, "b n"]:

@@ -1,4 +1,4 @@
-"""The methods, each a recipe of depths, decoders and targets."""
+"""Methods: combinations of encoder depths, decoders, targets and losses."""
 
 from mimbench.methods.base import Method, Output
 from mimbench.methods.branched import BranchedMethod

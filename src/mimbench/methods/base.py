@@ -1,4 +1,4 @@
-"""Masked image modelling as a composition of exchangeable parts."""
+"""Masked image modeling as a composition of exchangeable parts."""
 
 import math
 from abc import ABC, abstractmethod
@@ -22,13 +22,13 @@ from mimbench.optim import Recipe
 
 @dataclass(frozen=True)
 class Output:
-    """What one pre-training step computes.
+    """Results of one forward pass.
 
     Attributes:
-        loss: What is minimised.
-        terms: The loss by branch, before they are combined.
-        predictions: Target vectors of every cell, or of the hidden ones, one tensor "b n d" per branch.
-        mask: What was hidden.
+        loss: The objective.
+        terms: The loss of every branch, before combination.
+        predictions: Predictions of all cells, or of the hidden ones; one tensor "b n d" per branch.
+        mask: The mask that was applied.
     """
 
     loss: Float[Tensor, ""]
@@ -38,16 +38,16 @@ class Output:
 
 
 class Method(L.LightningModule, ABC):
-    """Draws a mask, encodes what is visible, predicts what is hidden.
+    """Draws a mask, encodes the visible patches and predicts the hidden ones.
 
-    A subclass names the `depths` it reads, turns their tokens into predictions and compares these with targets.
-    Training is the same for all: `Trainer().fit(MAE(...), datamodule)`.
+    A subclass defines the `depths` it reads, turns their tokens into predictions and compares these with targets.
+    Training is the same for all methods: `Trainer().fit(MAE(...), datamodule)`.
 
     Attributes:
         depths: The encoder's depths that the method reads, ascending.
-        recipe: How to optimise.
-        seed: Seeds the masks, together with the epoch and the image's place in its split.
-        mask_token: What the encoder sees in place of hidden patches; None where it sees the visible ones alone.
+        recipe: The optimizer and its schedule.
+        seed: Seed of the masks, which also depend on the epoch and on the image's index in its split.
+        mask_token: Replaces hidden patches in the encoder; None if the encoder receives only the visible patches.
     """
 
     depths: tuple[int, ...]
@@ -56,7 +56,7 @@ class Method(L.LightningModule, ABC):
 
     def __init__(self, encoder: Encoder, masker: Masker, encode_hidden: bool = False):
         super().__init__()
-        masker.num_visible(encoder.mask_grid)  # refuses a ratio the grid is too small for
+        masker.num_visible(encoder.mask_grid)  # raises ValueError if the grid is too small for the ratio
         self.encoder = encoder
         self.masker = masker
         self.mask_token: nn.Parameter | None = None
@@ -66,7 +66,7 @@ class Method(L.LightningModule, ABC):
     def encode(
         self, images: Float[Tensor, "b c h w"], mask: Mask, depths: Collection[int] | None = None
     ) -> dict[int, Tokens]:
-        """The encoder's tokens, at the method's own depths by default."""
+        """The encoder's tokens, by default at the method's depths."""
         return self.encoder(images, self.depths if depths is None else depths, mask, self.mask_token)
 
     @abstractmethod
@@ -74,17 +74,17 @@ class Method(L.LightningModule, ABC):
         """Predictions for every cell, one tensor "b n d" per branch.
 
         Args:
-            mask: Allows a branch to predict only what is hidden, "b m d" in the order of `Mask.cells`.
+            mask: With a mask, a branch may predict only the hidden cells, "b m d" in the order of `Mask.cells`.
         """
 
     @abstractmethod
     def losses(
         self, images: Float[Tensor, "b c h w"], predictions: list[Tensor], mask: Mask
     ) -> dict[str, Float[Tensor, ""]]:
-        """The loss by branch, whether all cells or only the hidden ones were predicted."""
+        """The loss of every branch; accepts predictions of all cells or of the hidden ones."""
 
-    def paint(self, images: Float[Tensor, "b c h w"], predictions: list[Tensor]) -> dict[str, Tensor]:
-        """Predictions as images "b c h w" by name, for those that are pixels; none unless overridden."""
+    def to_images(self, images: Float[Tensor, "b c h w"], predictions: list[Tensor]) -> dict[str, Tensor]:
+        """Predictions of pixels as normalized images "b c h w" by name; empty unless overridden."""
         return {}
 
     def combine(self, terms: Sequence[Float[Tensor, ""]]) -> Float[Tensor, ""]:
@@ -95,8 +95,8 @@ class Method(L.LightningModule, ABC):
         """One forward pass.
 
         Args:
-            mask: Drawn from PyTorch's default generator if not given.
-            hidden_only: Whether to leave out predictions that the loss cannot see; the loss is the same.
+            mask: By default drawn from PyTorch's global generator.
+            hidden_only: Whether to skip predictions that the loss does not use; the loss is the same.
         """
         if mask is None:
             mask = self.masker(len(images), self.encoder.mask_grid, images.device)
@@ -105,21 +105,16 @@ class Method(L.LightningModule, ABC):
         terms = self.losses(images, predictions, mask)
         return Output(self.combine(list(terms.values())), terms, predictions, mask)
 
-    @torch.no_grad()
-    def reconstruct(self, images: Float[Tensor, "b c h w"], mask: Mask) -> dict[str, Float[Tensor, "b c h w"]]:
-        """The image, what was visible of it, and every prediction put where it was hidden; empty without pixels."""
-        painted = self.paint(images, self.predict(self.encode(images, mask)))
-        hidden = mask.weights((images.shape[2], images.shape[3])).reshape(len(images), 1, *images.shape[2:]) > 0
-        pictures = {name: torch.where(hidden, picture, images) for name, picture in painted.items()}
-        return {"image": images, "visible": images * ~hidden} | pictures if pictures else {}
-
     def draw_mask(self, index: Int64[Tensor, " b"], epoch: int, step: int = 0) -> Mask:
-        """What is hidden of these images in an epoch, whatever batch or device they are in.
+        """The masks of images in an epoch, independent of batch and device.
 
-        A mask that a batch shares depends on the step instead: all devices and accumulated batches share it.
+        A shared mask depends on the step instead of the image, so that all devices and accumulated batches share it.
+
+        Args:
+            index: Indices of the images in their split.
         """
         index = torch.full_like(index, step) if self.masker.shared else index
-        return self.masker.keyed(keys(index, self.seed, epoch), self.encoder.mask_grid)
+        return self.masker.from_keys(keys(index, self.seed, epoch), self.encoder.mask_grid)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         output = self(batch.images, self.draw_mask(batch.index, self.current_epoch, self.global_step), hidden_only=True)
@@ -127,13 +122,12 @@ class Method(L.LightningModule, ABC):
         return output.loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        output = self(
-            batch.images, self.draw_mask(batch.index, -1, batch_idx), hidden_only=True
-        )  # the same in every epoch
+        mask = self.draw_mask(batch.index, -1, batch_idx)  # the same in every epoch
+        output = self(batch.images, mask, hidden_only=True)
         self.log_dict(_values("val", output), batch_size=len(batch.images), sync_dist=True)
 
     def _log_training(self, values: dict[str, Tensor], batch_idx: int) -> None:
-        """Logs means over the devices and accumulated batches of an optimiser step, once per step."""
+        """Logs once per optimizer step: means over all devices and accumulated batches."""
         accumulate = self.trainer.accumulate_grad_batches
         new = torch.stack(list(values.values()))
         self._sums = new if batch_idx % accumulate == 0 else self._sums + new
@@ -143,39 +137,39 @@ class Method(L.LightningModule, ABC):
             self.log_dict(dict(zip(values, means, strict=True)))
 
     def configure_model(self) -> None:
-        """Shards itself where the trainer's strategy wants it: FSDP2."""
+        """Shards the method if the trainer's strategy is FSDP2."""
         if self.device_mesh is not None and not isinstance(self, FSDPModule):
             shard(self, self.encoder, self.device_mesh["data_parallel"])
 
     def configure_optimizers(self) -> Any:
-        """The recipe's optimiser, and its schedule to the end of the trainer's steps.
+        """The recipe's optimizer, and its schedule over the trainer's steps.
 
         Raises:
-            ValueError: The trainer has no datamodule to tell the effective batch.
+            ValueError: The trainer has no datamodule, which defines the effective batch size.
         """
         data = getattr(self.trainer, "datamodule", None)
         if data is None:
-            raise ValueError("Fit a method with an ImageDataModule; its batch_size scales the learning rate.")
+            raise ValueError("Pass an ImageDataModule to Trainer.fit; its batch_size scales the learning rate.")
         trainer = self.trainer
 
-        def total() -> float:  # asked at every step, since a budget of seconds fixes it during training
+        def total_steps() -> float:  # called at every step, since a budget of seconds sets it during training
             epochs = math.inf if trainer.max_epochs in (None, -1) else trainer.max_epochs
             return trainer.max_steps if trainer.max_steps > 0 else epochs * data.steps_per_epoch
 
         optimizer = self.recipe.optimizer(self, data.batch_size)
-        scheduler = self.recipe.scheduler(optimizer, total, data.steps_per_epoch)
+        scheduler = self.recipe.scheduler(optimizer, total_steps, data.steps_per_epoch)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
 def _values(stage: str, output: Output) -> dict[str, Tensor]:
-    """The loss, and its terms if there are several, by the names they are logged under."""
+    """The loss, and its terms if there are several, by the names under which they are logged."""
     terms = output.terms if len(output.terms) > 1 else {}
     values = {"loss": output.loss} | {f"loss_{name}": term for name, term in terms.items()}
     return {f"{stage}/{name}": value.detach() for name, value in values.items()}
 
 
 def check_depths(depths: Sequence[int], encoder: Encoder) -> tuple[int, ...]:
-    """Depths as a tuple, ascending and within the encoder.
+    """Validates depths and returns them as a tuple.
 
     Raises:
         ValueError: A depth is out of range, repeated or out of order.

@@ -1,4 +1,4 @@
-"""Independent decoders on one or several depths."""
+"""Methods with independent decoders at one or several depths."""
 
 from collections.abc import Iterable, Sequence
 from typing import cast
@@ -16,7 +16,7 @@ from mimbench.targets import PixelTarget, Target, target_values
 
 
 class BranchedMethod(Method):
-    """One decoder and one target per depth; the losses of all branches add up."""
+    """One decoder and one target per depth; the objective is the sum of their losses."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class BranchedMethod(Method):
     def predict(self, features: dict[int, Tokens], mask: Mask | None = None) -> list[Tensor]:
         branches = zip(self.depths, cast("Iterable[TokenDecoder]", self.decoders), strict=True)
         return [
-            decoder(decoder.embed(features[depth]), at=hidden_patches(decoder, features[depth], mask))
+            decoder(decoder.embed(features[depth]), index=hidden_patches(decoder, features[depth], mask))
             for depth, decoder in branches
         ]
 
@@ -49,6 +49,6 @@ class BranchedMethod(Method):
             for depth, target, prediction in zip(self.depths, targets, predictions, strict=True)
         }
 
-    def paint(self, images: Float[Tensor, "b c h w"], predictions: list[Tensor]) -> dict[str, Tensor]:
+    def to_images(self, images: Float[Tensor, "b c h w"], predictions: list[Tensor]) -> dict[str, Tensor]:
         branches = zip(self.depths, self.targets, predictions, strict=True)
-        return {f"depth{d}": t.paint(p, images) for d, t, p in branches if isinstance(t, PixelTarget)}
+        return {f"depth{d}": t.to_image(p, images) for d, t, p in branches if isinstance(t, PixelTarget)}

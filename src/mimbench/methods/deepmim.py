@@ -1,4 +1,4 @@
-"""DeepMIM: the same task at several depths (Ren et al., 2023, arXiv 2303.08817)."""
+"""DeepMIM: deep supervision at several depths (Ren et al., 2023, arXiv 2303.08817)."""
 
 from collections.abc import Sequence
 
@@ -15,17 +15,17 @@ from mimbench.targets import TargetAt
 
 
 class DeepMIM(BranchedMethod):
-    """Supervises intermediate layers with decoders of their own and one common target, or one that grows with depth.
+    """Supervises intermediate layers with one decoder each, all with the same target or with hybrid targets.
 
     Intermediate tokens enter their decoders without a norm, as in the released code.
 
     Args:
-        depths: Where decoders sit; by default 1/2, 2/3, 5/6 and all of the encoder (6, 8, 10, 12 of ViT-B).
-        num_taps: How many of the default depths are read, from the deepest on; more than there are means all.
-        shallow_weight: Weight of every loss but the deepest.
+        depths: Depths with a decoder; by default 1/2, 2/3, 5/6 and all of the encoder's depth (6, 8, 10, 12 of ViT-B).
+        num_taps: How many of the default depths are read, starting from the deepest; at most as many as exist.
+        shallow_weight: Weight of every loss except the deepest.
 
     Raises:
-        ValueError: No tap, or a weight that is not positive.
+        ValueError: `num_taps` is below 1, the weight is not positive, or the depths have grids of different sizes.
     """
 
     def __init__(
@@ -43,13 +43,14 @@ class DeepMIM(BranchedMethod):
     ):
         if num_taps < 1 or not shallow_weight > 0:
             raise ValueError(
-                f"DeepMIM needs a tap and a positive weight, got num_taps={num_taps}, shallow_weight={shallow_weight}."
+                f"DeepMIM needs at least one tap and a positive weight, got num_taps={num_taps} and "
+                f"shallow_weight={shallow_weight}."
             )
         depths = check_depths(depths or deepmim_depths(encoder.depth)[-num_taps:], encoder)
         if len({encoder.taps[depth].grid for depth in depths}) > 1:
             raise ValueError(
-                f"DeepMIM has one target for all depths, and {list(depths)} have grids of several sizes; choose depths "
-                "of one stage with method.depths, a ViT, or method=localmim."
+                f"DeepMIM has one target for all depths, but depths {list(depths)} have grids of different sizes; "
+                "choose depths of one stage with method.depths, a ViT, or method=localmim."
             )
         value = target(encoder.taps[-1].cell)
         decoders = [
@@ -58,7 +59,7 @@ class DeepMIM(BranchedMethod):
             )
             for d in depths
         ]
-        super().__init__(encoder, masker, depths, decoders, value.spread(len(depths)))
+        super().__init__(encoder, masker, depths, decoders, value.per_decoder(len(depths)))
         self.shallow_weight = shallow_weight
 
     def combine(self, terms: Sequence[Float[Tensor, ""]]) -> Float[Tensor, ""]:
@@ -67,5 +68,5 @@ class DeepMIM(BranchedMethod):
 
 
 def deepmim_depths(depth: int) -> tuple[int, ...]:
-    """1/2, 2/3, 5/6 and all of a depth, rounded, without repeats."""
+    """1/2, 2/3, 5/6 and all of an encoder's depth, rounded, without repeats."""
     return tuple(sorted({max(1, round(depth * share)) for share in (1 / 2, 2 / 3, 5 / 6, 1)}))

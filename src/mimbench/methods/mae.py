@@ -13,8 +13,8 @@ class MAE(BranchedMethod):
     """Predicts hidden patches from the encoder's output.
 
     Args:
-        encode_hidden: Whether the encoder already sees mask tokens in place of hidden patches (Table 1c), at more
-            than three times the cost. The decoder then needs none.
+        encode_hidden: Whether the encoder also processes mask tokens in place of hidden patches (Table 1c), at more
+            than three times the cost. The decoder then has no trained mask token.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class MAE(BranchedMethod):
         encode_hidden: bool = False,
     ):
         tap = encoder.taps[-1]
-        [value] = target(tap.cell).spread(1)
+        [value] = target(tap.cell).per_decoder(1)
         decoder = TokenDecoder(tap, dim, num_blocks, num_heads, head=nn.Linear(dim, value.dim), mlp_ratio=mlp_ratio)
         decoder.mask_token.requires_grad_(not encode_hidden)
         super().__init__(encoder, masker, [encoder.depth], [decoder], [value], encode_hidden)

@@ -1,4 +1,4 @@
-"""MaskFeat: gradient histograms instead of pixels (Wei et al., 2021, arXiv 2112.09133)."""
+"""MaskFeat: gradient histograms as targets (Wei et al., 2021, arXiv 2112.09133)."""
 
 from mimbench.encoders import Encoder
 from mimbench.maskers import Masker
@@ -7,10 +7,10 @@ from mimbench.targets import TargetAt
 
 
 class MaskFeat(SimMIM):
-    """Each token predicts the histograms of its four quarters; all else is as in SimMIM.
+    """SimMIM in which each token predicts the targets of the four quarters of its patch.
 
     Args:
-        target: The paper's is HOG with 9 bins.
+        target: HOG with 9 bins in the paper.
         cell: Side of the predicted cells in pixels; by default half a patch (8 of 16 px).
     """
 

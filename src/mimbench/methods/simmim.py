@@ -1,4 +1,4 @@
-"""SimMIM: mask tokens in the encoder, a linear layer behind it (Xie et al., 2021, arXiv 2111.09886)."""
+"""SimMIM: mask tokens in the encoder and a linear decoder (Xie et al., 2021, arXiv 2111.09886)."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -13,18 +13,18 @@ from mimbench.targets import PixelTarget, TargetAt, target_values
 
 
 class SimMIM(Method):
-    """The encoder sees mask tokens where patches are hidden, and each of its tokens predicts its own patch.
+    """The encoder receives mask tokens in place of hidden patches, and each of its tokens predicts its own patch.
 
     Args:
-        target: The paper's is raw pixels by their absolute error.
-        cell: Side of the predicted cells in pixels; by default the encoder's last patches.
+        target: Raw pixels with the absolute error in the paper.
+        cell: Side of the predicted cells in pixels; by default the patch size at the encoder's last depth.
     """
 
     def __init__(self, encoder: Encoder, masker: Masker, target: TargetAt, cell: int | None = None):
         super().__init__(encoder, masker, encode_hidden=True)
         tap = encoder.taps[-1]
         self.depths = (encoder.depth,)
-        [self.target] = target(cell or tap.cell).spread(1)
+        [self.target] = target(cell or tap.cell).per_decoder(1)
         self.decoder = LinearDecoder(tap, self.target.cell, self.target.dim)
 
     def predict(self, features: dict[int, Tokens], mask: Mask | None = None) -> list[Tensor]:
@@ -37,6 +37,6 @@ class SimMIM(Method):
         value = target_values([self.target], images, mask)[self.target]
         return {"hidden": hidden_mean(self.target, images, value, predictions[0], mask)}
 
-    def paint(self, images: Float[Tensor, "b c h w"], predictions: list[Tensor]) -> dict[str, Tensor]:
+    def to_images(self, images: Float[Tensor, "b c h w"], predictions: list[Tensor]) -> dict[str, Tensor]:
         target = self.target
-        return {"prediction": target.paint(predictions[0], images)} if isinstance(target, PixelTarget) else {}
+        return {"prediction": target.to_image(predictions[0], images)} if isinstance(target, PixelTarget) else {}

@@ -1,4 +1,4 @@
-"""The papers' optimiser, parameter groups and schedule."""
+"""The papers' optimizer, parameter groups and schedule."""
 
 from mimbench.optim.recipe import Recipe
 from mimbench.optim.schedule import warmup_cosine

@@ -1,4 +1,4 @@
-"""How the papers optimise."""
+"""The papers' optimizer, parameter groups and learning-rate scaling."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,16 +13,19 @@ from mimbench.optim.schedule import warmup_cosine
 
 @dataclass(frozen=True)
 class Recipe:
-    """AdamW with warm-up and cosine, updated every step (MAE, Table 8; the other three papers follow it).
+    """AdamW with linear warm-up and cosine decay, stepped every update (MAE, Table 8; the other papers follow it).
 
     Attributes:
-        base_lr: Learning rate per 256 images of effective batch.
-        warmup_epochs: Epochs of linear warm-up, fractions allowed.
+        base_lr: Learning rate per 256 images of the effective batch.
+        warmup_epochs: Epochs of linear warm-up; fractions are allowed.
         min_lr: Final learning rate, absolute.
-        weight_decay: Applied to matrices; never to vectors, biases and norms.
-        betas: AdamW's moments.
-        undecayed: Further names without weight decay: parameters whose last name part is among them.
+        weight_decay: Applied to matrices, not to vectors, biases and norms.
+        betas: Decay rates of AdamW's moment estimates.
+        undecayed: Further parameters without weight decay, by the last part of their name.
         fused: Whether to use PyTorch's fused kernel.
+
+    Raises:
+        ValueError: A number is negative or not finite, or `betas` are not two numbers in [0, 1).
     """
 
     base_lr: float = 1.5e-4
@@ -36,13 +39,13 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("base_lr", "warmup_epochs", "min_lr", "weight_decay"):
             if type(value := getattr(self, name)) not in (int, float) or not 0 <= value < math.inf:
-                raise ValueError(f"optim.{name} is a number of at least 0, got {value!r}.")
+                raise ValueError(f"optim.{name} is {value!r}; it must be a number of at least 0.")
         betas: Any = self.betas
         if isinstance(betas, int | float) or len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"optim.betas are two numbers from 0 to below 1, got {betas!r}.")
+            raise ValueError(f"optim.betas is {betas!r}; it must be two numbers of at least 0 and below 1.")
 
     def peak_lr(self, batch_size: int) -> float:
-        """The linear scaling rule for an effective batch.
+        """The peak learning rate for an effective batch, by the linear scaling rule.
 
         Example:
             >>> round(Recipe(base_lr=1.5e-4).peak_lr(4096), 6)
@@ -51,7 +54,7 @@ class Recipe:
         return self.base_lr * batch_size / 256
 
     def optimizer(self, module: nn.Module, batch_size: int) -> torch.optim.AdamW:
-        """AdamW over the trainable parameters, in two groups."""
+        """AdamW over the trainable parameters, with and without weight decay."""
         return torch.optim.AdamW(
             parameter_groups(module, self.weight_decay, self.undecayed),
             lr=self.peak_lr(batch_size),
@@ -62,10 +65,10 @@ class Recipe:
     def scheduler(
         self, optimizer: torch.optim.Optimizer, total_steps: int | Callable[[], float], steps_per_epoch: int
     ) -> torch.optim.lr_scheduler.LambdaLR:
-        """The schedule that ends at `total_steps`; to be stepped once per optimiser step.
+        """The schedule that ends at `total_steps`; step it once per optimizer step.
 
         Args:
-            total_steps: A function where only training can tell; infinite until it is known.
+            total_steps: The number of steps, or a function if it is not known in advance; infinite until it is known.
         """
         floor = self.min_lr / peak if (peak := optimizer.defaults["lr"]) else 0.0
 
@@ -77,18 +80,18 @@ class Recipe:
 
 
 def parameter_groups(module: nn.Module, weight_decay: float, undecayed: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Decayed and undecayed trainable parameters.
+    """Trainable parameters with and without weight decay.
 
-    Vectors and biases are not decayed; class and mask tokens are, since they have three axes (MAE, released code).
-    Relative-position biases are not (LocalMIM, released Swin code).
+    Vectors and biases have no decay; class and mask tokens have, since they have three axes (MAE, released code).
+    Relative-position biases have none (LocalMIM, released Swin code).
 
     Args:
-        undecayed: Last name parts of further parameters without decay.
+        undecayed: Further parameters without decay, by the last part of their name.
     """
-    plain_names = {"bias", "relative_position_bias_table", *undecayed}
-    groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    undecayed_names = {"bias", "relative_position_bias_table", *undecayed}
+    with_decay, without_decay = list[nn.Parameter](), list[nn.Parameter]()
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            plain = parameter.ndim <= 1 or name.rsplit(".", 1)[-1] in plain_names
-            groups[plain].append(parameter)
-    return [{"params": groups[False], "weight_decay": weight_decay}, {"params": groups[True], "weight_decay": 0.0}]
+            no_decay = parameter.ndim <= 1 or name.rsplit(".", 1)[-1] in undecayed_names
+            (without_decay if no_decay else with_decay).append(parameter)
+    return [{"params": with_decay, "weight_decay": weight_decay}, {"params": without_decay, "weight_decay": 0.0}]

@@ -1,15 +1,15 @@
-"""Learning rate against optimiser steps."""
+"""Learning-rate schedule by optimizer step."""
 
 import math
 
 
 def warmup_cosine(step: int, total: int | float, warmup: int | float, floor: float = 0.0) -> float:
-    """Linear warm-up from 0, then half a cosine down to `floor`; a fraction of the peak rate (MAE, released code).
+    """Fraction of the peak rate: linear warm-up from 0, then half a cosine down to `floor` (MAE, released code).
 
     Args:
-        step: Optimiser steps done, from 0.
-        total: Steps of the whole run; infinite where nobody knows yet.
-        warmup: Steps of the warm-up; a fraction where an epoch's fraction is none of whole steps.
+        step: Completed optimizer steps.
+        total: Steps of the whole run; infinite while it is not known.
+        warmup: Steps of the warm-up; may be fractional, as the number of warm-up epochs may be.
         floor: Final fraction of the peak rate.
     """
     if step < warmup:

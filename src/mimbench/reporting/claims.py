@@ -1,4 +1,4 @@
-"""What a sweep says about a claim: supported, contradicted or undecided, with the interval that says so."""
+"""Verdicts on the claims of a sweep: supported, contradicted or undecided, with the interval that decides."""
 
 import math
 from collections import defaultdict
@@ -9,21 +9,23 @@ from typing import Any
 from scipy import stats
 
 from mimbench.reporting.collect import Sweep
-from mimbench.reporting.images import CONFIDENCE
+from mimbench.reporting.image_intervals import CONFIDENCE
 from mimbench.reporting.runs import Run
 
 SUPPORTS, CONTRADICTS, UNDECIDED = "supports", "contradicts", "undecided"
 METHOD = (
-    "A measurement supports a claim where its 95 % interval over seeds (Student t, runs paired by seed) lies above 0, "
-    "contradicts it where it lies below, and leaves it undecided else. Not corrected for the number of measurements."
+    "A measurement supports a claim if its 95 % interval over seeds (Student t, runs paired by seed) lies above 0, "
+    "contradicts it if the interval lies below 0, and otherwise leaves it undecided. Measurements are not corrected "
+    "for their number."
 )
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One measurement of a claim in one setting: a sum of weighted results per seed that the claim expects above 0.
+    """One measurement of a claim in one setting: per seed a weighted sum of results, which the claim says is above 0.
 
-    mean, low, high: Over seeds, with Student's 95 % interval, in fractions; NaN where too few seeds have all runs.
+    num_seeds: Seeds with all runs that the measurement needs.
+    mean, low, high: Mean over seeds with Student's 95 % interval, in fractions; NaN if there are too few seeds.
     """
 
     claim: str
@@ -50,11 +52,11 @@ class Verdict:
 
 
 def verdicts(sweep: Sweep) -> list[Verdict]:
-    """One for every measurement of every claim that the finished runs carry in their configurations, by setting.
+    """One verdict per claim in the configurations of the finished runs, measurement and setting.
 
-    A claim is `claim.text` and `claim.measurements`, each with a `name` and `terms`. A term has a `weight`, the
-    `protocol` and the `value` in its result, for lists over depths the share of the depth (`at`), and `where`: the axes
-    or configuration keys of the run that it is taken from. What `where` does not name, all terms share.
+    A claim consists of `claim.text` and `claim.measurements`, each with a `name` and `terms`. A term has a `weight`,
+    the `protocol` and the key `value` of its result, for lists by depth also the relative depth `at`, and `where`: axes
+    or configuration keys with the values of the run that it is read from. All terms of a setting share the other axes.
     """
     runs: dict[str, list[Run]] = defaultdict(list)
     for run in sweep.finished:
@@ -64,31 +66,31 @@ def verdicts(sweep: Sweep) -> list[Verdict]:
         verdict
         for claim, own in runs.items()
         for measurement in own[0].config["claim.measurements"]
-        for verdict in _measured(claim, measurement, own)
+        for verdict in _verdicts(claim, measurement, own)
     ]
 
 
-def _measured(claim: str, measurement: Mapping[str, Any], runs: Iterable[Run]) -> list[Verdict]:
+def _verdicts(claim: str, measurement: Mapping[str, Any], runs: Iterable[Run]) -> list[Verdict]:
     named = {key for term in measurement["terms"] for key in term["where"]}
     by_setting: dict[str, dict[int, list[Run]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
         shared = [run.axes["data"], run.axes["encoder"]]
         shared += [] if {"depth", "encoder.depth"} & named else [f"depth {run.axes['depth']}"]
         by_setting[" · ".join(map(str, shared))][run.axes["seed"]].append(run)
-    found = []
+    verdicts = []
     for setting, seeds in by_setting.items():
         sums = [_sum(measurement["terms"], own) for own in seeds.values()]
         values = [value for value in sums if value is not None]
-        found.append(Verdict(claim, measurement["name"], setting, len(values), *_interval(values)))
-    return found
+        verdicts.append(Verdict(claim, measurement["name"], setting, len(values), *_interval(values)))
+    return verdicts
 
 
 def _sum(terms: Iterable[Mapping[str, Any]], runs: list[Run]) -> float | None:
-    """The weighted sum over one seed's runs; None unless every term has exactly one run with the result."""
+    """The weighted sum over the runs of one seed; None unless every term has exactly one run with the result."""
     total = 0.0
     for term in terms:
-        fitting = [run for run in runs if all(_setting(run, key) == value for key, value in term["where"].items())]
-        value = _value(fitting[0], term) if len(fitting) == 1 else None
+        matching = [run for run in runs if all(_setting(run, key) == value for key, value in term["where"].items())]
+        value = _value(matching[0], term) if len(matching) == 1 else None
         if value is None:
             return None
         total += term["weight"] * value
@@ -113,7 +115,7 @@ def _interval(values: list[float]) -> tuple[float, float, float]:
     if not values:
         return math.nan, math.nan, math.nan
     mean = sum(values) / len(values)
-    if max(values) - min(values) < 1e-9:  # one seed, or several that agree: no spread to judge by
+    if max(values) - min(values) < 1e-9:  # one seed, or seeds with equal values: no variance
         return mean, math.nan, math.nan
     interval = stats.ttest_1samp(values, 0.0).confidence_interval(CONFIDENCE)
     return mean, float(interval.low), float(interval.high)

@@ -1,25 +1,20 @@
-"""The resolved configurations of runs: what differs between two, and on how many devices a run was."""
+"""The resolved configurations of runs: differences between runs, options of the command, number of devices."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from mimbench.dotted import flatten
-
-FILE = "config.yaml"
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from mimbench.core.dotted import flatten
+from mimbench.runs.directory import config
 
 
 def read(run_dir: Path) -> dict[str, Any]:
-    """The configuration by dotted keys; empty where there is none that can be read."""
+    """The configuration by dotted keys; empty if it cannot be read."""
     try:
-        config = yaml.load((run_dir / FILE).read_text(encoding="utf-8"), _LOADER)
-    except (OSError, ValueError, yaml.YAMLError):
+        return flatten(config(run_dir))
+    except ValueError:
         return {}
-    return flatten(config) if isinstance(config, Mapping) else {}
 
 
 def differences(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -32,8 +27,14 @@ def differences(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{key: config[key] for key in differing if key in config} for config in configs]
 
 
+def options(overrides: Iterable[str]) -> list[tuple[str, str]]:
+    """Key and value of each override; `+ablation=mae_target` is ("ablation", "mae_target")."""
+    pairs = (override.partition("=") for override in overrides)
+    return [(key.lstrip("+"), value) for key, _, value in pairs]
+
+
 def num_devices(config: Mapping[str, Any]) -> float:
-    """Devices of a training; NaN where the configuration leaves it to the machine."""
+    """Devices of a training run; NaN if the configuration does not say how many."""
     devices, nodes = config.get("trainer.devices"), config.get("trainer.num_nodes", 1)
     per_node = len(devices) if isinstance(devices, list) else devices
     if not isinstance(per_node, int) or not isinstance(nodes, int) or per_node < 1:

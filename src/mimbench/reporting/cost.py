@@ -1,4 +1,4 @@
-"""What accuracy costs, and which conditions nobody beats at their price."""
+"""Costs of pre-training, and the Pareto front of accuracy against cost."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from mimbench.reporting.summary import Summary
 
 @dataclass(frozen=True)
 class Cost:
-    """A price of a pre-training, as an axis.
+    """One kind of cost, as the axis of a figure.
 
     field: Of `Summary`.
-    scale: What the field is multiplied with to get the axis's unit.
+    scale: Factor from the unit of the field to the unit of the axis.
     """
 
     field: str
@@ -19,7 +19,7 @@ class Cost:
     scale: float = 1.0
 
     def of(self, summary: Summary) -> float:
-        """NaN where it is unknown, 0 for what was not trained."""
+        """The cost of a condition; NaN if it is unknown, 0 for an untrained encoder."""
         return self.scale * getattr(summary, self.field)
 
 
@@ -32,9 +32,12 @@ COSTS = {
 
 
 def pareto(costs: Sequence[float], values: Sequence[float]) -> list[int]:
-    """Indices of the points that no cheaper or equally cheap one reaches, by ascending cost."""
+    """Indices of the Pareto front by ascending cost: no point at the same or a lower cost has an equal or higher value.
+
+    Of points with equal cost and value, the first.
+    """
     front: list[int] = []
-    for place in sorted(range(len(costs)), key=lambda place: (costs[place], -values[place])):
-        if not front or values[place] > values[front[-1]]:
-            front.append(place)
+    for index in sorted(range(len(costs)), key=lambda index: (costs[index], -values[index])):
+        if not front or values[index] > values[front[-1]]:
+            front.append(index)
     return front

@@ -1,4 +1,4 @@
-"""Numbers that papers print: shown beside ours, never averaged or compared with them."""
+"""Published numbers: shown beside the results of a run, never averaged or compared with them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from mimbench.reporting import configs
+
 FILE = "published.yaml"
 _IMAGENET = {"imagenet", "imagenet-1k", "imagenet1k", "ilsvrc2012", "ilsvrc"}
 
@@ -18,9 +20,9 @@ class Published:
     """One row of a published table.
 
     encoder, data: What the number was measured with.
-    percent: By protocol family (`finetune`, `linear`, `segment`, ...), in per cent as printed.
-    where: Values that a run's configuration must have, by dotted key.
-    ablation: Name of the ablation in `conf/ablation` whose runs it belongs to, with any encoder and data.
+    percent: By protocol family (`finetune`, `linear`, `segment`, ...), in percent as printed.
+    where: Values that the configuration of a run must have, by dotted key.
+    ablation: Name of the ablation in `conf/ablation` whose runs show the row, whatever their encoder and data.
     """
 
     source: str
@@ -39,7 +41,7 @@ class Published:
 
     @property
     def origin(self) -> str:
-        """Where the number is from, and what it was measured with."""
+        """Source of the number, and what it was measured with."""
         return "; ".join(part for part in (self.source, f"{self.encoder} on {self.data}", self.note) if part)
 
 
@@ -48,23 +50,24 @@ def load() -> tuple[Published, ...]:
     """All rows of `published.yaml`.
 
     Raises:
-        ValueError: A table or a row has an unknown key, or lacks one.
+        ValueError: A table has an unknown key, or a row has no number.
     """
     text = files("mimbench.reporting").joinpath(FILE).read_text(encoding="utf-8")
     return tuple(row for table in yaml.safe_load(text) for row in _rows(table))
 
 
 def matching(axes: Mapping[str, Any], config: Mapping[str, Any], overrides: Iterable[str]) -> list[Published]:
-    """The published rows of a run: equal in method and settings, and in encoder and data unless it is an ablation's.
+    """The published rows for a run: rows with its method and the values of `where` in its configuration.
 
-    Of several rows of one source the one with the most settings in common stands.
+    Rows of an ablation need the override `ablation=NAME`, other rows the same encoder and data. Of several rows of one
+    source, the one with the most values in `where`.
     """
-    ablations = {word.partition("=")[2] for word in overrides if word.lstrip("+").startswith("ablation=")}
+    ablations = {value for key, value in configs.options(overrides) if key == "ablation"}
     found: dict[str, Published] = {}
     for row in load():
-        same_place = row.encoder == axes.get("encoder") and row.data == _data(axes, config)
-        wanted = row.ablation in ablations if row.ablation else same_place
-        if wanted and row.method == axes.get("method") and _holds(row.where, config):
+        same_setting = row.encoder == axes.get("encoder") and row.data == _data(axes, config)
+        applies = row.ablation in ablations if row.ablation else same_setting
+        if applies and row.method == axes.get("method") and _holds(row.where, config):
             best = found.get(row.source)
             if best is None or len(row.where) > len(best.where):
                 found[row.source] = row
@@ -76,22 +79,22 @@ def _holds(where: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
 
 
 def _data(axes: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """The dataset; a folder, packed or not, is ImageNet when it is called so."""
+    """The dataset; a folder or its shards count as ImageNet if the folder has one of the names of `_IMAGENET`."""
     root = PurePosixPath(str(config.get("data.source.root", "")))
-    named = axes.get("data") in ("folder", "shards") and root.name.lower() in _IMAGENET
-    return "imagenet" if named else str(axes.get("data"))
+    is_imagenet = axes.get("data") in ("folder", "shards") and root.name.lower() in _IMAGENET
+    return "imagenet" if is_imagenet else str(axes.get("data"))
 
 
-_TABLE = ("source", "method", "encoder", "data", "ablation", "note")
+_KEYS = ("source", "method", "encoder", "data", "ablation", "note")
 
 
 def _rows(table: Mapping[str, Any]) -> Iterable[Published]:
-    common = {key: value for key, value in table.items() if key in _TABLE}
-    if unknown := sorted(table.keys() - {*_TABLE, "where", "rows"}):
-        raise ValueError(f"{FILE}: {table.get('source')}: unknown key {unknown[0]!r}; expected {', '.join(_TABLE)}.")
+    common = {key: value for key, value in table.items() if key in _KEYS}
+    if unknown := sorted(table.keys() - {*_KEYS, "where", "rows"}):
+        raise ValueError(f"{FILE}: {table.get('source')}: unknown key {unknown[0]!r}; expected {', '.join(_KEYS)}.")
     for row in table["rows"]:
-        percent = {key: float(value) for key, value in row.items() if key not in (*_TABLE, "where")}
-        own = {key: row[key] for key in _TABLE if key in row}
+        percent = {key: float(value) for key, value in row.items() if key not in (*_KEYS, "where")}
+        own = {key: row[key] for key in _KEYS if key in row}
         if not percent:
-            raise ValueError(f"{FILE}: {table['source']}: a row without a number: {row}.")
+            raise ValueError(f"{FILE}: {table['source']}: a row without a number: {row}; expected e.g. finetune: 83.1.")
         yield Published(**(common | own), where=table.get("where", {}) | row.get("where", {}), percent=percent)

@@ -1,4 +1,4 @@
-"""The report of a sweep on disk: one page of HTML, the same in Markdown, its tables and its figures."""
+"""The report of a sweep on disk: an HTML page, the same in Markdown, tables and figures."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,42 +6,51 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from mimbench.reporting import curves, figures, html, latex, page, tables
+from mimbench.core.files import write_atomic
+from mimbench.reporting import curves
 from mimbench.reporting.collect import Sweep, collect
-from mimbench.reporting.files import write_whole
-from mimbench.reporting.palette import encode, style
-from mimbench.reporting.pictures import reconstructions
-from mimbench.reporting.summary import Summary, summarise
+from mimbench.reporting.figures import static
+from mimbench.reporting.figures.palette import encode, style
+from mimbench.reporting.figures.reconstructions import reconstructions
+from mimbench.reporting.redaction import redact, redact_summaries, redact_sweep
+from mimbench.reporting.render import html, latex, markdown, tables
+from mimbench.reporting.summary import Summary, summarize
+from mimbench.runs.directory import REPORT
 
 PAGE = "report.html"
 
 
 def write_report(sweep_dir: Path, out: Path | None = None) -> Path:
-    """Reads a sweep and writes its report to `out`, by default `sweep_dir/report`; returns the page.
+    """Reads a sweep and writes its report to `out`, by default `sweep_dir/report`; returns the path of the page.
 
     Raises:
-        ValueError: The directory holds no runs.
+        ValueError: The directory contains no runs.
     """
     sweep = collect(sweep_dir)
-    return write(sweep, summarise(sweep), out or sweep_dir / "report")
+    return write(sweep, summarize(sweep), out or sweep_dir / REPORT)
 
 
-def write(sweep: Sweep, summaries: list[Summary], out: Path, *, draw: bool = True) -> Path:
-    """Writes tables, `figures/*.png` and `.svg`, `report.md` and last `report.html`; each file whole or not at all.
+def write(
+    sweep: Sweep, summaries: list[Summary], out: Path, *, draw: bool = True, with_environment: bool = False
+) -> Path:
+    """Writes tables, `figures/*.png` and `.svg`, `report.md` and last `report.html`; returns the path of the page.
 
-    The same sweep gives the same bytes. Without `draw` no figures are drawn as files; the page has them all the same.
+    Each file is written atomically. The same sweep gives the same bytes. Without `draw` no figure files are written;
+    the page contains all figures in any case.
     """
     warnings: list[str] = []
     logged = curves.losses(sweep.runs, warnings)
-    pictures = reconstructions(sweep.finished, warnings)
-    names = _write_figures(partial(figures.draw, sweep, summaries, logged), out / "figures") if draw else []
+    images = reconstructions(sweep.finished, warnings)
+    names = _write_figures(partial(static.draw, sweep, summaries, logged), out / "figures") if draw else []
+    if not with_environment:
+        sweep, summaries, warnings = redact_sweep(sweep), redact_summaries(summaries), list(map(redact, warnings))
     warnings = [*sweep.warnings, *warnings]
     if summaries:
-        write_whole(out / "table.csv", tables.csv(summaries))
-        write_whole(out / "table.md", tables.markdown(summaries))
-        write_whole(out / "table.tex", latex.latex(summaries))
-    write_whole(out / "report.md", page.compose(sweep, summaries, figures=names, warnings=warnings, out=out))
-    write_whole(out / PAGE, html.compose(sweep, summaries, logged, pictures, warnings=warnings, out=out))
+        write_atomic(out / "table.csv", tables.csv(summaries))
+        write_atomic(out / "table.md", tables.markdown(summaries))
+        write_atomic(out / "table.tex", latex.latex(summaries))
+    write_atomic(out / "report.md", markdown.compose(sweep, summaries, figures=names, warnings=warnings, out=out))
+    write_atomic(out / PAGE, html.compose(sweep, summaries, logged, images, warnings=warnings, out=out))
     return out / PAGE
 
 
@@ -52,8 +61,8 @@ def _write_figures(make: Callable[[], dict[str, Figure | None]], out: Path) -> l
             for kind in ("png", "svg"):
                 path = out / f"{name}.{kind}"
                 if figure is None:
-                    # One of an earlier report would show runs that are gone.
+                    # The figure of an earlier report would show runs that no longer exist.
                     path.unlink(missing_ok=True)
                 else:
-                    write_whole(path, encode(figure, kind))
+                    write_atomic(path, encode(figure, kind))
     return [name for name, figure in drawn.items() if figure is not None]

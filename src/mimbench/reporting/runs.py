@@ -1,17 +1,16 @@
-"""A run as a report sees it, and the condition that it repeats."""
+"""A run as the report reads it, and the condition that it belongs to."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mimbench.reporting import records
-from mimbench.reporting.records import Record
+from mimbench.runs.records import AXES, Record
 
 UNTRAINED = "untrained"
 
 
 class Setting(NamedTuple):
-    """What methods are compared within."""
+    """Data, encoder and depth; methods are compared within a setting."""
 
     data: str
     encoder: str
@@ -22,7 +21,7 @@ class Setting(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """What is repeated over seeds: one row of the comparison."""
+    """One row of the comparison: everything that its runs share; they differ in the seed."""
 
     data: str
     encoder: str
@@ -36,11 +35,12 @@ class Condition(NamedTuple):
 
     @property
     def label(self) -> str:
+        """Method and variant."""
         return f"{self.method} {self.variant}".rstrip()
 
     @property
     def order(self) -> tuple[Any, ...]:
-        """Sorts by setting, the untrained encoder first."""
+        """Sort key: by setting, the untrained encoder first."""
         return (*self.setting, self.method != UNTRAINED, self.method, self.variant)
 
 
@@ -48,10 +48,8 @@ class Condition(NamedTuple):
 class Run:
     """One run of a sweep.
 
-    status: A status of `records.STATUSES`, or `missing` (planned, no record), `refused` (cannot exist),
-        `broken` (its record cannot be read).
-    variant: What distinguishes it from runs with the same method, encoder, depth and data, apart from the seed.
-    config: The resolved configuration by dotted keys; empty where the run left none.
+    variant: What distinguishes it from other runs of its setting, apart from method and seed.
+    config: The resolved configuration by dotted keys; empty if the run has none.
     """
 
     identity: str
@@ -66,8 +64,14 @@ class Run:
     config: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def unreadable(self) -> bool:
+        """Whether its record exists and cannot be read."""
+        return self.record is None and self.directory is not None
+
+    @property
     def condition(self) -> Condition | None:
-        """None where the plan does not say enough."""
-        if any(not isinstance(self.axes.get(axis), kind) for axis, kind in records.AXES.items() if axis != "seed"):
+        """None if an axis is missing or has the wrong type."""
+        axes = [axis for axis in Condition._fields if axis in AXES]
+        if any(not isinstance(self.axes.get(axis), AXES[axis]) for axis in axes):
             return None
-        return Condition(*(self.axes[axis] for axis in ("data", "encoder", "depth", "method")), variant=self.variant)
+        return Condition(*(self.axes[axis] for axis in axes), variant=self.variant)

@@ -1,29 +1,33 @@
-"""The comparison: one summary per condition."""
+"""One summary per condition: the rows of the comparison."""
 
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from mimbench.reporting import configs, correctness, published, statistics
+from mimbench.reporting import configs, published, statistics
 from mimbench.reporting.collect import Sweep, frame, groups
+from mimbench.reporting.protocol_names import titles
 from mimbench.reporting.published import Published
 from mimbench.reporting.runs import UNTRAINED, Condition, Run, Setting
 from mimbench.reporting.statistics import Difference, Estimate, Sample
-from mimbench.reporting.titles import titles
+from mimbench.runs import correctness
+from mimbench.runs.state import State
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
     """One row of the comparison.
 
-    estimates, differences: By protocol; differences are to the untrained encoder of the same setting.
-    behind: By protocol, the difference to the leader of the setting; the leader itself has none.
-    leads: The protocols under which it is that leader.
-    training_flops, images_per_second, train_seconds, device_hours: Means over the finished runs; NaN where unknown.
-    published: What papers print for the same experiment; never part of any number here.
+    estimates: By protocol.
+    differences: By protocol, to the untrained encoder of the same setting.
+    behind: By protocol, to the leader of the setting; the leader itself has none.
+    leads: Protocols under which this condition is the leader.
+    training_flops, images_per_second, train_seconds, device_hours: Means over the finished runs; NaN if unknown.
+    published: Published numbers of the same experiment; never part of any number here.
     """
 
     condition: Condition
@@ -41,22 +45,24 @@ class Summary:
 
     @property
     def counts(self) -> Counter[str]:
+        """Number of runs by status."""
         return Counter(run.status for run in self.runs)
 
     @property
     def planned(self) -> int:
-        return len(self.runs) - self.counts["refused"]
+        """Number of runs without the refused ones."""
+        return len(self.runs) - self.counts[State.REFUSED]
 
     @property
     def unfinished(self) -> tuple[Run, ...]:
-        return tuple(run for run in self.runs if run.status != "finished")
+        return tuple(run for run in self.runs if run.status != State.FINISHED)
 
 
-def summarise(sweep: Sweep) -> list[Summary]:
-    """Every condition of the sweep in the order of the table; only finished runs are counted in.
+def summarize(sweep: Sweep) -> list[Summary]:
+    """One summary per condition of the sweep in the order of the table; numbers come from finished runs only.
 
-    p-values are corrected for the number of comparisons in the whole table. The leader of a setting is picked by the
-    numbers that show its lead, so that all pairs of trained conditions count, also those that are not shown.
+    p-values are corrected for the number of comparisons in the whole table. The leader of a setting is chosen by the
+    same numbers that show its lead; therefore all pairs of trained conditions count, including those not shown.
     """
     samples = _samples(sweep)
     runs: dict[Condition, list[Run]] = {}
@@ -65,23 +71,39 @@ def summarise(sweep: Sweep) -> list[Summary]:
             runs.setdefault(run.condition, []).append(run)
     ordered = sorted(runs, key=lambda condition: condition.order)
     leaders = _leaders(ordered, samples)
-    return _corrected([_summary(condition, runs[condition], samples, leaders) for condition in ordered])
+    return _correct([_summary(condition, runs[condition], samples, leaders) for condition in ordered])
 
 
 def protocols(summaries: Iterable[Summary]) -> dict[str, str]:
-    """The protocols measured, as `titles` has them."""
+    """The title of each measured protocol, in the order of `titles`."""
     return titles(protocol for summary in summaries for protocol in summary.samples)
 
 
+class Compared(NamedTuple):
+    """Protocols under which some condition is compared with the untrained encoder, or with the leader."""
+
+    with_untrained: set[str]
+    with_leader: set[str]
+
+
+def compared_protocols(summaries: Iterable[Summary]) -> Compared:
+    """The protocols that need a column for differences."""
+    summaries = list(summaries)
+    return Compared(
+        {protocol for summary in summaries for protocol in summary.differences},
+        {protocol for summary in summaries for protocol in summary.behind},
+    )
+
+
 def num_comparisons(summaries: Iterable[Summary]) -> int:
-    """How many p-values the correction counted."""
+    """The number of p-values that the correction counts."""
     summaries = list(summaries)
     pairs = (pair for summary in summaries for pair in (summary.differences, summary.behind))
     return sum(not math.isnan(gain.p) for pair in pairs for gain in pair.values()) + _num_not_shown(summaries)
 
 
 def _num_not_shown(summaries: Iterable[Summary]) -> int:
-    """Pairs of conditions that are compared with the same leader and not with each other."""
+    """The number of pairs of conditions that are both compared with the same leader, but not with each other."""
     followers = Counter(
         (summary.condition.setting, protocol)
         for summary in summaries
@@ -97,32 +119,32 @@ def _samples(sweep: Sweep) -> dict[Condition, dict[str, Sample]]:
     for (*axes, protocol), rows in groups(frame(sweep.finished), [*Condition._fields, "protocol"]):
         condition = Condition(*axes)
         sample = statistics.sample(rows)
-        places = ((seed, directories.get((condition, seed))) for seed in sample.accuracies)
-        answers = {seed: correctness.read(place, protocol) for seed, place in places if place is not None}
-        known = {seed: correct for seed, correct in answers.items() if _fits(correct, sample.accuracies[seed])}
-        samples.setdefault(condition, {})[protocol] = sample._replace(correct=known)
+        paths = ((seed, directories.get((condition, seed))) for seed in sample.accuracies)
+        stored = {seed: correctness.read(path, protocol) for seed, path in paths if path is not None}
+        valid = {seed: correct for seed, correct in stored.items() if _matches(correct, sample.accuracies[seed])}
+        samples.setdefault(condition, {})[protocol] = sample._replace(correct=valid)
     return samples
 
 
-def _fits(correct: np.ndarray | None, accuracy: float) -> bool:
-    """Whether these are the answers that the accuracy was computed from, to half an image."""
+def _matches(correct: np.ndarray | None, accuracy: float) -> bool:
+    """Whether the accuracy was computed from these answers; the tolerance is half an image."""
     return correct is not None and abs(float(correct.sum()) - accuracy * len(correct)) < 0.5
 
 
 def _leaders(
     conditions: Iterable[Condition], samples: dict[Condition, dict[str, Sample]]
 ) -> dict[tuple[Setting, str], Condition]:
-    """The trained condition with the highest mean over the seeds that all have, the first among equals.
+    """By setting and protocol the trained condition with the highest mean over the seeds that all of them share.
 
-    Where they share no seed, over its own.
+    If they share no seed, over all seeds of each. Of conditions with equal means, the first.
     """
-    rivals: dict[tuple[Setting, str], dict[Condition, dict[int, float]]] = defaultdict(dict)
+    accuracies_of: dict[tuple[Setting, str], dict[Condition, dict[int, float]]] = defaultdict(dict)
     for condition in conditions:
         for protocol, sample in samples.get(condition, {}).items():
             if condition.method != UNTRAINED and sample.accuracies:
-                rivals[condition.setting, protocol][condition] = sample.accuracies
+                accuracies_of[condition.setting, protocol][condition] = sample.accuracies
     leaders = {}
-    for key, accuracies in rivals.items():
+    for key, accuracies in accuracies_of.items():
         shared = set.intersection(*map(set, accuracies.values()))
         means = {c: statistics.mean(own[seed] for seed in shared or own) for c, own in accuracies.items()}
         leaders[key] = max(means, key=lambda condition: means[condition])
@@ -139,7 +161,7 @@ def _summary(
     baseline = {} if condition.method == UNTRAINED else _baseline(condition, samples)
     best = {protocol: leaders.get((condition.setting, protocol)) for protocol in own}
     ahead = {p: samples[c][p] for p, c in best.items() if c not in (None, condition) and condition.method != UNTRAINED}
-    finished = [run for run in runs if run.record is not None and run.status == "finished"]
+    finished = [run for run in runs if run.record is not None and run.status == State.FINISHED]
     first = next((run for run in runs if run.config), runs[0])
     costs = [run.record.cost for run in finished if run.record is not None]
     estimates = {protocol: statistics.estimate(sample) for protocol, sample in own.items()}
@@ -160,7 +182,7 @@ def _summary(
 
 
 def _device_hours(run: Run) -> float | None:
-    """As recorded; of older records from the time and the configured number of devices."""
+    """As recorded; for older records computed from the time and the configured number of devices."""
     cost = run.record.cost if run.record else {}
     seconds = cost.get("device_seconds")
     if seconds is None and cost.get("train_seconds") is not None:
@@ -173,14 +195,14 @@ def _differences(own: dict[str, Sample], others: dict[str, Sample]) -> dict[str,
     return {protocol: value for protocol, value in found.items() if value is not None}
 
 
-def _corrected(summaries: list[Summary]) -> list[Summary]:
-    """With Holm's correction over every comparison of the table that has a p-value."""
-    families = [gains for summary in summaries for gains in (summary.differences, summary.behind)]
-    keys = [(at, p) for at, gains in enumerate(families) for p, gain in gains.items() if not math.isnan(gain.p)]
-    adjusted = statistics.holm([families[at][protocol].p for at, protocol in keys], _num_not_shown(summaries))
-    for (at, protocol), value in zip(keys, adjusted, strict=True):
-        families[at] = families[at] | {protocol: families[at][protocol]._replace(adjusted=value)}
-    pairs = zip(families[::2], families[1::2], strict=True)
+def _correct(summaries: list[Summary]) -> list[Summary]:
+    """The summaries with Holm's correction over all comparisons of the table that have a p-value."""
+    columns = [gains for summary in summaries for gains in (summary.differences, summary.behind)]
+    keys = [(i, protocol) for i, gains in enumerate(columns) for protocol, g in gains.items() if not math.isnan(g.p)]
+    adjusted = statistics.holm([columns[i][protocol].p for i, protocol in keys], _num_not_shown(summaries))
+    for (i, protocol), value in zip(keys, adjusted, strict=True):
+        columns[i] = columns[i] | {protocol: columns[i][protocol]._replace(adjusted=value)}
+    pairs = zip(columns[::2], columns[1::2], strict=True)
     return [
         replace(summary, differences=differences, behind=behind)
         for summary, (differences, behind) in zip(summaries, pairs, strict=True)
@@ -188,9 +210,9 @@ def _corrected(summaries: list[Summary]) -> list[Summary]:
 
 
 def _baseline(condition: Condition, samples: dict[Condition, dict[str, Sample]]) -> dict[str, Sample]:
-    """Of the untrained encoder in the same setting: the same variant, or the only one there is.
+    """Samples of the untrained encoder in the same setting: of the same variant, or of the only one.
 
-    What only changes how long to train leaves it as it is; variants with equal accuracies are one.
+    Variants with equal accuracies count as one: options that affect only training do not change this encoder.
     """
     untrained = {
         other.variant: values
@@ -200,5 +222,5 @@ def _baseline(condition: Condition, samples: dict[Condition, dict[str, Sample]])
     if condition.variant in untrained:
         return untrained[condition.variant]
     accuracies = [{name: sample.accuracies for name, sample in own.items()} for own in untrained.values()]
-    alike = bool(accuracies) and all(own == accuracies[0] for own in accuracies)
-    return next(iter(untrained.values())) if alike else {}
+    equal = bool(accuracies) and all(own == accuracies[0] for own in accuracies)
+    return next(iter(untrained.values())) if equal else {}

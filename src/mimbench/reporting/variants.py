@@ -1,17 +1,22 @@
-"""Runs that share method, encoder, depth and data may still differ: they must not be averaged."""
+"""Variants: names for runs that share method, encoder, depth and data but must not be averaged."""
 
 import dataclasses
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
 
-from mimbench.reporting.records import AXES
+from mimbench.reporting import configs
 from mimbench.reporting.runs import Run
+from mimbench.runs.records import AXES
+from mimbench.runs.state import State
+
+# Each sets several options at once, so that none of them is an axis.
+_CONFIG_GROUPS = ("experiment", "ablation")
 
 
-def named(runs: list[Run]) -> list[Run]:
-    """Names each run's variant: the further axes in which the runs of its setting differ."""
+def name_variants(runs: list[Run]) -> list[Run]:
+    """The runs with their variants: the further axes in which the runs of a setting differ."""
     result: list[Run] = []
-    for group in _grouped((run.condition.setting if run.condition else None, run) for run in runs):
+    for group in _group((run.condition.setting if run.condition else None, run) for run in runs):
         choices = [_choices(run) for run in group]
         common = set.intersection(*choices)
         result += [
@@ -21,23 +26,23 @@ def named(runs: list[Run]) -> list[Run]:
     return result
 
 
-def newest(runs: list[Run], warnings: list[str]) -> list[Run]:
-    """Keeps one record per condition and seed, the one that was started last; the others are named in a warning."""
+def keep_newest(runs: list[Run], warnings: list[str]) -> list[Run]:
+    """One record per condition and seed, the one that started last; a warning names the others."""
     kept = [run for run in runs if run.record is None]
     recorded = [run for run in runs if run.record is not None]
-    for group in _grouped(((run.condition, run.axes["seed"]), run) for run in recorded):
+    for group in _group(((run.condition, run.axes["seed"]), run) for run in recorded):
         *older, last = sorted(group, key=_age)
         kept.append(last)
         if older:
             dropped = ", ".join(f"{run.directory} ({run.identity})" for run in older)
             warnings.append(
                 f"{last.directory} ({last.identity}) and {dropped} share every axis and the seed. "
-                "Only the first, the newest, counts; move the others elsewhere."
+                "Only the first, which is the newest, is used; move the others elsewhere."
             )
     return kept
 
 
-def _grouped(pairs: Iterable[tuple[Hashable, Run]]) -> Iterable[list[Run]]:
+def _group(pairs: Iterable[tuple[Hashable, Run]]) -> Iterable[list[Run]]:
     groups: dict[Hashable, list[Run]] = defaultdict(list)
     for key, run in pairs:
         groups[key].append(run)
@@ -45,12 +50,11 @@ def _grouped(pairs: Iterable[tuple[Hashable, Run]]) -> Iterable[list[Run]]:
 
 
 def _choices(run: Run) -> set[str]:
-    axes = {f"{axis}={value}" for axis, value in run.axes.items() if axis not in AXES}
-    # An experiment or an ablation sets several options at once and is no axis of its own.
-    words = [override.lstrip("+") for override in run.overrides]
-    return axes | {word for word in words if word.startswith(("experiment=", "ablation="))}
+    axes = [(axis, value) for axis, value in run.axes.items() if axis not in AXES]
+    selected = [(key, value) for key, value in configs.options(run.overrides) if key in _CONFIG_GROUPS]
+    return {f"{key}={value}" for key, value in (*axes, *selected)}
 
 
 def _age(run: Run) -> tuple[bool, str]:
-    # A finished run outlives an unfinished one, whichever came first.
-    return run.status == "finished", run.record.started if run.record else ""
+    """Sort key: a finished run is newer than any unfinished one."""
+    return run.status == State.FINISHED, run.record.started if run.record else ""

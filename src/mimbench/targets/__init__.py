@@ -1,4 +1,4 @@
-"""What decoders predict."""
+"""Targets: the values that decoders predict."""
 
 from mimbench.targets.base import Target, TargetAt, target_values
 from mimbench.targets.clip import OpenCLIPTeacher

@@ -1,4 +1,4 @@
-"""What a decoder has to predict, and how a miss is measured."""
+"""Interface of all targets: the values that a decoder predicts, and the error of a prediction."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
@@ -14,8 +14,8 @@ from mimbench.core import Grid, Mask
 class Target(nn.Module, ABC):
     """Maps an image to one vector per square cell of `cell` pixels.
 
-    The work is cut in two, so that the targets of several decoders share the first part: `prepare` sees the images,
-    `values` cuts what was prepared into cells.
+    The computation has two steps, so that the targets of several decoders can share the first: `prepare` processes the
+    images, and `values` turns the result into vectors per cell.
 
     Attributes:
         cell: Side of a cell in pixels.
@@ -27,14 +27,14 @@ class Target(nn.Module, ABC):
 
     @property
     def preparation(self) -> Hashable:
-        """Targets of equal `preparation` can use each other's `prepare`; by default none can."""
+        """Targets with equal `preparation` share one call of `prepare`; by default each target has its own."""
         return id(self)
 
     def prepare(self, images: Float[Tensor, "b c h w"], mask: Mask | None = None) -> Any:
-        """The part that does not depend on the cell size, for `values`; the images by default.
+        """The step that does not depend on the cell size; returns the images by default.
 
         Args:
-            mask: What the encoder does not see; most targets do not depend on it.
+            mask: The mask that the encoder receives; most targets do not depend on it.
         """
         return images
 
@@ -46,12 +46,12 @@ class Target(nn.Module, ABC):
         """Error per cell; the squared error averaged over channels unless overridden."""
         return (prediction.to(value.dtype) - value).square().mean(dim=-1)
 
-    def spread(self, count: int) -> "Sequence[Target]":
-        """A target for each of several decoders, from shallow to deep; the same for all unless overridden."""
+    def per_decoder(self, count: int) -> "Sequence[Target]":
+        """One target for each of `count` decoders, from shallow to deep; the same for all unless overridden."""
         return [self] * count
 
     def grid(self, images: Float[Tensor, "b c h w"]) -> Grid:
-        """Cells of an image, (rows, columns)."""
+        """The target's cells of an image, (rows, columns)."""
         return images.shape[-2] // self.cell, images.shape[-1] // self.cell
 
     @torch.no_grad()
@@ -61,14 +61,14 @@ class Target(nn.Module, ABC):
 
 
 TargetAt = Callable[[int], Target]
-"""Makes a target for a cell size in pixels."""
+"""Builds a target for a cell size in pixels."""
 
 
 @torch.no_grad()
 def target_values(
     targets: Sequence[Target], images: Float[Tensor, "b c h w"], mask: Mask | None = None
 ) -> dict[Target, Tensor]:
-    """The values of several targets; what they share is computed once, and never under autocast."""
+    """Values of several targets, without autocast; targets with equal `preparation` are prepared once."""
     prepared: dict[Hashable, Any] = {}
     values: dict[Target, Tensor] = {}
     device = "cpu" if images.is_meta else images.device.type

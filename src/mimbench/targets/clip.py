@@ -17,13 +17,14 @@ class OpenCLIPTeacher(Teacher):
     """An open_clip image tower by name: patch tokens after its final norm and projection (DeepMIM's CLIP target).
 
     Args:
-        name: open_clip's name, for example ViT-B-16-quickgelu; OpenAI's weights were trained with the quick GELU.
-        image_size: Side of the images it will see, in pixels; positions are interpolated.
-        pretrained: Tag of open_clip's weights, which needs a network or a cache; None or False: random ones.
+        name: Name in open_clip, for example ViT-B-16-quickgelu; OpenAI's weights were trained with the quick GELU.
+        image_size: Side of the input images in pixels; position embeddings are interpolated to it.
+        pretrained: Tag of open_clip's weights, which are downloaded or read from the cache; None or False for random
+            weights.
         projection: Whether to apply the tower's output projection to every patch.
 
     Raises:
-        ValueError: open_clip is not installed, has no such model or weights, or the tower is no plain ViT.
+        ValueError: open_clip is not installed, has no such model or weights, or the tower is not a plain ViT.
     """
 
     tower: Any
@@ -48,30 +49,33 @@ def _open_clip_tower(name: str, image_size: int, pretrained: str | bool | None) 
     try:
         import open_clip
     except ImportError:
-        raise ValueError("This teacher needs open_clip: pip install 'mimbench[hub]'.") from None
+        raise ValueError("OpenCLIPTeacher needs open_clip: pip install 'mimbench[hub]'.") from None
     if name not in (known := open_clip.list_models()):
         near = ", ".join(get_close_matches(name, known, 3)) or "see open_clip.list_models()"
-        raise ValueError(f"open_clip has no model '{name}'. Near: {near}.")
+        raise ValueError(f"open_clip has no model '{name}'. Similar: {near}.")
     if pretrained and pretrained not in (tags := open_clip.list_pretrained_tags_by_model(name)):
         raise ValueError(f"open_clip has no weights '{pretrained}' of {name}; choose from {', '.join(tags)}, or null.")
     tag, device = str(pretrained) if pretrained else None, torch.get_default_device()
     try:
-        with _quiet():  # it warns of random weights, which here are asked for
+        with _silence_logging():  # open_clip warns about random weights, which are intended here
             model = open_clip.create_model(name, tag, device=device, force_image_size=image_size)
     except (RuntimeError, OSError) as error:
         raise ValueError(
-            f"open_clip cannot fetch the weights '{tag}' of {name}; go online once, or give it a filled cache."
+            f"open_clip cannot download the weights '{tag}' of {name}; connect to the internet once, or copy them into "
+            "open_clip's cache."
         ) from error
     tower: Any = model.visual
-    if not _plain(tower):
-        raise ValueError(f"The image tower of '{name}' is no plain ViT with class token and projection; try ViT-B-16.")
+    if not _is_plain_vit(tower):
+        raise ValueError(
+            f"The image tower of '{name}' is not a plain ViT with class token and projection; try ViT-B-16."
+        )
     if image_size % tower.patch_size[0]:
         raise ValueError(f"The tower's patches of {tower.patch_size[0]} px do not divide an image of {image_size} px.")
     tower.output_tokens = True
     return tower
 
 
-def _plain(tower: Any) -> bool:
+def _is_plain_vit(tower: Any) -> bool:
     from open_clip.transformer import VisionTransformer
 
     if not isinstance(tower, VisionTransformer):
@@ -81,7 +85,7 @@ def _plain(tower: Any) -> bool:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _silence_logging() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:

@@ -1,4 +1,4 @@
-"""Raw pixels mixed with what a pre-trained MAE makes of the visible ones."""
+"""Raw pixels mixed with the reconstruction of a pre-trained MAE."""
 
 from collections.abc import Hashable, Sequence
 
@@ -12,21 +12,21 @@ from mimbench.targets.pixel import PixelTarget
 
 
 class HybridTarget(PixelTarget):
-    """alpha * raw + (1 - alpha) * reconstructed pixels, both standardised per patch (DeepMIM, hybrid targets).
+    """alpha * raw + (1 - alpha) * reconstructed pixels, both standardized per patch (DeepMIM, hybrid targets).
 
-    The paper does not say where to mix; a teacher of standardised pixels lives in that space, and so does the raw part.
-    Alone it is the target of the deepest decoder; `spread` gives every decoder its own.
+    The paper does not say in which space to mix; here both parts are standardized, since the teacher predicts
+    standardized pixels. An instance is the target of the deepest decoder; `per_decoder` returns one for every decoder.
 
     Args:
         cell: Side of a cell in pixels.
-        teacher: A pre-trained MAE on standardised pixels. Called with images and mask it returns something whose
-            `predictions` end with its reconstruction. Its weights never change.
-        alphas: Share of the raw pixels by decoder, from shallow to deep; by default even steps from 0 to 1, the paper's
-            0, 1/3, 2/3, 1 for four.
+        teacher: A pre-trained MAE on standardized pixels. Called with images and a mask, it returns an object whose
+            last entry of `predictions` is the reconstruction. Its weights stay frozen.
+        alphas: Share of the raw pixels by decoder, from shallow to deep; by default equal steps from 0 to 1, the
+            paper's 0, 1/3, 2/3, 1 for four decoders.
 
     Raises:
-        ValueError: The teacher predicts something else than standardised pixels of the same cells, or an alpha is not
-            between 0 and 1.
+        ValueError: The teacher does not predict standardized pixels of the same cells, or an alpha is not between 0
+            and 1.
     """
 
     def __init__(self, cell: int, teacher: nn.Module, alphas: Sequence[float] | None = None):
@@ -34,7 +34,7 @@ class HybridTarget(PixelTarget):
         pixels = list(getattr(teacher, "targets", []))[-1:]
         if not pixels or type(pixels[0]) is not PixelTarget or not pixels[0].normalize:
             raise ValueError(
-                "Hybrid targets need a teacher that predicts standardised pixels: an MAE with target=pixel."
+                "A hybrid target needs a teacher that predicts standardized pixels: an MAE with target=pixel."
             )
         if pixels[0].cell != cell:
             raise ValueError(
@@ -48,16 +48,16 @@ class HybridTarget(PixelTarget):
         self.alpha = 1.0 if self.alphas is None else self.alphas[-1]
 
     def train(self, mode: bool = True) -> "HybridTarget":
-        """A teacher stays in evaluation mode."""
+        """Keeps the teacher in evaluation mode."""
         return super().train(False)
 
-    def spread(self, count: int) -> Sequence[Target]:
+    def per_decoder(self, count: int) -> Sequence[Target]:
         if self.alphas is not None and len(self.alphas) != count:
-            raise ValueError(f"Hybrid targets need an alpha for each of {count} decoders, got {self.alphas}.")
+            raise ValueError(f"A hybrid target needs one alpha for each of {count} decoders, got {self.alphas}.")
         if self.alphas is None and count == 1:
             raise ValueError(
-                "A hybrid target goes from the teacher's pixels to raw ones over several decoders, and the last one's "
-                "are raw; with one decoder take method=deepmim, or give the share of raw pixels: target.alphas=[0.5]."
+                "By default the deepest decoder of a hybrid target predicts raw pixels, so a single decoder would not "
+                "use the teacher; use method=deepmim, or give the share of raw pixels: target.alphas=[0.5]."
             )
         alphas = self.alphas or [i / (count - 1) for i in range(count)]
         return [HybridTarget(self.cell, self.teacher, [alpha]) for alpha in alphas]
@@ -68,7 +68,7 @@ class HybridTarget(PixelTarget):
 
     def prepare(self, images: Float[Tensor, "b c h w"], mask: Mask | None = None) -> Float[Tensor, "2 b n d"]:
         if mask is None:
-            raise ValueError("A hybrid target depends on what is hidden; call it with the mask.")
+            raise ValueError("A hybrid target depends on the mask; call it with images and mask.")
         return torch.stack([super().values(images), self.teacher(images, mask).predictions[-1]])
 
     def values(self, prepared: Float[Tensor, "2 b n d"]) -> Float[Tensor, "b n d"]:

@@ -12,11 +12,11 @@ class PCATarget(PixelTarget):
 
     Args:
         cell: Side of a cell in pixels.
-        images: What the components are estimated from, normalised as the datamodule does.
-        num_components: How many are predicted.
+        images: Images from which the components are estimated, normalized as by the datamodule.
+        num_components: Number of components that are predicted.
 
     Raises:
-        ValueError: A cell has fewer values than components are asked for.
+        ValueError: `num_components` exceeds the values of a cell.
     """
 
     mean: Tensor
@@ -26,8 +26,8 @@ class PCATarget(PixelTarget):
         super().__init__(cell, normalize=False, channels=images.shape[1])
         if not 0 < num_components <= self.dim:
             raise ValueError(
-                f"A cell of {cell} px has {self.dim} components, {num_components} are asked for; "
-                f"set target.num_components to {self.dim} or less."
+                f"A cell of {cell} px has {self.dim} components, got target.num_components={num_components}; "
+                f"set it to a number from 1 to {self.dim}."
             )
         mean, components = principal_components(patchify(images, cell).flatten(0, 1), num_components)
         self.dim = num_components
@@ -37,8 +37,10 @@ class PCATarget(PixelTarget):
     def values(self, prepared: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n d"]:
         return (patchify(prepared, self.cell) - self.mean) @ self.components.T
 
-    def paint(self, prediction: Float[Tensor, "b n d"], images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """The patches that have these components, and the mean in all others."""
+    def to_image(
+        self, prediction: Float[Tensor, "b n d"], images: Float[Tensor, "b c h w"]
+    ) -> Float[Tensor, "b c h w"]:
+        """Images with the predicted components, and the mean image's values in all other components."""
         patches = prediction.to(self.components.dtype) @ self.components + self.mean
         return unpatchify(patches, self.cell, self.grid(images))
 
@@ -46,11 +48,11 @@ class PCATarget(PixelTarget):
 def principal_components(
     vectors: Float[Tensor, "n d"], count: int
 ) -> tuple[Float[Tensor, " d"], Float[Tensor, "count d"]]:
-    """Mean and unit directions of the largest variance, in descending order; the largest entry of each is positive."""
+    """Mean, and unit directions in descending order of variance; the largest entry of each is positive."""
     mean = vectors.double().mean(0)
     if vectors.is_meta:
         return vectors.new_empty(vectors.shape[1]), vectors.new_empty(count, vectors.shape[1])
-    centred = vectors.double() - mean
-    directions = torch.linalg.eigh(centred.T @ centred).eigenvectors.T.flip(0)[:count]
+    centered = vectors.double() - mean
+    directions = torch.linalg.eigh(centered.T @ centered).eigenvectors.T.flip(0)[:count]
     largest = directions.gather(1, directions.abs().argmax(1, keepdim=True))
     return mean.to(vectors.dtype), (directions * largest.sign()).to(vectors.dtype)

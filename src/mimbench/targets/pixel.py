@@ -1,4 +1,4 @@
-"""Raw or patch-standardised pixels."""
+"""Raw or patch-standardized pixels."""
 
 import torch
 from jaxtyping import Float
@@ -8,14 +8,14 @@ from mimbench.targets.base import Target
 
 
 class PixelTarget(Target):
-    """Pixels of a cell in the order row, column, colour; by default standardised within the cell (MAE, section 3).
+    """Pixels of a cell in the order row, column, color; by default standardized within the cell (MAE, section 3).
 
     Args:
         cell: Side of a cell in pixels.
-        normalize: Whether to subtract the cell's mean and divide by its deviation.
+        normalize: Whether to subtract the cell's mean and divide by its standard deviation.
         eps: Added to the variance.
-        channels: Colours of an image.
-        absolute: Whether a miss is measured by its absolute value (SimMIM) instead of its square.
+        channels: Color channels of an image.
+        absolute: Whether the error is the absolute difference (SimMIM) instead of the squared one.
     """
 
     def __init__(self, cell: int, normalize: bool = True, eps: float = 1e-6, channels: int = 3, absolute: bool = False):
@@ -38,21 +38,23 @@ class PixelTarget(Target):
             return (prediction.to(value.dtype) - value).abs().mean(dim=-1)
         return super().error(prediction, value)
 
-    def paint(self, prediction: Float[Tensor, "b n d"], images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Turns predictions into an image, with every cell's own mean and deviation where they were taken out."""
+    def to_image(
+        self, prediction: Float[Tensor, "b n d"], images: Float[Tensor, "b c h w"]
+    ) -> Float[Tensor, "b c h w"]:
+        """Predictions as images; for standardized targets with the mean and deviation of every cell of `images`."""
         if self.normalize:
             mean, deviation = self._statistics(patchify(images, self.cell))
             prediction = prediction * deviation + mean
         return unpatchify(prediction, self.cell, self.grid(images))
 
     def _statistics(self, patches: Tensor) -> tuple[Tensor, Tensor]:
-        # The unbiased variance, as in all four released codes; the papers do not say.
+        # Unbiased variance, as in all four released codes; the papers do not say.
         variance, mean = torch.var_mean(patches, dim=-1, keepdim=True)
         return mean, (variance + self.eps).sqrt()
 
 
 def patchify(images: Float[Tensor, "b c h w"], cell: int) -> Float[Tensor, "b n d"]:
-    """Cuts images into square cells in raster order, each flattened as (row, column, colour)."""
+    """Cuts images into square cells in raster order, each flattened as (row, column, color)."""
     b, c, h, w = images.shape
     blocks = images.reshape(b, c, h // cell, cell, w // cell, cell)
     return blocks.permute(0, 2, 4, 3, 5, 1).reshape(b, -1, c * cell * cell)

@@ -1,4 +1,4 @@
-"""Features of a frozen teacher."""
+"""Features of a frozen teacher network as targets."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
@@ -8,10 +8,9 @@ import timm
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 
-from mimbench.core import Mask
+from mimbench.core import IMAGENET_MEAN, IMAGENET_STD, Mask
 from mimbench.targets.base import Target
 
 
@@ -19,16 +18,16 @@ class Teacher(nn.Module, ABC):
     """A network whose patch features are predicted.
 
     Attributes:
-        cell: Side in pixels of the area one feature stands for.
+        cell: Side in pixels of the image area that one feature covers.
         dim: Channels of a feature.
-        mean: Channel means the network expects its images to be normalised with.
-        std: Channel deviations, likewise.
+        mean: Channel means with which the network's input must be normalized.
+        std: Channel standard deviations, likewise.
     """
 
     cell: int
     dim: int
-    mean: Sequence[float] = IMAGENET_DEFAULT_MEAN
-    std: Sequence[float] = IMAGENET_DEFAULT_STD
+    mean: Sequence[float] = IMAGENET_MEAN
+    std: Sequence[float] = IMAGENET_STD
 
     @abstractmethod
     def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b rows columns d"]:
@@ -39,9 +38,9 @@ class TimmTeacher(Teacher):
     """A timm ViT by name; patch tokens after its final norm and, for CLIP towers, its projection.
 
     Args:
-        name: timm's name, for example vit_base_patch16_clip_224.openai.
-        image_size: Side of the images it will see, in pixels.
-        pretrained: Whether to load timm's weights, which needs a network or a cache.
+        name: Name in timm, for example vit_base_patch16_clip_224.openai.
+        image_size: Side of the input images in pixels.
+        pretrained: Whether to load timm's weights, which are downloaded or read from the cache.
         projection: Whether to apply the tower's output projection to every patch (DeepMIM's CLIP target).
     """
 
@@ -66,8 +65,8 @@ class TeacherTarget(Target):
     """Patch features of a frozen network that sees the whole image, compared by angle (DeepMIM, section 3.3).
 
     Args:
-        cell: Side of a cell in pixels; features of a teacher with another cell are resampled.
-        teacher: The network; its weights never change.
+        cell: Side of a cell in pixels; features of a teacher with another cell size are resampled.
+        teacher: The network; its weights stay frozen.
     """
 
     scale: Tensor
@@ -78,13 +77,13 @@ class TeacherTarget(Target):
         self.cell = cell
         self.dim = teacher.dim
         self.teacher = teacher.eval().requires_grad_(False)
-        mean, std = (torch.tensor(s).view(3, 1, 1) for s in (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD))
+        mean, std = (torch.tensor(s).view(3, 1, 1) for s in (IMAGENET_MEAN, IMAGENET_STD))
         teacher_mean, teacher_std = (torch.tensor(s).view(3, 1, 1) for s in (teacher.mean, teacher.std))
         self.register_buffer("scale", std / teacher_std, persistent=False)
         self.register_buffer("shift", (mean - teacher_mean) / teacher_std, persistent=False)
 
     def train(self, mode: bool = True) -> "TeacherTarget":
-        """A teacher stays in evaluation mode."""
+        """Keeps the teacher in evaluation mode."""
         return super().train(False)
 
     @property
@@ -101,5 +100,5 @@ class TeacherTarget(Target):
         return prepared.flatten(2).transpose(1, 2)
 
     def error(self, prediction: Float[Tensor, "b n d"], value: Float[Tensor, "b n d"]) -> Float[Tensor, "b n"]:
-        """2 - 2 cos, the squared distance of the unit vectors."""
+        """2 - 2 cos, the squared distance of the normalized vectors."""
         return 2 - 2 * F.cosine_similarity(prediction.to(value.dtype), value, dim=-1)

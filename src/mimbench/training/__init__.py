@@ -1,4 +1,4 @@
-"""Pre-training: the trainer's set-up, its callbacks and what a run costs."""
+"""Pre-training: the trainer's setup, its callbacks, and the cost of a run."""
 
 from mimbench.training.budget import Budget, SecondsBudget
 from mimbench.training.checkpoints import Checkpoints

@@ -1,4 +1,4 @@
-"""When a run is saved: so that it goes on exactly, wherever it was stopped."""
+"""Checkpoints from which a run resumes exactly, wherever it was stopped."""
 
 from pathlib import Path
 from typing import Any
@@ -6,21 +6,21 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
+from mimbench.runs.directory import PREVIOUS
 from mimbench.training.interruption import StopSignals
-from mimbench.training.saving import PREVIOUS
 
 
 class Checkpoints(Checkpoint):
-    """Saves every few epochs, at the end, and when a signal asks to stop; then it raises `InterruptedRun`.
+    """Saves every few epochs, at the end, and after a stop signal, upon which it raises `InterruptedRun`.
 
-    Lightning 2.6 goes on exactly from the state of its loops at the end of a batch; from a state between two epochs it
-    skips or repeats hooks, even whole epochs. So a checkpoint holds the loops as they were at the end of the last
-    batch, and is written when all that follows this batch has been done and logged. Being a `Checkpoint` it comes after
-    all other callbacks. All ranks agree on the batch after which they stop.
+    Lightning 2.6 resumes exactly from the state of its loops at the end of a batch; from a state between two epochs it
+    skips or repeats hooks, even whole epochs. A checkpoint therefore contains the loop state at the end of the last
+    batch, and is written after validation and logging that follow this batch. As a Lightning `Checkpoint`, this
+    callback runs after all others. All ranks agree on the batch after which they stop.
 
     Args:
-        path: The file, replaced every time; see `AtomicCheckpointIO`.
-        signals: Held from the moment when all ranks are there.
+        path: The checkpoint file, replaced every time; see `AtomicCheckpointIO`.
+        signals: The stop signals; deferred as soon as all ranks have started.
     """
 
     def __init__(self, path: Path, signals: StopSignals, every_n_epochs: int = 1):
@@ -30,39 +30,39 @@ class Checkpoints(Checkpoint):
         self._loops: dict[str, Any] | None = None
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._signals.hold()
-        # Lightning's own handlers call collectives, and kill the other ranks.
-        trainer._signal_connector.register_signal_handlers = _leave_them
+        self._signals.defer()
+        # Lightning's handlers call collective operations and kill the other ranks.
+        trainer._signal_connector.register_signal_handlers = _keep_handlers
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._signals.hold()
-        if self._asked(trainer):
-            raise self._signals.stopped("before the first step")
+        self._signals.defer()
+        if self._stop_requested(trainer):
+            raise self._signals.error("before the first step")
         epochs = trainer.fit_loop.epoch_progress.current
         if epochs.completed == epochs.ready:  # pyright: ignore[reportAttributeAccessIssue]  # Lightning types the base
-            trainer.fit_loop.reset_restart_stage()  # else Lightning starts an epoch without counting it
+            trainer.fit_loop.reset_restart_stage()  # otherwise Lightning starts an epoch without counting it
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._loops = trainer.fit_loop.state_dict()
-        # Gradients are in no checkpoint, and after an epoch's last batch there is still something to do.
+        # Checkpoints contain no accumulated gradients; after the last batch of an epoch, validation is still to come.
         stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         ends = trainer.should_stop or batch_idx + 1 == trainer.num_training_batches
-        if stepped and not ends and self._asked(trainer):
-            trainer._logger_connector.update_train_step_metrics()  # else they would come after this hook, never
+        if stepped and not ends and self._stop_requested(trainer):
+            trainer._logger_connector.update_train_step_metrics()  # Lightning does so after this hook, which raises
             self._stop(trainer)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self._loops is None:
             return
-        if self._asked(trainer):
+        if self._stop_requested(trainer):
             self._stop(trainer)
         if trainer.current_epoch % self.every_n_epochs == 0:
             self._save(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if self._asked(trainer):
+        if self._stop_requested(trainer):
             self._stop(trainer)
         self._save(trainer)
         if trainer.is_global_zero:
@@ -72,18 +72,18 @@ class Checkpoints(Checkpoint):
         if self._loops is not None:
             checkpoint["loops"]["fit_loop"] = self._loops
 
-    def _asked(self, trainer: L.Trainer) -> bool:
+    def _stop_requested(self, trainer: L.Trainer) -> bool:
         received = self._signals.received is not None
         return received if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(received, all=False)
 
     def _stop(self, trainer: L.Trainer) -> None:
         self._save(trainer)
-        raise self._signals.stopped(f"at step {trainer.global_step}")
+        raise self._signals.error(f"at step {trainer.global_step}")
 
     def _save(self, trainer: L.Trainer) -> None:
         if self._loops is not None:
             trainer.save_checkpoint(self.path, weights_only=False)
 
 
-def _leave_them() -> None:
-    """Instead of registering handlers."""
+def _keep_handlers() -> None:
+    """Replaces Lightning's registration of signal handlers; does nothing."""

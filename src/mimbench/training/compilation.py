@@ -1,19 +1,19 @@
-"""torch.compile block by block."""
+"""torch.compile of single blocks."""
 
 import torch
 from torch import nn
 
-# timm's names and ours for a sequence of equal blocks.
+# Names of sequences of equal blocks, in timm and in our decoders.
 _SEQUENCES = ("blocks",)
 
 
 def compile_blocks(module: nn.Module) -> int:
-    """Compiles every transformer block below a module in place; returns how many there are.
+    """Compiles all transformer blocks of a module in place; returns their number.
 
-    Equal blocks share their code, so that a trunk of 54 blocks is compiled as fast as one of two. Names in state
-    dicts stay; shapes are static. What lies between the blocks is not compiled.
+    Equal blocks share their code, so a trunk of 54 blocks compiles as fast as one of two. State dict names do not
+    change; shapes are static. Code between the blocks is not compiled.
     """
-    # A MIRL's decoder blocks have a context of another length in every segment, and are also called on all tokens.
+    # In MIRL, the length of the decoder blocks' context differs by segment, and blocks also run on all tokens.
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 64)
     count = 0
     for parent in module.modules():

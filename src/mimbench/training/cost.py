@@ -1,4 +1,4 @@
-"""Parameters, tokens and operations of a method."""
+"""Parameters, tokens and FLOPs of a method."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,17 +20,17 @@ from mimbench.targets import Target
 
 @dataclass(frozen=True)
 class Cost:
-    """What one image costs.
+    """Size of a method, and its cost per image.
 
     Attributes:
-        encoder_parameters: Of the trunk.
-        decoder_parameters: Of everything else that is trained.
-        target_parameters: Of what the targets come from, such as a teacher.
-        encoder_tokens: Tokens that enter the encoder: the visible ones, with class and register tokens.
+        encoder_parameters: Parameters of the trunk.
+        decoder_parameters: All other trained parameters.
+        target_parameters: Parameters of the targets, such as a teacher.
+        encoder_tokens: Tokens that enter the encoder: the visible patches, with class and register tokens.
         decoder_tokens: Tokens in all decoders together.
         encoder_flops: Forward operations on the visible part of an image; a multiply-add counts as 2.
         decoder_flops: Forward operations of the decoders and heads.
-        target_flops: Forward operations of the targets, which need no backward pass.
+        target_flops: Forward operations of the targets, which have no backward pass.
     """
 
     encoder_parameters: int
@@ -44,36 +44,36 @@ class Cost:
 
     @property
     def forward_flops(self) -> int:
-        """One image once forward."""
+        """Operations of the forward pass of one image."""
         return self.encoder_flops + self.decoder_flops + self.target_flops
 
     @property
     def training_flops(self) -> int:
-        """One image once forward and backward; the backward pass counts twice the forward pass."""
+        """Operations of forward and backward pass of one image; the backward pass counts as two forward passes."""
         return 3 * (self.encoder_flops + self.decoder_flops) + self.target_flops
 
 
 @torch.no_grad()
 def measure_cost(method: Method, image_size: int) -> Cost:
-    """Counts matrix products, convolutions and attention by running one image through.
+    """Counts matrix products, convolutions and attention in a forward pass of one image.
 
-    The same on every device, the meta device too: the mask is always the one that a CPU would draw, and attention is
-    counted as the two matrix products that it is.
+    The result is the same on every device, including the meta device: the mask is always drawn on the CPU, and
+    attention is counted as two matrix products.
     """
     device = next(method.parameters()).device
     images = torch.zeros(1, 3, image_size, image_size, device=device)
-    mask = planned_mask(method, 1, device)
-    with counted() as encoder:
+    mask = reference_mask(method, 1, device)
+    with count_flops() as encoder:
         features = method.encode(images, mask, {0, *method.depths})
-    with counted() as decoder:
+    with count_flops() as decoder:
         predictions = method.predict(features, mask)
-    with counted() as target:
+    with count_flops() as target:
         method.losses(images, predictions, mask)
-    trunk, trained, taught = _parameters(method)
+    trunk, decoders, targets = _parameters(method)
     return Cost(
         encoder_parameters=trunk,
-        decoder_parameters=trained,
-        target_parameters=taught,
+        decoder_parameters=decoders,
+        target_parameters=targets,
         encoder_tokens=features[0].sequence.shape[1],
         decoder_tokens=sum(m.positions.shape[1] for m in method.modules() if isinstance(m, TokenDecoder)),
         encoder_flops=encoder.get_total_flops(),
@@ -83,24 +83,24 @@ def measure_cost(method: Method, image_size: int) -> Cost:
 
 
 @contextmanager
-def counted() -> Iterator[FlopCounterMode]:
-    """Counts operations; attention as matrix products, since not every PyTorch knows what its fused kernels do."""
+def count_flops() -> Iterator[FlopCounterMode]:
+    """Counts operations; attention as matrix products, since some PyTorch versions do not count fused kernels."""
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         yield counter
 
 
-def planned_mask(method: Method, batch: int, device: torch.device | str) -> Mask:
-    """The mask that a CPU would draw, for tensors on any device, the meta device too."""
+def reference_mask(method: Method, batch: int, device: torch.device | str) -> Mask:
+    """A fixed mask, drawn on the CPU, for tensors on any device, including the meta device."""
     drawn = method.masker(batch, method.encoder.mask_grid, "cpu", generator(0))
-    return _MaskFor(drawn.hidden, drawn.num_visible, drawn.shared, device)
+    return _DeviceMask(drawn.hidden, drawn.num_visible, drawn.shared, device)
 
 
 def stored_bytes(encoder: Encoder, method: Method | None, average: bool = False) -> int:
-    """Disk that a run's exported encoder and its checkpoint take: weights and AdamW's two moments.
+    """Bytes on disk of a run's exported encoder and its checkpoint, which holds weights and AdamW's two moments.
 
     Args:
-        method: None for an encoder that is never trained, which has no checkpoint.
-        average: Whether the run also keeps an exponential moving average of the weights.
+        method: None for an untrained encoder, which has no checkpoint.
+        average: Whether the checkpoint also contains an exponential moving average of the weights.
     """
     exported = sum(p.nbytes for p in encoder.trunk.parameters())
     if method is None:
@@ -111,18 +111,17 @@ def stored_bytes(encoder: Encoder, method: Method | None, average: bool = False)
 
 
 def _parameters(method: Method) -> tuple[int, int, int]:
-    """Of the trunk, of everything else that is trained, and of the targets; shared ones once."""
+    """Parameters of the trunk, all other trained ones, and those of the targets; shared ones count once."""
     trunk = {id(p): p.numel() for p in method.encoder.parameters()}
-    targets = (p for m in method.modules() if isinstance(m, Target) for p in m.parameters())
-    taught = {id(p): p.numel() for p in targets}
-    own = {id(p): p.numel() for p in method.parameters() if p.requires_grad}
-    trained = {key: size for key, size in own.items() if key not in trunk.keys() | taught.keys()}
-    return sum(trunk.values()), sum(trained.values()), sum(taught.values())
+    targets = {id(p): p.numel() for m in method.modules() if isinstance(m, Target) for p in m.parameters()}
+    trained = {id(p): p.numel() for p in method.parameters() if p.requires_grad}
+    decoders = {key: size for key, size in trained.items() if key not in trunk.keys() | targets.keys()}
+    return sum(trunk.values()), sum(decoders.values()), sum(targets.values())
 
 
 @dataclass(frozen=True)
-class _MaskFor(Mask):
-    """A mask whose values are known on the CPU and whose tensors are on a device, which may have no values."""
+class _DeviceMask(Mask):
+    """A mask with `hidden` on the CPU whose other tensors are on `device`, which may be the meta device."""
 
     device: torch.device | str = "cpu"
 

@@ -1,4 +1,4 @@
-"""Stops a run whose loss is no longer a number."""
+"""Stops a run whose loss or weights are not finite."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,13 +13,13 @@ class NonFiniteLossError(RuntimeError):
 
 
 class StopOnNonFinite(L.Callback):
-    """Raises `NonFiniteLossError` with the step, the terms and the last good checkpoint.
+    """Raises `NonFiniteLossError` with the step, the loss terms and the last good checkpoint.
 
-    Looks at every step on the CPU, where it is free, and every `every_n_steps` steps elsewhere, where it waits for
-    the device; always before a checkpoint is written, then at the weights as well, so that a saved one is good.
+    On a CPU the loss is checked at every step; on other devices every `every_n_steps` steps, since a check waits for
+    the device. Before a checkpoint is written, the loss and all weights are checked, so that every checkpoint is good.
 
     Args:
-        checkpoint: Where checkpoints are saved.
+        checkpoint: Path of the run's checkpoint.
     """
 
     def __init__(self, checkpoint: Path, every_n_steps: int = 50):
@@ -45,16 +45,16 @@ class StopOnNonFinite(L.Callback):
 
     def _check_loss(self, trainer: L.Trainer) -> None:
         loss = self._loss
-        if trainer.world_size > 1:  # all ranks must stop together, so they look at the mean over all
+        if trainer.world_size > 1:  # all ranks must stop together, so they check the mean over all
             loss = trainer.callback_metrics.get("train/loss", loss)
         if loss is not None and not bool(torch.isfinite(loss)):
             self._stop(trainer, f"The loss is {float(loss)}")
 
-    def _stop(self, trainer: L.Trainer, what: str) -> None:
+    def _stop(self, trainer: L.Trainer, cause: str) -> None:
         terms = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("train/loss")}
         good = self.checkpoint if self.checkpoint.exists() else "none was saved"
         raise NonFiniteLossError(
-            f"{what} at step {trainer.global_step} (epoch {trainer.current_epoch}). "
-            f"Terms: {terms}. Last good checkpoint: {good}. "
-            "A lower optim.base_lr or trainer.precision=32-true may help."
+            f"{cause} at step {trainer.global_step} (epoch {trainer.current_epoch}). "
+            f"Loss terms: {terms}. Last good checkpoint: {good}. "
+            "Try a lower optim.base_lr or trainer.precision=32-true."
         )

@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop."""
+"""Signals that stop a run."""
 
 import os
 import signal
@@ -9,29 +9,30 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class InterruptedRun(Exception):
-    """A signal asked the run to stop; whatever can be saved is saved."""
+    """A signal stopped the run; everything that can be resumed has been saved."""
 
 
 class StopSignals:
     """A context in which SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 stop the run instead of ending the process.
 
-    At first they raise at once: a KeyboardInterrupt for SIGINT, `InterruptedRun` for the others. After `hold` they are
-    remembered, for whoever knows a good moment; only a second SIGINT still raises. A remembered signal that nobody has
-    acted on raises at the end. The former handlers come back, so that such contexts can be nested.
+    At first, signals raise immediately: KeyboardInterrupt for SIGINT, `InterruptedRun` for the others. After `defer`,
+    they are only recorded, so that the run can stop after a whole step; a second SIGINT still raises. If a recorded
+    signal has not been handled by the end of the context, it raises there. The previous handlers are restored at the
+    end, so contexts can be nested.
 
     Attributes:
-        received: The last one, or None.
+        received: The last signal, or None.
     """
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
-        self._held = False
+        self._deferred = False
         self._process = os.getpid()
         self._former: dict[int, object] = {}
 
-    def hold(self) -> None:
-        """From now on signals are remembered. Takes the handlers over again, should Lightning have changed them."""
-        self._held = True
+    def defer(self) -> None:
+        """Records signals from now on instead of raising; reinstalls the handlers if Lightning replaced them."""
+        self._deferred = True
         self._install()
 
     def __enter__(self) -> "StopSignals":
@@ -44,16 +45,16 @@ class StopSignals:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for number, handler in self._former.items():
-            signal.signal(number, handler)  # pyright: ignore[reportArgumentType]  # whatever getsignal gave
+            signal.signal(number, handler)  # pyright: ignore[reportArgumentType]  # as returned by getsignal
         if isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt):
-            raise error.__context__  # Lightning makes an exit of Ctrl-C
-        if error is None and self._held and self.received is not None:
-            raise self.stopped("after the last step")
+            raise error.__context__  # Lightning converts Ctrl-C to SystemExit
+        if error is None and self._deferred and self.received is not None:
+            raise self.error("after the last step")
 
-    def stopped(self, when: str) -> InterruptedRun:
-        """What to raise."""
+    def error(self, when: str) -> InterruptedRun:
+        """The exception to raise; `when` completes the sentence "Stopped by SIGTERM"."""
         name = self.received.name if self.received is not None else "a signal to another process"
-        return InterruptedRun(f"Stopped by {name} {when}; the same command goes on from there.")
+        return InterruptedRun(f"Stopped by {name} {when}; the same command resumes from there.")
 
     def _install(self) -> None:
         for number in self._former:
@@ -61,9 +62,9 @@ class StopSignals:
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
-            return  # a process forked from this one, which will tell it when to end
+            return  # in a forked process, such as a data worker, which the main process stops
         again, self.received = self.received is not None, signal.Signals(number)
-        if number == signal.SIGINT and (again or not self._held):
+        if number == signal.SIGINT and (again or not self._deferred):
             raise KeyboardInterrupt
-        if not self._held:
-            raise self.stopped("outside training")
+        if not self._deferred:
+            raise self.error("outside training")

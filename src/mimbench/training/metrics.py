@@ -1,4 +1,4 @@
-"""The run's own record of every logged number."""
+"""metrics.csv: all logged values of a run."""
 
 import csv
 import os
@@ -10,13 +10,15 @@ from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from mimbench.core.files import write_atomic
+
 _HEADER = "step,metric,value"
 
 
 class MetricsFile(Logger):
-    """Appends `step,metric,value` rows to `metrics.csv`; a resumed run first drops what lies after its checkpoint.
+    """Appends `step,metric,value` rows to `metrics.csv`; a resumed run first removes the rows after its checkpoint.
 
-    Lightning's CSVLogger deletes the file of an interrupted run, hence this one.
+    Replaces Lightning's CSVLogger, which deletes the file of an interrupted run.
     """
 
     def __init__(self, path: Path):
@@ -38,32 +40,30 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """The configuration lies beside the file."""
+        """Does nothing; the run directory contains the configuration."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        fresh = not self.path.exists()
+        new = not self.path.exists()
         with self.path.open("a", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            if fresh:
+            if new:
                 file.write(f"{_HEADER}\n")
             writer.writerows([step, name, repr(float(value))] for name, value in metrics.items() if name != "epoch")
 
     def last(self) -> dict[str, float]:
-        """The last value of every metric; empty when nothing was logged."""
+        """The last value of every metric; empty if nothing was logged."""
         return {row["metric"]: float(row["value"]) for row in csv.DictReader(self._lines())}
 
     @rank_zero_only
     def trim(self, step: int) -> None:
-        """Drops the rows of `step` and later, and a half line that a killed run has left."""
-        kept = [line for line in self._lines()[1:] if int(line.split(",", 1)[0]) < step]
-        part = self.path.with_suffix(".part")
-        part.write_text("".join(f"{line}\n" for line in (_HEADER, *kept)))
-        part.replace(self.path)
+        """Removes the rows of `step` and later, and an incomplete line left by a killed run."""
+        rows = [line for line in self._lines()[1:] if int(line.split(",", 1)[0]) < step]
+        write_atomic(self.path, "".join(f"{line}\n" for line in (_HEADER, *rows)))
 
     @rank_zero_only
     def sync(self) -> None:
-        """Forces what was logged to the disk."""
+        """Forces the file to disk."""
         if self.path.exists():
             with self.path.open("a") as file:
                 os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""Fits a method and keeps what a run needs."""
+"""Pre-training of a method in a run directory."""
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.loggers.logger import Logger
 
 from mimbench.data import ImageDataModule
+from mimbench.runs.directory import CHECKPOINTS, LAST, METRICS, PROGRESS
 from mimbench.training.allocation import keep_freed_memory
 from mimbench.training.budget import Budget, SecondsBudget
 from mimbench.training.checkpoints import Checkpoints
@@ -20,20 +21,20 @@ from mimbench.training.guard import StopOnNonFinite
 from mimbench.training.interruption import StopSignals
 from mimbench.training.metrics import MetricsFile
 from mimbench.training.progress import Progress
-from mimbench.training.saving import LAST, AtomicCheckpointIO, newest_checkpoint
+from mimbench.training.saving import AtomicCheckpointIO, newest_checkpoint
 
 
 @dataclass(frozen=True)
 class Pretraining:
-    """What a finished pre-training tells.
+    """Results of a finished pre-training.
 
     Attributes:
-        metrics: The last value of everything in `metrics.csv`.
-        seconds: In training, over all parts of an interrupted run.
-        images: Images seen, over all devices.
-        images_per_second: Their quotient.
-        steps: Optimiser steps.
-        device_seconds: Seconds times devices.
+        metrics: The last value of every metric in `metrics.csv`.
+        seconds: Training time, over all parts of an interrupted run.
+        images: Images trained on, over all devices.
+        images_per_second: `images` divided by `seconds`.
+        steps: Optimizer steps.
+        device_seconds: Training time times devices.
     """
 
     metrics: dict[str, float]
@@ -61,24 +62,25 @@ def pretrain(
     """Trains for epochs, steps or device-seconds, from the newest checkpoint in `directory` if there is one.
 
     Args:
-        seconds: Times devices; see `SecondsBudget`.
-        ema: Decay of an exponential moving average of the weights, which is validated, and replaces them at the end.
-        resume: A checkpoint to start from as long as `directory` has none.
+        seconds: Budget in device-seconds; see `SecondsBudget`.
+        ema: Decay of an exponential moving average of the weights, which is used in validation and replaces the
+            weights at the end.
+        resume: A checkpoint to start from if `directory` has none.
 
     Raises:
         NonFiniteLossError: The loss or a weight became NaN or infinite.
-        InterruptedRun: A signal asked to stop; everything is saved.
+        InterruptedRun: A signal stopped the run; its state is saved.
         KeyboardInterrupt: A second Ctrl-C, or one before training began; nothing was saved.
-        NotSavedError: The disk is full; the checkpoint before is kept.
-        ValueError: There is no budget, or two.
+        NotSavedError: A checkpoint could not be written; the previous one is kept.
+        ValueError: There is no budget, or more than one.
     """
-    Budget(epochs=epochs, steps=steps, seconds=seconds)  # refuses none and several
+    Budget(epochs=epochs, steps=steps, seconds=seconds)  # raises ValueError unless exactly one is given
     directory.mkdir(parents=True, exist_ok=True)
-    progress, metrics = Progress(path=directory / "progress.json"), MetricsFile(directory / "metrics.csv")
-    signals, newest = StopSignals(), directory / "checkpoints" / LAST
+    progress, metrics = Progress(path=directory / PROGRESS), MetricsFile(directory / METRICS)
+    signals, newest = StopSignals(), directory / CHECKPOINTS / LAST
     limit = [SecondsBudget(seconds, progress)] if seconds is not None else []
-    own = [StopOnNonFinite(newest), progress, *limit, _TrimMetrics(metrics), _FinishWhole()]
-    # Indices in buffers are not to be averaged.
+    own = [StopOnNonFinite(newest), progress, *limit, _TrimMetrics(metrics), _FinishLastStep()]
+    # Buffers may hold indices, which must not be averaged.
     average = [EMAWeightAveraging(decay=ema, use_buffers=False)] if ema else []
     trainer = L.Trainer(
         default_root_dir=directory,
@@ -96,7 +98,7 @@ def pretrain(
     )
     if trainer.strategy.root_device.type == "cpu":
         keep_freed_memory()
-    with _quiet(), signals:
+    with _ignore_warnings(), signals:
         start = newest_checkpoint(newest.parent) or resume
         trainer.fit(method, datamodule=data, ckpt_path=start, weights_only=True)
     rate = progress.images / max(progress.seconds, 1e-9)
@@ -106,21 +108,21 @@ def pretrain(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Lightning's warnings about what is meant."""
+def _ignore_warnings() -> Iterator[None]:
+    """Suppresses warnings about intended behavior."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers")  # small data need none
-        warnings.filterwarnings("ignore", message="The `srun` command is available")  # this is no job of SLURM
-        warnings.filterwarnings("ignore", message=".*self.log\\('throughput'.*sync_dist")  # alike on all ranks
-        warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")  # never changed in place
-        warnings.filterwarnings("ignore", message=".*WeightAveraging callback with a model")  # it shards no weights
+        warnings.filterwarnings("ignore", message=".*does not have many workers")  # small datasets need none
+        warnings.filterwarnings("ignore", message="The `srun` command is available")  # not a SLURM job
+        warnings.filterwarnings("ignore", message=".*self.log\\('throughput'.*sync_dist")  # equal on all ranks
+        warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")  # not modified in place
+        warnings.filterwarnings("ignore", message=".*WeightAveraging callback with a model")  # weights are not sharded
         warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)  # Lightning 2.6 on torch 2.15
         warnings.filterwarnings("ignore", message=".*in eval mode at the start of training")  # frozen teachers
         yield
 
 
 class _TrimMetrics(L.Callback):
-    """Makes the metrics of a resumed run those of an uninterrupted one."""
+    """Removes metrics after the checkpoint, so that a resumed run equals an uninterrupted one."""
 
     def __init__(self, metrics: MetricsFile):
         self.metrics = metrics
@@ -129,14 +131,14 @@ class _TrimMetrics(L.Callback):
         self.metrics.trim(trainer.global_step)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        self.metrics.sync()  # a checkpoint must never be newer than its metrics, even if the power fails
+        self.metrics.sync()  # even after a power failure, a checkpoint must not be newer than the metrics
 
 
-class _FinishWhole(L.Callback):
-    """Logs and validates the last step, wherever in an epoch a budget of steps ends."""
+class _FinishLastStep(L.Callback):
+    """Makes Lightning log and validate the last step, even if a budget of steps ends within an epoch."""
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if trainer.global_step >= trainer.estimated_stepping_batches:
-            trainer.should_stop = True  # then Lightning does both
+            trainer.should_stop = True

@@ -1,4 +1,4 @@
-"""Pictures of what a method predicts."""
+"""Images of a method's predictions during training."""
 
 import json
 from pathlib import Path
@@ -6,20 +6,21 @@ from pathlib import Path
 import lightning as L
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
-from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
+from mimbench.core import denormalize
+from mimbench.core.files import replacing, write_atomic
 from mimbench.methods import Method
+from mimbench.methods.hidden import composite
+from mimbench.runs.directory import FIGURES, RECONSTRUCTIONS, RECONSTRUCTIONS_LEGEND
 
-_GAP = 2  # pixels between pictures
+_GAP = 2  # pixels between images
 
 
 class Reconstructions(L.Callback):
-    """Saves `figures/reconstructions.png` in the run directory: image, what was visible, and every prediction.
+    """Saves `figures/reconstructions.png` in the run directory: images, their visible part, and every prediction.
 
-    Targets that are no pixels have no picture; then nothing is saved.
+    Saves nothing for targets other than pixels.
     """
 
     def __init__(self, every_n_epochs: int = 50, num_images: int = 8):
@@ -39,21 +40,17 @@ class Reconstructions(L.Callback):
             return
         batch = next(iter(trainer.datamodule.plain("val")))  # pyright: ignore[reportAttributeAccessIssue]
         images, index = (part[: self.num_images].to(pl_module.device) for part in (batch.images, batch.index))
-        pictures = pl_module.reconstruct(images, pl_module.draw_mask(index, epoch=-2))
-        if not pictures or not trainer.is_global_zero:  # all ranks computed them, since weights may be sharded
+        mask = pl_module.draw_mask(index, epoch=-2)
+        predicted = pl_module.to_images(images, pl_module(images, mask).predictions)
+        if not predicted or not trainer.is_global_zero:  # all ranks take part in the forward pass of sharded weights
             return
-        rows = denormalize(torch.cat(list(pictures.values()))).clamp(0, 1)
-        rows = F.interpolate(rows, scale_factor=max(1, 96 // rows.shape[-1]))  # small pictures, large enough to see
-        path = Path(trainer.default_root_dir) / "figures" / "reconstructions.png"
+        panels = composite(images, predicted, mask)
+        rows = denormalize(torch.cat(list(panels.values()))).clamp(0, 1)
+        rows = F.interpolate(rows, scale_factor=max(1, 96 // rows.shape[-1]))  # enlarges small images
+        path = Path(trainer.default_root_dir) / FIGURES / RECONSTRUCTIONS
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}")  # a killed run leaves no half picture
-        save_image(make_grid(rows, nrow=len(images), padding=_GAP), part, format="png")
-        part.replace(path)
-        legend = {"rows": list(pictures), "side": rows.shape[-1], "gap": _GAP}  # for who cuts it apart again
-        path.with_suffix(".json").write_text(json.dumps(legend) + "\n")
-
-
-def denormalize(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-    """Undoes ImageNet's normalisation."""
-    mean, std = (images.new_tensor(s).view(3, 1, 1) for s in (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD))
-    return images * std + mean
+        with replacing(path) as file:
+            save_image(make_grid(rows, nrow=len(images), padding=_GAP), file, format="png")
+        # Reports need the legend to cut the figure into single images.
+        legend = {"rows": list(panels), "side": rows.shape[-1], "gap": _GAP}
+        write_atomic(path.with_name(RECONSTRUCTIONS_LEGEND), json.dumps(legend) + "\n")

@@ -15,7 +15,7 @@ from mimbench.weights.localmim_swin import (
 from mimbench.weights.localmim_vit import LOCALMIM_VIT_FORMAT
 from mimbench.weights.mae import MAE_FINETUNE_FORMAT, MAE_FORMAT
 from mimbench.weights.mirl import MIRL_FINETUNE_FORMAT, MIRL_FORMAT
-from mimbench.weights.recognise import Recognised, recognise
+from mimbench.weights.recognize import Recognized, recognize
 from mimbench.weights.store import load_classifier, load_encoder, load_method, write_import
 
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
     "Branches",
     "Format",
     "Imported",
-    "Recognised",
+    "Recognized",
     "WeightFile",
     "export_weights",
     "import_weights",
@@ -42,6 +42,6 @@ __all__ = [
     "load_method",
     "read_file",
     "read_state_dict",
-    "recognise",
+    "recognize",
     "write_import",
 ]

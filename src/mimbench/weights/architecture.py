@@ -21,7 +21,7 @@ class Branches:
         target_dim: Channels of one target vector of the last decoder.
         bins: Orientations of HOG targets; None where the weights hold no HOG.
         bias: Whether the HOG has a bias.
-        unit_head: Whether MIRL's heads are weight-normalised.
+        unit_head: Whether MIRL's heads are weight-normalized.
     """
 
     method: str

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from mimbench.weights.recognise import Recognised
+from mimbench.weights.recognize import Recognized
 
 
 def format_text(name: str) -> str:
@@ -18,7 +18,7 @@ _ALSO = {
 }
 
 
-def described(found: Recognised, num_heads: int | None) -> dict[str, str]:
+def described(found: Recognized, num_heads: int | None) -> dict[str, str]:
     """What weights are, by topic.
 
     Args:

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mimbench.core.files import write_atomic
 from mimbench.weights.architecture import Architecture
 from mimbench.weights.building import build, trunk_prefix
 from mimbench.weights.files import read_state_dict
@@ -75,7 +76,7 @@ def _file(state: dict[str, Tensor], out: Path) -> list[Path]:
 def _folder(state: dict[str, Tensor], config: dict[str, Any], out: Path) -> list[Path]:
     out.mkdir(parents=True)
     write_state_dict(state, out / "model.safetensors", {"format": "pt"})
-    (out / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    write_atomic(out / "config.json", json.dumps(config, indent=2) + "\n")
     return [out / "config.json", out / "model.safetensors"]
 
 

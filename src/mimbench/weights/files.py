@@ -2,9 +2,11 @@
 
 import argparse
 import hashlib
+import io
 import os
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mimbench.weights.pickles import RefusedPickleError, read_arrays
+from mimbench.core.text import printable
+from mimbench.weights.pickles import PickledArray, RefusedPickleError, read_arrays
 
 # PyTorch's magic number as a pickle, at the start of files older than version 1.6.
 _LEGACY_TORCH = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
@@ -31,12 +34,17 @@ class WeightFile:
 
     Attributes:
         state: Tensors by name, on the CPU.
-        beside: What else the file holds at its top, such as an optimiser's state; it is not used.
+        beside: What else the file holds at its top, such as an optimizer's state; it is not used.
     """
 
     path: Path
     state: dict[str, Tensor]
     beside: tuple[str, ...] = ()
+
+    def not_finite(self) -> list[str]:
+        """Names of tensors with NaN or infinity."""
+        floating = {name: tensor for name, tensor in self.state.items() if tensor.is_floating_point()}
+        return [name for name, tensor in floating.items() if not bool(tensor.isfinite().all())]
 
     def sha256(self) -> str:
         """Of the file's bytes, in hexadecimal."""
@@ -66,11 +74,12 @@ def read_file(path: str | Path) -> WeightFile:
     try:
         content = _content(path, head)
     except RefusedPickleError as error:
-        raise ValueError(f"{path.name} is refused: it {error}.") from None
+        raise ValueError(f"{path.name} is refused: it {_one_line(error)}.") from None
     except MemoryError:
         raise
     except Exception as error:  # a broken file can raise anything
-        raise ValueError(f"{path.name} cannot be read; it is cut short or damaged ({_first_line(error)}).") from error
+        said = _one_line(error)[:120]
+        raise ValueError(f"{path.name} cannot be read; it is cut short or damaged ({said}).") from error
     state, beside = _unwrap(content, path)
     return WeightFile(path, {name: _tensor(name, value, path) for name, value in state.items()}, beside)
 
@@ -79,17 +88,22 @@ def _content(path: Path, head: bytes) -> Any:
     if head[8:9] == b"{":
         return load_file(path)
     if head.startswith(b"PK") or _LEGACY_TORCH in head:
-        return _torch(path)
+        return _torch(path, archive=head.startswith(b"PK"))
     if head.startswith(b"\x80"):
         return read_arrays(path.read_bytes())
     raise SafetensorError("neither safetensors, nor PyTorch's, nor a pickle")
 
 
-def _torch(path: Path) -> Any:
+def _torch(path: Path, archive: bool) -> Any:
+    if archive:
+        _check_archive(path)
     try:
         # MAE, DeepMIM and LocalMIM put the parsed arguments beside the weights; a Namespace is inert.
         with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
+            if archive:  # mapped, since PyTorch compares sizes of tensors with the file's only then
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            # From memory: a file would take memory for any size that a pickle claims.
+            return torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # PyTorch's own message advises to trust the file.
         asked = re.search(r"GLOBAL (\w[\w.]*\.(\w+))", str(error))
@@ -98,6 +112,16 @@ def _torch(path: Path) -> Any:
                 f"asks for {asked[1]}, which could run code; nothing of it was run. Ask for a file with tensors alone"
             ) from None
         raise ValueError("PyTorch finds something else than tensors in it") from None
+
+
+def _check_archive(path: Path) -> None:
+    """PyTorch stores its archives uncompressed; anything else could grow when it is read."""
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise ValueError("its archive is compressed, which PyTorch's never are; unpack and save it again")
+    if sum(member.file_size for member in members) > path.stat().st_size:
+        raise ValueError("its archive claims more bytes than the file has")
 
 
 def _ends_within(path: Path, name: bytes) -> bool:
@@ -126,12 +150,14 @@ def _unwrap(content: Any, path: Path) -> tuple[Mapping[Any, Any], tuple[str, ...
 def _tensor(name: Any, value: Any, path: Path) -> Tensor:
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
         value = value[1]  # Paddle's pair of internal name and array
-    if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
-        value = torch.from_numpy(np.ascontiguousarray(value).copy())
+    if isinstance(value, PickledArray):
+        native = value.array()
+        value = torch.from_numpy(np.array(native, native.dtype.newbyteorder("="), order="C"))
     if not isinstance(name, str) or not isinstance(value, Tensor):
         raise ValueError(f"Entry {name!r} of {path.name} is a {type(value).__name__}; weights are tensors by name.")
-    return value.detach()
+    return value.detach().clone()  # no longer mapped from the file
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+def _one_line(error: BaseException) -> str:
+    """An error's message, which may quote the file, as one printable line."""
+    return " ".join(printable(str(error)).split()) or type(error).__name__

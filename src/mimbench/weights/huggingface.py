@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-# Entries that have no counterpart: the pooler is a layer that masked image modelling does not train.
+# Entries that have no counterpart: the pooler is a layer that masked image modeling does not train.
 _LEFT_OUT = ("pooler.dense.weight", "pooler.dense.bias")
 _PLAIN = {
     "cls_token": "embeddings.cls_token",

@@ -15,8 +15,8 @@ from mimbench.weights.files import WeightFile
 from mimbench.weights.format import COMPUTED, Format
 from mimbench.weights.formats import format_named
 from mimbench.weights.huggingface import from_transformers, left_out, released_name
-from mimbench.weights.localmim_swin import swap_neighbours
-from mimbench.weights.recognise import architecture_of, format_of
+from mimbench.weights.localmim_swin import swap_neighbors
+from mimbench.weights.recognize import architecture_of, format_of
 
 # What an encoder or a classifier alone is called depends on who wrote it; the names are the same.
 _SAME_NAMES = {("mae", "timm"), ("deepmim", "timm"), ("timm", "mae-finetune")}
@@ -57,7 +57,7 @@ class Imported:
         trunk = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
         if not self.released_quirks:
             return trunk
-        return {name: swap_neighbours(t) if ".downsample." in name else t for name, t in trunk.items()}
+        return {name: swap_neighbors(t) if ".downsample." in name else t for name, t in trunk.items()}
 
     def method(self) -> dict[str, Tensor] | None:
         """The whole method's state dict; None without decoders."""
@@ -126,7 +126,7 @@ def _checked_format(file: WeightFile, name: str | None) -> str:
 def _prepared(state: Mapping[str, Tensor], name: str) -> tuple[dict[str, Tensor], Fates]:
     """What the format knows by its own names, and the fate of what it does not."""
     if name == "transformers-vitmae":
-        why = "the pooler is not part of masked image modelling"
+        why = "the pooler is not part of masked image modeling"
         return from_transformers(state), {entry: {"fate": "left out", "why": why} for entry in left_out(state)}
     if name == "timm":
         passed = [entry for entry in state if entry.endswith(COMPUTED)]

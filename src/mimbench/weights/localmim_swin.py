@@ -40,7 +40,7 @@ class LocalMIMSwinFormat(Format):
         return self._merging(name, tensor)
 
     def _merging(self, name: str, tensor: Tensor) -> Tensor:
-        return swap_neighbours(tensor) if self.swap and ".downsample." in name else tensor
+        return swap_neighbors(tensor) if self.swap and ".downsample." in name else tensor
 
 
 class SwinFinetuneFormat(Format):
@@ -60,7 +60,7 @@ class SwinFinetuneFormat(Format):
         return super().convert(computed | dict(released), module)
 
 
-def swap_neighbours(tensor: Tensor) -> Tensor:
+def swap_neighbors(tensor: Tensor) -> Tensor:
     """Exchanges the second and third of the four channel blocks of a merging, norm or reduction; its own inverse."""
     blocks = tensor.chunk(4, dim=-1)
     return torch.cat([blocks[i] for i in (0, 2, 1, 3)], dim=-1)

@@ -1,7 +1,6 @@
 """Directories of weights: imported ones, runs of ours and folders of Hugging Face."""
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,16 @@ from safetensors.torch import save
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from mimbench.core.files import write_atomic
 from mimbench.encoders import Encoder
+from mimbench.runs.directory import ENCODER
 from mimbench.weights.architecture import Architecture
 from mimbench.weights.building import build
 from mimbench.weights.files import WeightFile, read_state_dict
 from mimbench.weights.importing import Imported
-from mimbench.weights.recognise import architecture_of, format_of
+from mimbench.weights.recognize import architecture_of, format_of
 
-ENCODER, METHOD, NOTES = "encoder.safetensors", "method.safetensors", "weights.json"
+METHOD, NOTES = "method.safetensors", "weights.json"
 CLASSIFIER = "classifier.safetensors"
 # What to read of a directory, the fullest first.
 _FILES = (METHOD, CLASSIFIER, "model.safetensors", "checkpoints/last.ckpt", ENCODER)
@@ -43,12 +44,7 @@ def write_state_dict(state: dict[str, Tensor], path: Path, metadata: dict[str, s
     Raises:
         OSError: There is no room, or no access.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(save({name: tensor.detach().contiguous() for name, tensor in state.items()}, metadata))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomic(path, save({name: tensor.detach().contiguous() for name, tensor in state.items()}, metadata))
 
 
 def write_import(imported: Imported, file: WeightFile, directory: Path) -> list[Path]:
@@ -64,7 +60,7 @@ def write_import(imported: Imported, file: WeightFile, directory: Path) -> list[
     for name, state in ((METHOD, imported.method()), (CLASSIFIER, imported.classifier())):
         if state is not None:
             write_state_dict(state, directory / name)
-    (directory / NOTES).write_text(json.dumps(_notes(imported, file), indent=1) + "\n", encoding="utf-8")
+    write_atomic(directory / NOTES, json.dumps(_notes(imported, file), indent=1) + "\n")
     return [directory / name for name in (ENCODER, METHOD, CLASSIFIER, NOTES) if (directory / name).is_file()]
 
 

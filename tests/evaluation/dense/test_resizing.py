@@ -1,4 +1,4 @@
-"""Encoders on pictures of other sizes."""
+"""Encoders on images of other sizes."""
 
 from collections.abc import Callable
 from functools import partial
@@ -81,9 +81,7 @@ def test_a_swins_windows_are_timms_on_grids_that_they_divide(draw: Callable[...,
 
 
 @pytest.mark.parametrize("make", [a_vit, a_swin])
-def test_what_lies_in_padding_cannot_reach_the_picture(
-    make: Callable[[], Encoder], draw: Callable[..., Tensor]
-) -> None:
+def test_what_lies_in_padding_cannot_reach_the_image(make: Callable[[], Encoder], draw: Callable[..., Tensor]) -> None:
     dense, images = AnySize(make()), draw(2, 3, 56, 72)
     sizes = torch.tensor([[40, 64], [56, 72]])
     depth, cell = dense.depth, dense.cells[dense.depth]
@@ -98,9 +96,7 @@ def test_what_lies_in_padding_cannot_reach_the_picture(
 
 
 @pytest.mark.parametrize("make", [a_vit, a_swin])
-def test_a_padded_picture_has_the_features_it_has_alone(
-    make: Callable[[], Encoder], draw: Callable[..., Tensor]
-) -> None:
+def test_a_padded_image_has_the_features_it_has_alone(make: Callable[[], Encoder], draw: Callable[..., Tensor]) -> None:
     encoder, images = make(), draw(1, 3, 40, 40)
     dense, padded = AnySize(encoder), torch.nn.functional.pad(images, (0, 24, 0, 16))
     sizes = torch.tensor([[40, 40]])

@@ -103,9 +103,9 @@ def test_images_that_no_level_divides_are_padded_so_that_anchors_lie_on_their_ce
     assert listed.image_sizes == [(60, 50)]
     cells = [level.shape[2] for level in levels]
     assert cells == [64 // stride for stride in model.backbone.strides]
-    centres = (anchors[:, :2] + anchors[:, 2:]) / 2
+    centers = (anchors[:, :2] + anchors[:, 2:]) / 2
     last = sum(3 * n * n for n in cells[:-1])
-    assert centres[last:].amax(0).tolist() == [32, 32], "two cells of 32 px, from their corners"
+    assert centers[last:].amax(0).tolist() == [32, 32], "two cells of 32 px, from their corners"
 
 
 def test_boxes_stay_precise_in_mixed_precision() -> None:
@@ -188,7 +188,7 @@ def test_what_is_new_depends_on_the_seed_alone() -> None:
     assert not torch.equal(one.rpn.head.conv[0][0].weight, other.rpn.head.conv[0][0].weight)
 
 
-def test_detections_return_to_the_size_of_the_picture() -> None:
+def test_detections_return_to_the_size_of_the_image() -> None:
     mask = torch.ones(1, 1, 28, 28)
     found = {"boxes": torch.tensor([[8.0, 4.0, 24.0, 20.0]]), "masks": mask, "scores": torch.ones(1)}
     back = at_size(found, (32, 64), (80, 160))
@@ -209,18 +209,18 @@ def test_patches_that_cannot_be_quartered_are_refused() -> None:
 @pytest.mark.slow
 @both
 def test_a_few_objects_are_learned_by_heart(make: Any) -> None:
-    model, pictures = build(make, score_threshold=0.3).train(), images()
+    model, inputs = build(make, score_threshold=0.3).train(), images()
     boxes = [[8.0, 8.0, 30.0, 30.0]], [[20.0, 30.0, 60.0, 52.0]]
     for i, ([left, top, right, bottom],) in enumerate(boxes):
-        pictures[i, :, int(top) : int(bottom), int(left) : int(right)] += 3
+        inputs[i, :, int(top) : int(bottom), int(left) : int(right)] += 3
     targets = [target(boxes[0], [1]), target(boxes[1], [3])]
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     for _ in range(120):
-        loss = total(model.losses(pictures, FULL, targets))
+        loss = total(model.losses(inputs, FULL, targets))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    for found, box, label in zip(model.eval().detect(pictures, FULL), boxes, (1, 3), strict=True):
+    for found, box, label in zip(model.eval().detect(inputs, FULL), boxes, (1, 3), strict=True):
         best = found["scores"].argmax()
         assert found["labels"][best] == label
         assert box_iou(found["boxes"][best][None], torch.tensor(box)) > 0.6

@@ -1,4 +1,4 @@
-"""Images and objects are scaled, placed and mirrored together."""
+"""Images and objects are scaled, placed and flipped together."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from torchvision.ops import masks_to_boxes
 from mimbench.data.annotated import Objects
 from mimbench.evaluation.detection.jitter import Example, fitted, jittered, plain
 
-PICTURE = torch.randint(0, 256, (3, 40, 80), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+IMAGE = torch.randint(0, 256, (3, 40, 80), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 def make_objects(*boxes: tuple[int, int, int, int], crowd: int | None = None) -> Objects:
@@ -25,7 +25,7 @@ OBJECTS = make_objects((8, 8, 24, 24), (60, 10, 80, 40))
 
 
 def jitter(draws: list[float], objects: Objects = OBJECTS, low: float = 0.1, high: float = 2.0) -> Example:
-    return jittered(PICTURE, objects, 64, np.array(draws), (low, high), flip=True)
+    return jittered(IMAGE, objects, 64, np.array(draws), (low, high), flip=True)
 
 
 def check_boxes_fit_masks(example: Example, slack: float = 1.01) -> None:
@@ -34,7 +34,7 @@ def check_boxes_fit_masks(example: Example, slack: float = 1.01) -> None:
 
 
 def test_plain_fits_the_square_and_keeps_the_aspect_ratio() -> None:
-    example = plain(PICTURE, OBJECTS, 64)
+    example = plain(IMAGE, OBJECTS, 64)
     assert example.size == (32, 64)
     assert example.image.shape == (3, 64, 64)
     assert example.image[:, 32:].eq(0).all()
@@ -45,7 +45,7 @@ def test_plain_fits_the_square_and_keeps_the_aspect_ratio() -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_boxes_and_masks_stay_together_inside_the_picture(seed: int) -> None:
+def test_boxes_and_masks_stay_together_inside_the_image(seed: int) -> None:
     example = jitter(np.random.default_rng(seed).random(4).tolist())
     height, width = example.size
     boxes = example.target["boxes"]
@@ -65,23 +65,23 @@ def test_small_scales_pad_and_large_ones_cut() -> None:
 
 
 def test_mirroring_moves_pixels_masks_and_boxes() -> None:
-    straight, mirrored = jitter([0.4, 0, 0, 0.9]), jitter([0.4, 0, 0, 0.1])
+    straight, flipped = jitter([0.4, 0, 0, 0.9]), jitter([0.4, 0, 0, 0.1])
     width = straight.size[1]
-    assert torch.equal(straight.image[:, :, :width].flip(-1), mirrored.image[:, :, :width])
-    assert torch.equal(straight.target["masks"].flip(-1), mirrored.target["masks"])
-    left, right = straight.target["boxes"], mirrored.target["boxes"]
+    assert torch.equal(straight.image[:, :, :width].flip(-1), flipped.image[:, :, :width])
+    assert torch.equal(straight.target["masks"].flip(-1), flipped.target["masks"])
+    left, right = straight.target["boxes"], flipped.target["boxes"]
     assert torch.equal(right[:, 0], width - left[:, 2])
     assert torch.equal(right[:, 1], left[:, 1])
     assert not torch.equal(left, right)
 
 
 def test_crowds_are_left_out_of_training() -> None:
-    example = plain(PICTURE, make_objects((8, 8, 24, 24), (60, 10, 80, 40), crowd=0), 64)
+    example = plain(IMAGE, make_objects((8, 8, 24, 24), (60, 10, 80, 40), crowd=0), 64)
     assert example.target["labels"].tolist() == [2]
 
 
-def test_a_picture_without_objects_has_empty_targets() -> None:
-    target = plain(PICTURE, make_objects(), 64).target
+def test_a_image_without_objects_has_empty_targets() -> None:
+    target = plain(IMAGE, make_objects(), 64).target
     shapes = {name: tuple(value.shape) for name, value in target.items()}
     assert shapes == {"boxes": (0, 4), "labels": (0,), "masks": (0, 32, 64)}
 

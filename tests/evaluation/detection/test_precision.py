@@ -39,9 +39,9 @@ def found(boxes: list[list[float]], labels: list[int], scores: list[float]) -> d
     }
 
 
-def measured(*pictures: tuple[Objects, dict[str, Tensor]]) -> dict[str, float]:
+def measured(*inputs: tuple[Objects, dict[str, Tensor]]) -> dict[str, float]:
     scores = AveragePrecision(NAMES)
-    for i, (truth, detections) in enumerate(pictures):
+    for i, (truth, detections) in enumerate(inputs):
         scores.add(i, SIZE, truth, detections)
     return scores.compute()
 
@@ -96,7 +96,7 @@ def test_detections_on_a_crowd_count_neither_way_and_a_missed_crowd_is_no_miss()
     assert measured((alone, found([part, TWO, ONE], [0, 0, 0], [0.9, 0.8, 0.7])))["ap_box"] < 0.9
 
 
-def test_pictures_without_objects_count_by_their_false_alarms() -> None:
+def test_images_without_objects_count_by_their_false_alarms() -> None:
     empty = objects([], [])
     right = objects([ONE], [0]), found([ONE], [0], [0.5])
     assert measured(right, (empty, found([], [], [])))["ap_box"] == pytest.approx(1)
@@ -118,7 +118,7 @@ def random_case(seed: int) -> list[tuple[Objects, dict[str, Tensor]]]:
         corner = torch.randint(0, 20, (number, 2), generator=draws)
         return torch.cat([corner, corner + torch.randint(4, 20, (number, 2), generator=draws)], 1).float()
 
-    pictures = []
+    inputs = []
     for _ in range(6):
         truth = boxes(4)
         guess = torch.cat([truth + torch.randint(-1, 2, (4, 4), generator=draws), boxes(3)]).clamp(min=0)
@@ -127,17 +127,17 @@ def random_case(seed: int) -> list[tuple[Objects, dict[str, Tensor]]]:
         labels_of_guess = torch.cat([labels, torch.randint(0, 2, (3,), generator=draws)])
         scores = torch.rand(7, generator=draws)
         truth_objects = objects(truth.tolist(), labels.tolist(), [False] * 4)
-        pictures.append((truth_objects, found(guess.tolist(), labels_of_guess.tolist(), scores.tolist())))
-    return pictures
+        inputs.append((truth_objects, found(guess.tolist(), labels_of_guess.tolist(), scores.tolist())))
+    return inputs
 
 
 def test_it_agrees_with_torchmetrics() -> None:
-    pictures = random_case(0)
+    inputs = random_case(0)
     theirs = MeanAveragePrecision(iou_type=("bbox", "segm"), backend="pycocotools")
-    for truth, guess in pictures:
+    for truth, guess in inputs:
         target = {"boxes": truth.boxes, "labels": truth.labels, "masks": truth.masks, "iscrowd": truth.crowd.long()}
         theirs.update([guess], [target])
-    expected, ours = theirs.compute(), measured(*pictures)
+    expected, ours = theirs.compute(), measured(*inputs)
     assert 0.1 < ours["ap_box"] < 0.9
     for name, word in (("box", "bbox"), ("mask", "segm")):
         for number, key in (("", "map"), ("50", "map_50"), ("75", "map_75")):
@@ -145,9 +145,9 @@ def test_it_agrees_with_torchmetrics() -> None:
 
 
 def test_it_agrees_with_pycocotools_on_files(tmp_path: Path) -> None:
-    pictures = random_case(1)
+    inputs = random_case(1)
     annotations, results = [], []
-    for i, (truth, guess) in enumerate(pictures):
+    for i, (truth, guess) in enumerate(inputs):
         for box, label in zip(truth.boxes.tolist(), truth.labels.tolist(), strict=True):
             x, y, w, h = box[0], box[1], box[2] - box[0], box[3] - box[1]
             polygon = [x, y, x + w, y, x + w, y + h, x, y + h]
@@ -160,14 +160,14 @@ def test_it_agrees_with_pycocotools_on_files(tmp_path: Path) -> None:
             x, y, w, h = box[0], box[1], box[2] - box[0], box[3] - box[1]
             lengths["counts"] = lengths["counts"].decode()
             results.append(entry | {"bbox": [x, y, w, h], "segmentation": lengths})
-    images = [{"id": i, "height": SIZE[0], "width": SIZE[1]} for i in range(len(pictures))]
+    images = [{"id": i, "height": SIZE[0], "width": SIZE[1]} for i in range(len(inputs))]
     categories = [{"id": 10 + i, "name": name} for i, name in enumerate(NAMES)]
     (tmp_path / "truth.json").write_text(
         json.dumps({"info": {}, "images": images, "annotations": annotations, "categories": categories})
     )
     (tmp_path / "results.json").write_text(json.dumps(results))
     truth = COCO(str(tmp_path / "truth.json"))
-    ours = measured(*pictures)
+    ours = measured(*inputs)
     for name, kind in (("box", "bbox"), ("mask", "segm")):
         evaluation = COCOeval(truth, truth.loadRes(str(tmp_path / "results.json")), kind)
         evaluation.evaluate()

@@ -18,7 +18,7 @@ from mimbench.encoders import ViTEncoder, vit
 from mimbench.evaluation import DetectionRecipe, DetectViTDet, run_protocols
 from mimbench.evaluation.detection.data import DetectionData
 from mimbench.evaluation.finetuning import fitting
-from mimbench.reporting.records import HEADLINES
+from mimbench.runs.records import HEADLINES
 from mimbench.training import pretrain
 
 RECIPE = DetectionRecipe(
@@ -100,7 +100,7 @@ def test_every_split_is_read_whole_and_in_order_with_its_own_objects(scenes: Ima
         assert all(map(torch.equal, found, expected))
 
 
-def test_training_batches_depend_on_seed_epoch_and_picture_alone(scenes: ImageDataModule) -> None:
+def test_training_batches_depend_on_seed_epoch_and_image_alone(scenes: ImageDataModule) -> None:
     one, same, other = (next(iter(DetectionData(scenes, RECIPE, seed).train_dataloader())) for seed in (0, 0, 1))
     assert torch.equal(one.images, same.images)
     assert not torch.equal(one.images, other.images)
@@ -110,7 +110,7 @@ def test_training_batches_depend_on_seed_epoch_and_picture_alone(scenes: ImageDa
     assert sorted(later.index.tolist()) != sorted(one.index.tolist()) or not torch.equal(later.images, one.images)
 
 
-def test_pictures_without_objects_are_refused_before_training(trunk: ViTEncoder, tmp_path: Path) -> None:
+def test_images_without_objects_are_refused_before_training(trunk: ViTEncoder, tmp_path: Path) -> None:
     data = ImageDataModule(Shapes(image_size=32, num_train=8, num_val=8, num_test=8), batch_size=4)
     with pytest.raises(ValueError, match=r"no annotation \(objects .*data=scenes, collages or coco"):
         detect(trunk, data, tmp_path)
@@ -120,7 +120,7 @@ def test_a_split_without_any_object_is_refused_before_training(trunk: ViTEncoder
     empty = Scenes(
         image_size=32, num_train=12, num_val=1, num_test=6, seed=next(seed for seed in range(99) if bare(seed))
     )
-    with pytest.raises(ValueError, match="No picture of val has an object"):
+    with pytest.raises(ValueError, match="No image of val has an object"):
         detect(trunk, ImageDataModule(empty, batch_size=4), tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Pictures are augmented by timm, as a pure function of seed, epoch and sample."""
+"""Images are augmented by timm, as a pure function of seed, epoch and sample."""
 
 import random
 from typing import Any
@@ -11,18 +11,18 @@ from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 
 from mimbench.core import mix
-from mimbench.data.source import Pictures
+from mimbench.data.source import Samples
 from mimbench.evaluation import FineTuneRecipe
 from mimbench.evaluation.finetuning.augmentation import Augmentation, drawn_from
 
 DRAWS = torch.Generator().manual_seed(0)
-PICTURES = Pictures(torch.randint(0, 256, (6, 3, 40, 48), dtype=torch.uint8, generator=DRAWS), torch.arange(6))
+IMAGES = Samples(torch.randint(0, 256, (6, 3, 40, 48), dtype=torch.uint8, generator=DRAWS), torch.arange(6))
 INDEX = np.arange(6)
 PLAIN = FineTuneRecipe(name="plain", randaugment=None, random_erasing=0.0)
 
 
 def augment(recipe: FineTuneRecipe, epoch: int = 0, seed: int = 0, flip: bool = True, scale: Any = None) -> Tensor:
-    return Augmentation(recipe, 32, scale or (0.08, 1.0), flip, seed)(PICTURES, INDEX, epoch)
+    return Augmentation(recipe, 32, scale or (0.08, 1.0), flip, seed)(IMAGES, INDEX, epoch)
 
 
 def test_it_is_timms_transform() -> None:
@@ -46,42 +46,42 @@ def test_it_is_timms_transform() -> None:
             random.seed(seed)
             np.random.seed(seed % 2**32)
             torch.manual_seed(seed)
-            assert torch.equal(ours[i], theirs(to_pil_image(PICTURES.images[i])))
+            assert torch.equal(ours[i], theirs(to_pil_image(IMAGES.images[i])))
     random.setstate(state)
     np.random.set_state(numpy)
 
 
-def test_a_picture_depends_on_seed_epoch_and_place_alone() -> None:
+def test_a_image_depends_on_seed_epoch_and_place_alone() -> None:
     augmentation = Augmentation(FineTuneRecipe(), 32, (0.08, 1.0), True, 0)
-    whole = augmentation(PICTURES, INDEX, 1)
+    whole = augmentation(IMAGES, INDEX, 1)
     order = [4, 1, 3]
-    some = augmentation(Pictures(PICTURES.images[order], PICTURES.labels[order]), INDEX[order], 1)
+    some = augmentation(Samples(IMAGES.images[order], IMAGES.labels[order]), INDEX[order], 1)
     assert torch.equal(some, whole[order])
-    assert torch.equal(augmentation(PICTURES, INDEX, 1), whole)
-    assert not torch.equal(augmentation(PICTURES, INDEX, 2), whole)
+    assert torch.equal(augmentation(IMAGES, INDEX, 1), whole)
+    assert not torch.equal(augmentation(IMAGES, INDEX, 2), whole)
     assert not torch.equal(augment(FineTuneRecipe(), epoch=1, seed=1), whole)
 
 
-def test_pictures_of_different_sizes_are_taken() -> None:
-    images = [PICTURES.images[0], PICTURES.images[1][:, :36, :44]]
-    out = Augmentation(FineTuneRecipe(), 32, (0.08, 1.0), True, 0)(Pictures(images, torch.arange(2)), INDEX[:2], 0)
+def test_images_of_different_sizes_are_taken() -> None:
+    images = [IMAGES.images[0], IMAGES.images[1][:, :36, :44]]
+    out = Augmentation(FineTuneRecipe(), 32, (0.08, 1.0), True, 0)(Samples(images, torch.arange(2)), INDEX[:2], 0)
     assert out.shape == (2, 3, 32, 32)
 
 
 @pytest.mark.parametrize(
     "change", [{"randaugment": "rand-m9-mstd0.5-inc1"}, {"randaugment": "rand-m1-n1"}, {"random_erasing": 1.0}]
 )
-def test_options_change_the_pictures(change: dict[str, Any]) -> None:
+def test_options_change_the_images(change: dict[str, Any]) -> None:
     assert not torch.equal(augment(PLAIN), augment(FineTuneRecipe(**(vars(PLAIN) | change))))
 
 
 def test_random_erasing_puts_noise_into_a_rectangle() -> None:
     plain, erased = augment(PLAIN), augment(FineTuneRecipe(**(vars(PLAIN) | {"random_erasing": 1.0})))
     changed = (plain != erased).any(1)
-    for picture in changed:
-        rows, columns = picture.nonzero().unbind(1)
+    for image in changed:
+        rows, columns = image.nonzero().unbind(1)
         box = (rows.max() - rows.min() + 1) * (columns.max() - columns.min() + 1)
-        assert picture.sum() == box
+        assert image.sum() == box
         assert 0.01 < box / 32**2 < 0.5
 
 

@@ -126,7 +126,7 @@ def test_weight_decay_reaches_matrices_alone() -> None:
     assert decayed == matrices
 
 
-def test_groups_work_in_an_optimiser() -> None:
+def test_groups_work_in_an_optimizer() -> None:
     encoder: ViTEncoder = vit(32, 8, 48, 2, 4)
     optimizer = torch.optim.AdamW(layer_groups(classifier(encoder, 7), LR, WEIGHT_DECAY, DECAY), lr=LR)
     rates = sorted({group["lr"] for group in optimizer.param_groups})

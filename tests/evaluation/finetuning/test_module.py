@@ -155,7 +155,7 @@ def test_the_average_is_timms_and_is_what_counts() -> None:
     assert make().average is None
 
 
-def optimise(recipe: FineTuneRecipe, datamodule: ImageDataModule) -> tuple[Any, Any]:
+def optimize(recipe: FineTuneRecipe, datamodule: ImageDataModule) -> tuple[Any, Any]:
     training = make(recipe)
     training._trainer = SimpleNamespace(datamodule=FineTuneData(datamodule, recipe, 0))  # type: ignore[assignment]
     made = training.configure_optimizers()
@@ -164,7 +164,7 @@ def optimise(recipe: FineTuneRecipe, datamodule: ImageDataModule) -> tuple[Any, 
 
 def rates(recipe: FineTuneRecipe, datamodule: ImageDataModule) -> list[float]:
     """Of the head, at every step and after the last."""
-    optimizer, schedule = optimise(recipe, datamodule)
+    optimizer, schedule = optimize(recipe, datamodule)
     found = []
     for _ in range(10):
         found.append(optimizer.param_groups[0]["lr"])
@@ -197,18 +197,18 @@ def test_options_of_the_schedule_change_the_rates(
 
 def test_an_absolute_rate_does_not_follow_the_batch(datamodule: ImageDataModule) -> None:
     for size in (8, 16):
-        optimizer, _ = optimise(replace(PLAIN, base_lr=None, lr=3e-3, batch_size=size), datamodule)
+        optimizer, _ = optimize(replace(PLAIN, base_lr=None, lr=3e-3, batch_size=size), datamodule)
         assert optimizer.defaults["lr"] == 3e-3
-        optimizer, _ = optimise(replace(PLAIN, base_lr=1e-2, batch_size=size), datamodule)
+        optimizer, _ = optimize(replace(PLAIN, base_lr=1e-2, batch_size=size), datamodule)
         assert optimizer.defaults["lr"] == 1e-2 * size / 256
 
 
-def test_options_of_the_optimiser_reach_it(datamodule: ImageDataModule) -> None:
-    optimizer, _ = optimise(replace(PLAIN, betas=(0.8, 0.9), weight_decay=0.3, layer_decay=0.5), datamodule)
+def test_options_of_the_optimizer_reach_it(datamodule: ImageDataModule) -> None:
+    optimizer, _ = optimize(replace(PLAIN, betas=(0.8, 0.9), weight_decay=0.3, layer_decay=0.5), datamodule)
     assert {tuple(group["betas"]) for group in optimizer.param_groups} == {(0.8, 0.9)}
     assert {group["weight_decay"] for group in optimizer.param_groups} == {0.0, 0.3}
     assert len({group["initial_lr"] for group in optimizer.param_groups}) == 5
-    assert len({g["initial_lr"] for g in optimise(replace(PLAIN, layer_decay=1.0), datamodule)[0].param_groups}) == 1
+    assert len({g["initial_lr"] for g in optimize(replace(PLAIN, layer_decay=1.0), datamodule)[0].param_groups}) == 1
 
 
 def test_shares_of_a_batch_that_cannot_be_mixed_are_refused() -> None:

@@ -163,7 +163,7 @@ def test_a_training_of_other_weights_is_not_gone_on_with(
 
 
 class WrongTestLabels(ImageDataModule):
-    """Gives every test picture the label of another."""
+    """Gives every test image the label of another."""
 
     def split(self, name: SplitName) -> Split:
         found = super().split(name)
@@ -181,7 +181,7 @@ def test_the_test_labels_choose_nothing(encoder: ViTEncoder, datamodule: ImageDa
     assert one["accuracy"] != other["accuracy"]
 
 
-def test_test_pictures_are_read_once_after_the_last_epoch(
+def test_test_images_are_read_once_after_the_last_epoch(
     encoder: ViTEncoder, datamodule: ImageDataModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
@@ -253,7 +253,7 @@ def test_mixed_precision_and_accumulation_reach_the_trainer(
     assert kinds == {(torch.bfloat16, 8)}
 
 
-def test_training_pictures_are_augmented_by_the_recipe(datamodule: ImageDataModule) -> None:
+def test_training_images_are_augmented_by_the_recipe(datamodule: ImageDataModule) -> None:
     plain = replace(RECIPE, randaugment=None, random_erasing=0.0)
 
     def images(recipe: FineTuneRecipe) -> Tensor:
@@ -267,19 +267,19 @@ def test_training_pictures_are_augmented_by_the_recipe(datamodule: ImageDataModu
     )
 
 
-def test_pictures_without_labels_are_refused_before_training(
+def test_images_without_labels_are_refused_before_training(
     encoder: ViTEncoder, datamodule: ImageDataModule, tmp_path: Path
 ) -> None:
-    class Unlabelled(ImageDataModule):
+    class Unlabeled(ImageDataModule):
         def split(self, name: SplitName) -> Split:
             found = super().split(name)
             assert isinstance(found, MemorySplit)
             return MemorySplit(found.images, torch.full_like(found.labels, -1)) if name == "val" else found
 
-    data = Unlabelled(datamodule.source, batch_size=16)
+    data = Unlabeled(datamodule.source, batch_size=16)
     with pytest.raises(ValueError, match="in val have no label"):
         fine_tune(encoder, data, tmp_path)
-    with pytest.raises(ValueError, match="exceeds the 48 training pictures"):
+    with pytest.raises(ValueError, match="exceeds the 48 training images"):
         fine_tune(encoder, datamodule, tmp_path, recipe=replace(RECIPE, batch_size=64))
     with pytest.raises(ValueError, match="has 3 blocks, too few"):
         run_protocols([PartialFineTune(RECIPE, RECIPE, blocks=[4])], encoder, datamodule, directory=tmp_path)

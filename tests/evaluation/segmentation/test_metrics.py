@@ -19,7 +19,7 @@ def test_hand_made_case() -> None:
 
 
 @pytest.mark.parametrize("ignored", [0.0, 0.3])
-def test_metrics_are_torchmetrics_over_all_pixels_of_all_pictures(ignored: float) -> None:
+def test_metrics_are_torchmetrics_over_all_pixels_of_all_images(ignored: float) -> None:
     draws = generator(0)
     jaccard = MulticlassJaccardIndex(num_classes=5, ignore_index=255)
     micro = MulticlassAccuracy(num_classes=5, ignore_index=255, average="micro")

@@ -56,7 +56,7 @@ def augmentation() -> Augmentation:
 
 
 def scene(height: int = 40, width: int = 60) -> tuple[torch.Tensor, torch.Tensor]:
-    """A picture whose red tells the class: 0, 1 or 2 by thirds of the width."""
+    """An image whose red tells the class: 0, 1 or 2 by thirds of the width."""
     classes = (torch.arange(width) * 3 // width).expand(height, -1).to(torch.uint8)
     return (classes * 100)[None].expand(3, -1, -1).contiguous(), classes
 
@@ -97,21 +97,21 @@ def test_crops_show_more_than_one_thing_where_they_can() -> None:
     assert np.mean([share < 0.75 for share in largest]) > 0.7  # about a third without the rule
 
 
-def test_pictures_fit_a_shorter_side_or_four_times_the_longer() -> None:
+def test_images_fit_a_shorter_side_or_four_times_the_longer() -> None:
     assert fitted(100, 150, 50) == (50, 75)
     assert fitted(100, 800, 50) == (25, 200)
 
 
-def test_distortion_keeps_the_picture_recognisable() -> None:
-    picture = (torch.rand(3, 16, 16, generator=generator(0)) * 255).byte()
+def test_distortion_keeps_the_image_recognizable() -> None:
+    image = (torch.rand(3, 16, 16, generator=generator(0)) * 255).byte()
     none = np.full(9, 0.9)
-    assert torch.equal(distorted(picture, none), picture)
+    assert torch.equal(distorted(image, none), image)
     for i in range(4):
         one = none.copy()
         one[i], one[4 + i] = 0.0, 0.95
-        changed = distorted(picture, one)
-        assert not torch.equal(changed, picture)
-        assert (changed.float() - picture.float()).abs().mean() < 60
+        changed = distorted(image, one)
+        assert not torch.equal(changed, image)
+        assert (changed.float() - image.float()).abs().mean() < 60
 
 
 @pytest.mark.parametrize("make", [a_vit, a_swin])

@@ -56,7 +56,7 @@ def test_a_protocol_gives_all_metrics_and_the_same_again(
     assert not list(tmp_path.rglob("*.ckpt"))
 
 
-def test_a_linear_head_learns_what_colours_tell(tmp_path: Path, encoder: ViTEncoder) -> None:
+def test_a_linear_head_learns_what_colors_tell(tmp_path: Path, encoder: ViTEncoder) -> None:
     data = ImageDataModule(Scenes(32, num_train=48, num_val=3, num_test=1, max_objects=1), batch_size=4)
     short = run(SegmentLinear(epochs=1, batch_size=16, lr=1e-5), encoder, data, tmp_path / "short")
     long = run(SegmentLinear(epochs=4, batch_size=8, lr=3e-2), encoder, data, tmp_path / "long")
@@ -98,7 +98,7 @@ def test_depths_and_batches_that_cannot_be_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=r"depths 0 to 4, not \[7\]"):
         run(SegmentLinear(depths=[7], batch_size=4), encoder, scenes, tmp_path)
-    with pytest.raises(ValueError, match="exceeds the 12 training pictures"):
+    with pytest.raises(ValueError, match="exceeds the 12 training images"):
         run(SegmentLinear(), encoder, scenes, tmp_path)
     with pytest.raises(ValueError, match="must be positive"):
         SegmentLinear(epochs=0)

@@ -1,4 +1,4 @@
-"""The released models, each rebuilt from our parts: one module per format, found by where the code comes from."""
+"""Released models rebuilt from our parts: one module per format, selected by the source of the released code."""
 
 import importlib
 import pkgutil

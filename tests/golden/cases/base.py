@@ -1,4 +1,4 @@
-"""A released model rebuilt from our parts, with the numbers its golden file records."""
+"""A released model rebuilt from our parts, with the values recorded in its golden file."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from mimbench.weights import Format
 
 
 class StoredNoise(Masker):
-    """Random masking with the noise given."""
+    """Random masking with recorded noise."""
 
     def __init__(self, ratio: float, noise: Tensor):
         super().__init__(ratio)
@@ -30,7 +30,7 @@ class StoredNoise(Masker):
 
 @dataclass(frozen=True)
 class Run:
-    """One forward and backward pass of our method with the released weights; what it found lies on the CPU."""
+    """One forward and backward pass of our method with the released weights; the results are on the CPU."""
 
     method: Method
     images: Tensor
@@ -38,21 +38,21 @@ class Run:
     output: Output
 
 
-# Of an encoder that `Case.vit` builds.
+# Arguments of the encoder that `Case.vit` builds.
 VIT = frozenset({"img_size", "patch_size", "in_chans", "embed_dim", "depth", "num_heads", "mlp_ratio"})
 NORM = ("partial(nn.LayerNorm, eps=1e-6)", "partial(nn.LayerNorm, epsilon=1e-6)")
 
 
 class Case(ABC):
-    """Rebuilds a released class from the constructor arguments or from the entries that a golden file lists.
+    """Rebuilds a released class from the constructor arguments or the entries that a golden file lists.
 
     Attributes:
         source: Repository and file of the released code.
-        format: How its weights translate.
+        format: Translation of its weights.
         linear_in_out: Whether linear weights are listed as [in, out].
         reads: Constructor arguments that `build` reads; None: all.
-        assumes: Arguments that it does not, with all values under which the released model is the one it builds; None:
-            whatever the value, since the released model ignores it.
+        assumes: Arguments that `build` does not read, with all values for which the released model equals the one that
+            it builds; None: any value, since the released model ignores the argument.
     """
 
     source: ClassVar[tuple[str, str]]
@@ -71,7 +71,7 @@ class Case(ABC):
         self.config["mlp_ratio"] = float(self.config["mlp_ratio"])
 
     def _check_options(self) -> None:
-        """Refuses what would be another model than the one built here, instead of comparing with a wrong one."""
+        """Raises ValueError for a configuration that `build` would turn into a different model."""
         if self.reads is None:
             return
         if missing := self.reads - self.config.keys():
@@ -84,15 +84,15 @@ class Case(ABC):
 
     @abstractmethod
     def infer(self) -> dict[str, Any]:
-        """Constructor arguments that lead to the listed shapes; heads, which shapes do not tell, are any that fit."""
+        """Constructor arguments that give the listed shapes, with any valid num_heads, which no shape determines."""
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """Our counterpart with fresh weights."""
+        """Our counterpart with initial weights."""
 
     @abstractmethod
     def observe(self, run: Run) -> dict[str, Tensor | list[Any]]:
-        """Everything a run of the file records besides loss, terms, mask and gradients, under the file's names."""
+        """Recorded values of a run, except loss, terms, mask and gradients, by their names in the file."""
 
     def fixed(self, name: str) -> np.ndarray:
         """A table of the released code that no formula fills."""
@@ -112,7 +112,7 @@ class Case(ABC):
         return torch.tensor(self.document["inputs"]["noise"], dtype=torch.float64)
 
     def masker(self) -> Masker:
-        """A masker that draws the recorded mask, where one is recorded."""
+        """A masker that draws the recorded mask, if there is one."""
         if "inputs" not in self.document:
             return RandomMasker()
         return StoredNoise(self.document["inputs"]["mask_ratio"], self.noise)
@@ -122,11 +122,11 @@ class Case(ABC):
         return self.noise.argsort(dim=1).argsort(dim=1).tolist()
 
     def mask_values(self, mask: Mask) -> list[Any]:
-        """The mask as the file writes it: 1 is hidden."""
+        """The mask in the file's format: 1 is hidden."""
         return mask.hidden.flatten(1).int().tolist()
 
     def run(self, precision: str, device: str = "cpu") -> Run:
-        """Loads the released weights and takes one step in `float32` or `float64`."""
+        """Loads the released weights and runs one forward and backward pass in `float32` or `float64`."""
         dtype = getattr(torch, precision)
         method = self.build()
         self.format.load({name: torch.from_numpy(value) for name, value in self.released.items()}, method)
@@ -149,7 +149,7 @@ class Case(ABC):
         }
 
     def shuffled(self, tokens: Tokens) -> Tensor:
-        """Prefix and patches in the order of the released code, which keeps visible patches by rising noise."""
+        """Prefix and patches in the order of the released code, which sorts visible patches by ascending noise."""
         keep = self.noise.argsort(dim=1)[:, : tokens.index.shape[1]]
         place = keep.argsort(dim=1).argsort(dim=1)[..., None].expand(-1, -1, tokens.patches.shape[2])
         return torch.cat([tokens.prefix, tokens.patches.gather(1, place)], dim=1)

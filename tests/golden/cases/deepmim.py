@@ -15,7 +15,7 @@ from mimbench.weights import DEEPMIM_FORMAT
 
 
 class StoredTeacher(Teacher):
-    """Gives the features that the formula gives, whatever it sees."""
+    """Returns the features of the formula for any images."""
 
     def __init__(self, cell: int, features: Tensor):
         super().__init__()

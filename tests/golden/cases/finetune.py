@@ -38,14 +38,14 @@ class Pass:
 
 
 class MAEFinetuneCase(Case):
-    """`VisionTransformer` of facebookresearch/mae, which is timm's with a norm behind the mean of the patches."""
+    """`VisionTransformer` of facebookresearch/mae, which is timm's with a norm after the mean of the patches."""
 
     source = ("facebookresearch/mae", "models_vit.py")
     format = MAE_FINETUNE_FORMAT
     reads = VIT | {"num_classes", "global_pool", "qkv_bias"}
     assumes: ClassVar = {
-        "norm_layer": None,  # its eps is read
-        "drop_path_rate": None,  # none when evaluated
+        "norm_layer": None,  # its eps is read separately
+        "drop_path_rate": None,  # has no effect in evaluation
         "drop_rate": (0, 0.0),
         "attn_drop_rate": (0, 0.0),
         "qk_scale": (None,),
@@ -61,7 +61,7 @@ class MAEFinetuneCase(Case):
         return self.vit_sizes() | head | {"qkv_bias": bias}
 
     def _check_options(self) -> None:
-        self.config = self.infer() | self.config  # arguments that are left at their defaults need not be listed
+        self.config = self.infer() | self.config  # files need not list default arguments
         super()._check_options()
 
     def build(self) -> nn.Module:
@@ -84,7 +84,7 @@ class MAEFinetuneCase(Case):
         return classifier(ViTEncoder(trunk), c["num_classes"], "avg" if c["global_pool"] else "token")
 
     def fixed(self, name: str) -> np.ndarray:
-        """Positions are parameters in the released class; the file's norm tells how they were filled."""
+        """Positions are parameters in the released class; the recorded norm shows how they were filled."""
         shape = self.shapes[name]
         table, drawn = formulas.sincos(shape[1], shape[2]), formulas.uniform(int(np.prod(shape)), name).reshape(shape)
         scales = (0.0, 0.02, 0.1, 0.5, 1.0, np.sqrt(3 / np.prod(shape[1:])))
@@ -96,7 +96,7 @@ class MAEFinetuneCase(Case):
 
     @cached_property
     def filled(self) -> list[np.ndarray]:
-        """Entries that follow a formula, in the file's order; positions too where they are no sine-cosine table."""
+        """Entries that follow a formula, in the file's order; also positions, unless they are a sine-cosine table."""
         return [v for name, v in self.released.items() if not formulas.is_fixed(name) or not self._is_table(name)]
 
     def _is_table(self, name: str) -> bool:
@@ -117,7 +117,7 @@ class MAEFinetuneCase(Case):
         return Pass(model, images, seen[0], normed, model.forward_head(normed, pre_logits=True), model(images))
 
     def match(self, name: str, record: dict[str, Any], found: Pass) -> Tensor:
-        """Our counterpart of a recorded tensor: by its name, else by its shape, where only one has it.
+        """Our counterpart of a recorded tensor, by its name, or by its shape if only one tensor has it.
 
         Raises:
             ValueError: There is none, or several.
@@ -134,7 +134,7 @@ class MAEFinetuneCase(Case):
         raise ValueError(f"'{name}' {record['shape']} is no output of a classifier that is known here.")
 
     def objectives(self, logits: Tensor) -> dict[str, Tensor]:
-        """Losses a file may have taken: cross-entropy with its labels, or a simple function of the logits."""
+        """Losses that a file may use: cross-entropy with its labels, or a simple function of the logits."""
         given = [v for k, v in self.document.get("inputs", {}).items() if "label" in k or "target" in k]
         if given:
             labels = torch.tensor(given[0])

@@ -18,7 +18,7 @@ from mimbench.weights.localmim_swin import LOCALMIM_SWIN_QUIRKS_FORMAT
 
 
 class StoredPermutation(Masker):
-    """The released draw: cells whose place in a permutation is not above int(ratio * cells) are hidden."""
+    """The released mask: cells whose position in a permutation is at most int(ratio * cells) are hidden."""
 
     def __init__(self, ratio: float, permutation: Sequence[int]):
         super().__init__(ratio, shared=True)
@@ -32,7 +32,7 @@ class StoredPermutation(Masker):
 
 
 class LocalMIMSwinCase(Case):
-    """`MaskedAutoencoderSwin` of Haoqing-Wang/LocalMIM, with its wrong coordinates and its order of merging."""
+    """`MaskedAutoencoderSwin` of Haoqing-Wang/LocalMIM, with its wrong coordinates and its order of patch merging."""
 
     source = ("Haoqing-Wang/LocalMIM", "Swin/models_mim.py")
     format = LOCALMIM_SWIN_QUIRKS_FORMAT
@@ -79,7 +79,7 @@ class LocalMIMSwinCase(Case):
         }
 
     def encoder(self) -> SwinEncoder:
-        # The released model hands its mlp_ratio to the decoders only.
+        # The released model passes its mlp_ratio only to the decoders.
         c = self.config
         return swin(
             c["img_size"],
@@ -143,7 +143,7 @@ class LocalMIMSwinCase(Case):
 
 
 def by_cell(grid: Grid, mask_grid: Grid) -> Tensor:
-    """Raster positions of a grid, one mask cell after the other."""
+    """Raster positions of a grid, grouped by mask cell."""
     side = grid[0] // mask_grid[0]
     return torch.arange(grid[0] * grid[1]).reshape(mask_grid[0], side, mask_grid[1], side).transpose(1, 2).flatten()
 
@@ -155,7 +155,7 @@ def sorted_by(order: Tensor, tokens: Tokens) -> Tensor:
 
 
 def restoring(hidden: Tensor, order: Tensor, grid: Grid) -> Tensor:
-    """The released `ids_restore`: place of every token, by mask cell, in the sequence of visible then hidden ones."""
+    """The released `ids_restore`: rank of every token, grouped by mask cell, with visible tokens before hidden ones."""
     side = grid[0] // hidden.shape[0]
     fine = hidden.repeat_interleave(side, 0).repeat_interleave(side, 1).flatten()[order]
     return fine.byte().argsort(stable=True).argsort()

@@ -12,7 +12,7 @@ from mimbench.weights import MIRL_FORMAT
 
 
 class MIRLCase(Case):
-    """`MIRLViT` of russellllaputa/MIRL; its target is always standardised, whatever `norm_pix_loss` says."""
+    """`MIRLViT` of russellllaputa/MIRL; its target is always standardized, and `norm_pix_loss` has no effect."""
 
     source = ("russellllaputa/MIRL", "models_mirl.py")
     format = MIRL_FORMAT
@@ -34,7 +34,7 @@ class MIRLCase(Case):
     def build(self) -> MIRL:
         c = self.config
         (dim,) = set(c["decoder_embed_dims"][:6])
-        # Features come in the order of the blocks; a sixth is ignored.
+        # Features are in the order of the blocks; a sixth one is ignored.
         inner = sorted({index + 1 for index in c["out_indices"]})[:5]
         return MIRL(
             self.vit(),

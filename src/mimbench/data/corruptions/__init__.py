@@ -1,4 +1,4 @@
-"""Common corruptions of pictures (Hendrycks and Dietterich 2019, arXiv 1903.12261), made where they are needed.
+"""Common corruptions of images (Hendrycks and Dietterich 2019, arXiv 1903.12261), made where they are needed.
 
 Fourteen of the paper's fifteen: frost is laid on from photographs of frost, which we do not ship. Strengths are those
 of the authors' code. Motion blur follows ImageMagick's description and warps use SciPy instead of OpenCV, so single

@@ -1,4 +1,4 @@
-"""One corrupted picture."""
+"""One corrupted image."""
 
 import zlib
 
@@ -11,11 +11,11 @@ from mimbench.data.corruptions.severities import CORRUPTIONS, parameters
 def corrupt(
     image: UInt8[np.ndarray, "h w 3"], name: str, severity: int, seed: int, index: int
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """A picture under a corruption, a pure function of its arguments.
+    """An image under a corruption, a pure function of its arguments.
 
     Args:
         severity: 1 to 5.
-        index: Place of the picture in its dataset; with the seed it decides what is random.
+        index: Place of the image in its dataset; with the seed it decides what is random.
 
     Raises:
         ValueError: There is no such corruption or severity.
@@ -25,5 +25,5 @@ def corrupt(
     if severity not in range(1, 6):
         raise ValueError(f"Severity is {severity!r}; it goes from 1 to 5.")
     rng = np.random.default_rng([seed, zlib.crc32(name.encode()), severity, index])
-    picture = CORRUPTIONS[name](image / 255.0, rng, *parameters(name, severity, min(image.shape[:2])))
-    return (255 * picture.clip(0, 1)).astype(np.uint8)  # rounded down, as in the released files
+    corrupted = CORRUPTIONS[name](image / 255.0, rng, *parameters(name, severity, min(image.shape[:2])))
+    return (255 * corrupted.clip(0, 1)).astype(np.uint8)  # rounded down, as in the released files

@@ -1,4 +1,4 @@
-"""A split whose pictures are corrupted after the evaluation transform."""
+"""A split whose images are corrupted after the evaluation transform."""
 
 from typing import Any
 
@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from mimbench.core import denormalize
 from mimbench.data.corruptions.corrupt import corrupt
 from mimbench.data.loader import Batch
-from mimbench.data.transforms import IMAGENET_MEAN, IMAGENET_STD, normalise
+from mimbench.data.transforms import normalize
 
 
 class Corrupted(Dataset[Batch]):
-    """The batches of a plain loader's dataset with every picture corrupted, as in ImageNet-C after the crop.
+    """The batches of a plain loader's dataset with every image corrupted, as in ImageNet-C after the crop.
 
     Args:
         clean: What `datamodule.plain(split)` loads from.
@@ -31,14 +32,13 @@ class Corrupted(Dataset[Batch]):
     def __getitems__(self, indices: list[int]) -> Batch:
         batch = self.clean.__getitems__(indices)
         corrupted = [
-            corrupt(picture, self.name, self.severity, self.seed, index)
-            for picture, index in zip(_pixels(batch.images), batch.index.tolist(), strict=True)
+            corrupt(image, self.name, self.severity, self.seed, index)
+            for image, index in zip(_pixels(batch.images), batch.index.tolist(), strict=True)
         ]
         images = torch.from_numpy(np.stack(corrupted)).permute(0, 3, 1, 2).float()
-        return batch._replace(images=normalise(images))
+        return batch._replace(images=normalize(images))
 
 
 def _pixels(images: Tensor) -> np.ndarray:
-    """8-bit pictures "b h w 3" from normalised ones."""
-    mean, std = (images.new_tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    return (255 * (images * std + mean)).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+    """8-bit images "b h w 3" from normalized ones."""
+    return (255 * denormalize(images)).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()

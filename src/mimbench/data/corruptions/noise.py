@@ -2,20 +2,20 @@
 
 import numpy as np
 
-from mimbench.data.corruptions.picture import Picture
+from mimbench.data.corruptions.image_ops import ImageArray
 
 
-def gaussian_noise(picture: Picture, rng: np.random.Generator, deviation: float) -> Picture:
+def gaussian_noise(image: ImageArray, rng: np.random.Generator, deviation: float) -> ImageArray:
     """Adds a normal of this deviation to every value."""
-    return picture + rng.normal(0, deviation, picture.shape)
+    return image + rng.normal(0, deviation, image.shape)
 
 
-def shot_noise(picture: Picture, rng: np.random.Generator, photons: float) -> Picture:
+def shot_noise(image: ImageArray, rng: np.random.Generator, photons: float) -> ImageArray:
     """Counts photons: a Poisson whose mean is `photons` where a value is 1."""
-    return rng.poisson(picture * photons) / photons
+    return rng.poisson(image * photons) / photons
 
 
-def impulse_noise(picture: Picture, rng: np.random.Generator, share: float) -> Picture:
+def impulse_noise(image: ImageArray, rng: np.random.Generator, share: float) -> ImageArray:
     """Sets this share of the values to 0 or 1."""
-    hit, salt = rng.random(picture.shape) < share, rng.random(picture.shape) < 0.5
-    return np.where(hit, salt, picture)
+    hit, salt = rng.random(image.shape) < share, rng.random(image.shape) < 0.5
+    return np.where(hit, salt, image)

@@ -5,11 +5,11 @@ from typing import Any
 
 from mimbench.data.corruptions.blur import defocus_blur, glass_blur, motion_blur, zoom_blur
 from mimbench.data.corruptions.digital import contrast, elastic_transform, jpeg_compression, pixelate
+from mimbench.data.corruptions.image_ops import ImageArray
 from mimbench.data.corruptions.noise import gaussian_noise, impulse_noise, shot_noise
-from mimbench.data.corruptions.picture import Picture
 from mimbench.data.corruptions.weather import brightness, fog, snow
 
-CORRUPTIONS: dict[str, Callable[..., Picture]] = {
+CORRUPTIONS: dict[str, Callable[..., ImageArray]] = {
     function.__name__: function
     for function in (
         gaussian_noise, shot_noise, impulse_noise, defocus_blur, glass_blur, motion_blur, zoom_blur, snow, fog,
@@ -17,7 +17,7 @@ CORRUPTIONS: dict[str, Callable[..., Picture]] = {
     )
 }  # fmt: skip
 
-# By the side of the pictures they were made for.
+# By the side of the images they were made for.
 SEVERITIES: dict[int, dict[str, tuple[Any, ...]]] = {
     32: {
         "gaussian_noise": (0.04, 0.06, 0.08, 0.09, 0.10),
@@ -65,7 +65,7 @@ SEVERITIES: dict[int, dict[str, tuple[Any, ...]]] = {
     },
 }  # fmt: skip
 
-# Which parameters are lengths in pixels, and grow with the picture.
+# Which parameters are lengths in pixels, and grow with the image.
 LENGTHS: dict[str, tuple[int, ...]] = {
     "defocus_blur": (0, 1),
     "glass_blur": (0, 1),
@@ -77,12 +77,12 @@ _LIMIT = 85  # the geometric mean of 32 and 224
 
 
 def reference(side: int) -> int:
-    """32 for small pictures, which take the strengths of CIFAR-10-C, else 224 for those of ImageNet-C."""
+    """32 for small images, which take the strengths of CIFAR-10-C, else 224 for those of ImageNet-C."""
     return 32 if side < _LIMIT else 224
 
 
 def parameters(name: str, severity: int, side: int) -> tuple[Any, ...]:
-    """What a corruption is called with, for a picture of this side in pixels.
+    """What a corruption is called with, for an image of this side in pixels.
 
     Lengths grow in proportion to the side; counts of pixels stay whole and at least 1.
     """

@@ -4,13 +4,13 @@ import numpy as np
 from jaxtyping import Float
 from skimage.color import hsv2rgb, rgb2hsv
 
-from mimbench.data.corruptions.picture import Picture, smeared, zoomed
+from mimbench.data.corruptions.image_ops import ImageArray, smeared, zoomed
 
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
 def snow(
-    picture: Picture,
+    image: ImageArray,
     rng: np.random.Generator,
     mean: float,
     deviation: float,
@@ -19,28 +19,28 @@ def snow(
     radius: float,
     sigma: float,
     opacity: float,
-) -> Picture:
-    """Flakes: an enlarged normal noise above a threshold, smeared downwards, over a whitened picture."""
-    flakes = zoomed(rng.normal(mean, deviation, (*picture.shape[:2], 1)), size)
+) -> ImageArray:
+    """Flakes: an enlarged normal noise above a threshold, smeared downwards, over a whitened image."""
+    flakes = zoomed(rng.normal(mean, deviation, (*image.shape[:2], 1)), size)
     flakes = np.floor(255 * np.where(flakes < threshold, 0, flakes).clip(0, 1)) / 255
     flakes = smeared(flakes, radius, sigma, rng.uniform(-135, -45))
-    white = np.maximum(picture, (picture @ _LUMA)[..., None] * 1.5 + 0.5)
-    return opacity * picture + (1 - opacity) * white + flakes + np.rot90(flakes, 2)
+    white = np.maximum(image, (image @ _LUMA)[..., None] * 1.5 + 0.5)
+    return opacity * image + (1 - opacity) * white + flakes + np.rot90(flakes, 2)
 
 
-def fog(picture: Picture, rng: np.random.Generator, thickness: float, decay: float) -> Picture:
-    """Adds a plasma fractal and keeps the picture's maximum."""
-    height, width = picture.shape[:2]
+def fog(image: ImageArray, rng: np.random.Generator, thickness: float, decay: float) -> ImageArray:
+    """Adds a plasma fractal and keeps the image's maximum."""
+    height, width = image.shape[:2]
     clouds = plasma(1 << (max(height, width) - 1).bit_length(), decay, rng)[:height, :width, None]
-    brightest = picture.max()
-    return (picture + thickness * clouds) * brightest / (brightest + thickness)
+    brightest = image.max()
+    return (image + thickness * clouds) * brightest / (brightest + thickness)
 
 
-def brightness(picture: Picture, rng: np.random.Generator, amount: float) -> Picture:
-    """Raises the value of the HSV colours."""
-    colours = rgb2hsv(picture)
-    colours[..., 2] = (colours[..., 2] + amount).clip(0, 1)
-    return hsv2rgb(colours)
+def brightness(image: ImageArray, rng: np.random.Generator, amount: float) -> ImageArray:
+    """Raises the value of the HSV colors."""
+    colors = rgb2hsv(image)
+    colors[..., 2] = (colors[..., 2] + amount).clip(0, 1)
+    return hsv2rgb(colors)
 
 
 def plasma(side: int, decay: float, rng: np.random.Generator) -> Float[np.ndarray, "side side"]:

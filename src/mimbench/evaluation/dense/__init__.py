@@ -1,1 +1,1 @@
-"""What segmentation and detection share: encoders on pictures of any size, and pyramids of features."""
+"""What segmentation and detection share: encoders on images of any size, and pyramids of features."""

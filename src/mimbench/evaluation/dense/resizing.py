@@ -1,4 +1,4 @@
-"""Encoders on pictures of any size and aspect ratio, with padding."""
+"""Encoders on images of any size and aspect ratio, with padding."""
 
 from collections.abc import Callable, Collection
 from functools import partial
@@ -22,7 +22,7 @@ RunBlock = Callable[[int, nn.Module, Tensor, Grid, Tensor | None], Tensor]
 
 
 class AnySize(nn.Module):
-    """Runs the trunk of an encoder on pictures of other sizes than it was made for.
+    """Runs the trunk of an encoder on images of other sizes than it was made for.
 
     A ViT's positions are interpolated as in timm (bicubic, antialiased); a Swin has windows instead. At the size it
     was made for, features are those of the encoder, bit for bit. Depth t is behind block t of a ViT; of a Swin behind
@@ -58,7 +58,7 @@ class AnySize(nn.Module):
 
     @property
     def multiple(self) -> int:
-        """Sides of pictures are padded to a multiple of this."""
+        """Sides of images are padded to a multiple of this."""
         return max(self.cells.values())
 
     def forward(
@@ -71,7 +71,7 @@ class AnySize(nn.Module):
         """Features "b d rows columns" at `depths`.
 
         Args:
-            sizes: Height and width of every picture where some were padded, at the bottom and to the right; no token
+            sizes: Height and width of every image where some were padded, at the bottom and to the right; no token
                 attends to one that lies in padding alone, and those are 0.
             normed: Whether the trunk's final norm is applied, at the last depth.
         """
@@ -143,7 +143,7 @@ def run_block(
 
 
 def inside(sizes: Int[Tensor, "b 2"], grid: Grid, cell: int) -> Bool[Tensor, "b h w"]:
-    """Cells of a grid that show any of the picture."""
+    """Cells of a grid that show any of the image."""
     rows, columns = (torch.arange(n, device=sizes.device) * cell < sizes[:, i, None] for i, n in enumerate(grid))
     return rows[:, :, None] & columns[:, None, :]
 

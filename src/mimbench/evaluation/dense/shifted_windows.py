@@ -21,7 +21,7 @@ def dense_block(
 
     Args:
         trained: The grid that the block was made for.
-        shown: Where the picture is; None: everywhere.
+        shown: Where the image is; None: everywhere.
     """
     if shown is None and x.shape[1:3] == trained:
         return block(x)
@@ -53,7 +53,7 @@ def _attention(block: SwinTransformerBlock, x: Tensor, shown: Tensor | None) -> 
 
 
 def _together(grid: Grid, window: Grid, shift: Grid, device: torch.device) -> Bool[Tensor, "windows n n"]:
-    """Which tokens of a window come from one place of the picture; the shift brings opposite borders together."""
+    """Which tokens of a window come from one place of the image; the shift brings opposite borders together."""
     rows, columns = (torch.arange(n, device=device) >= n + s for n, s in zip(grid, shift, strict=True))
     region = 2 * rows.long()[:, None] + columns.long()[None, :]
     parts = window_partition(region[None, :, :, None], window).flatten(1)

@@ -8,9 +8,9 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from mimbench.core.counter_rng import uniforms
 from mimbench.data import ImageDataModule, Split, TrainLoader
 from mimbench.data.annotated import AnnotatedSplit, annotated
-from mimbench.data.draws import uniforms
 from mimbench.data.loader import TrainSet
 from mimbench.data.sampler import Draw
 from mimbench.data.source import SplitName
@@ -37,7 +37,7 @@ class DetectionBatch(NamedTuple):
 
 
 class JitteredSet(TrainSet):
-    """An annotated split under large-scale jitter, a pure function of seed, epoch and picture; asked for batches."""
+    """An annotated split under large-scale jitter, a pure function of seed, epoch and image; asked for batches."""
 
     def __init__(self, split: AnnotatedSplit, recipe: DetectionRecipe, side: int, flip: bool, seed: int) -> None:
         self.split, self.recipe, self.side, self.flip, self.seed = split, recipe, side, flip, seed
@@ -47,7 +47,7 @@ class JitteredSet(TrainSet):
         assert isinstance(split, AnnotatedSplit)
         draws = uniforms(4, draw.index, self.seed, "detection", draw.epoch)
         examples = [
-            jittered(split.picture(i), split.objects(i), self.side, numbers, (low, high), self.flip)
+            jittered(split.image(i), split.objects(i), self.side, numbers, (low, high), self.flip)
             for i, numbers in zip(draw.index.tolist(), draws, strict=True)
         ]
         return batch(examples, draw.index)
@@ -67,15 +67,15 @@ class PlainDetectionSet(Dataset[DetectionBatch]):
 
     def __getitems__(self, indices: list[int]) -> DetectionBatch:
         """PyTorch asks for the whole batch through this name."""
-        examples = [plain(self.split.picture(i), self.split.objects(i), self.side) for i in indices]
+        examples = [plain(self.split.image(i), self.split.objects(i), self.side) for i in indices]
         return batch(examples, np.array(indices, np.int64))
 
 
 class DetectionData(ImageDataModule):
-    """The pictures and objects of another datamodule in batches of a recipe.
+    """The images and objects of another datamodule in batches of a recipe.
 
     Raises:
-        ValueError: A split has no pictures or none with objects, classes differ, or a batch has more than there are.
+        ValueError: A split has no images or none with objects, classes differ, or a batch has more than there are.
     """
 
     def __init__(self, data: ImageDataModule, recipe: DetectionRecipe, seed: int) -> None:
@@ -95,10 +95,10 @@ class DetectionData(ImageDataModule):
             raise ValueError("train, val and test have different classes of objects; give all the same.")
         for name in _SPLITS:
             if not any((~split.objects(i).crowd).any() for split in [self.annotated(name)] for i in range(len(split))):
-                raise ValueError(f"No picture of {name} has an object, so there is nothing to learn or to measure.")
+                raise ValueError(f"No image of {name} has an object, so there is nothing to learn or to measure.")
         if recipe.batch_size > self.num_train:
             raise ValueError(
-                f"detect.batch_size={recipe.batch_size} exceeds the {self.num_train} training pictures; lower it."
+                f"detect.batch_size={recipe.batch_size} exceeds the {self.num_train} training images; lower it."
             )
 
     @property

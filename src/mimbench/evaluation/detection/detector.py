@@ -62,7 +62,7 @@ class Detector(nn.Module):
             mask_head=MaskRCNNHeads(width, [width] * NUM_HIDDEN, 1, norm_layer=norm),
             mask_predictor=MaskRCNNPredictor(width, width, num_classes + 1),
         )
-        # Its own resizing stays out: images come scaled, padded and normalised.
+        # Its own resizing stays out: images come scaled, padded and normalized.
         self.backbone, self.rpn, self.heads = backbone, model.rpn, model.roi_heads
         heads: list[Any] = [self.rpn.head, self.heads.box_predictor]
         for part in heads:

@@ -43,7 +43,7 @@ class DetectionTraining(L.LightningModule):
         self.log("val/loss", loss, batch_size=len(batch.images), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        """AdamW: the encoder by layer, what is new at the full rate; the schedule by optimiser steps."""
+        """AdamW: the encoder by layer, what is new at the full rate; the schedule by optimizer steps."""
         data, recipe = self.trainer.datamodule, self.recipe  # pyright: ignore[reportAttributeAccessIssue]
         betas = (recipe.betas[0], recipe.betas[1])
         optimizer = torch.optim.AdamW(groups(self.model, recipe), lr=recipe.lr, betas=betas, fused=True)
@@ -53,7 +53,7 @@ class DetectionTraining(L.LightningModule):
 
 
 def groups(model: Detector, recipe: DetectionRecipe) -> list[dict[str, Any]]:
-    """Groups for an optimiser, see `dense_groups`."""
+    """Groups for an optimizer, see `dense_groups`."""
     trunk = model.backbone.encoder.trunk
     return dense_groups(model, trunk, recipe.lr, recipe.weight_decay, recipe.layer_decay)
 

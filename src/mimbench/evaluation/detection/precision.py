@@ -17,7 +17,7 @@ _NAMES = {0: "", 1: "50", 2: "75", 3: "_small", 4: "_medium", 5: "_large"}  # of
 
 
 class AveragePrecision:
-    """COCO's AP, AP50, AP75 and AP by size, from annotations and detections in the pixels of the pictures.
+    """COCO's AP, AP50, AP75 and AP by size, from annotations and detections in the pixels of the images.
 
     Detections on crowds count neither as right nor as wrong, as pycocotools has it.
 
@@ -32,7 +32,7 @@ class AveragePrecision:
         self.detections: list[dict[str, Any]] = []
 
     def add(self, index: int, size: tuple[int, int], objects: Objects, found: dict[str, Tensor]) -> None:
-        """One picture.
+        """One image.
 
         Args:
             size: Height and width.
@@ -51,7 +51,7 @@ class AveragePrecision:
     def compute(self) -> dict[str, float]:
         """`ap_box`, `ap_box50`, `ap_mask_small`, ... as fractions; what no object decides is missing."""
         if not any(not a["iscrowd"] for a in self.annotations):
-            raise ValueError("These pictures have no objects, so there is no average precision; choose others.")
+            raise ValueError("These images have no objects, so there is no average precision; choose others.")
         kinds: dict[str, Literal["bbox", "segm"]] = {"box": "bbox", "mask": "segm"}
         if not self.detections:
             return {f"ap_{kind}{number}": 0.0 for kind in kinds for number in ("", "50", "75")}

@@ -8,7 +8,7 @@ from mimbench.evaluation.base import Subject
 from mimbench.evaluation.detection.fitting import train_detector
 from mimbench.evaluation.detection.recipe import DetectionRecipe
 from mimbench.evaluation.finetuning.fitting import folder, forget
-from mimbench.evaluation.recipes import RecipeProtocol
+from mimbench.evaluation.recipe_protocol import RecipeProtocol
 
 
 @dataclass
@@ -17,7 +17,7 @@ class DetectViTDet(RecipeProtocol):
 
     Features: ViT: the last block, after the trunk's norm, with attention in windows but for a few blocks, and ViTDet's
         simple pyramid; Swin: all stages, normed anew, and FPN. Head: torchvision's RPN, box and mask heads.
-    Augmentation, optimiser, schedule: the recipe's; see `DetectionRecipe`, `jittered` and `DetectionTraining`.
+    Augmentation, optimizer, schedule: the recipe's; see `DetectionRecipe`, `jittered` and `DetectionTraining`.
         Crowds are left out of training.
     Grid: none. Selection: none; the weights after the last epoch count.
     Read once, after the last epoch: "test". Precision: pycocotools; the main number is `ap_box`.

@@ -11,14 +11,14 @@ class DetectionRecipe:
     Attributes:
         name: What results are called by.
         image_size: Side of the square that images are scaled into, in pixels; the data's own if None.
-        batch_size: Effective: images per optimiser step over all devices and accumulation.
+        batch_size: Effective: images per optimizer step over all devices and accumulation.
         lr: Learning rate of the heads and the encoder's last layer.
         layer_decay: Factor of the learning rate from a layer to the one before it.
-        warmup_steps: Optimiser steps of linear warm-up from a thousandth.
+        warmup_steps: Optimizer steps of linear warm-up from a thousandth.
         milestones: Fractions of training after which the rate drops to a tenth.
         drop_path: Rate at which the last block is skipped; the first never is, in between it rises linearly.
         scale_range: Large-scale jitter: images are scaled by a random factor within, then cropped or padded.
-        flip: Whether images may be mirrored.
+        flip: Whether images may be flipped.
         width: Channels of the pyramid and of the heads.
         proposals: Boxes of an image that the heads train on; twice as many, at most 1,000, are tested.
         window: Side of a ViT's attention windows in patches.
@@ -56,7 +56,7 @@ class DetectionRecipe:
                 raise ValueError(remedy)
 
     def rate(self, step: int, total: int) -> float:
-        """Learning rate after `step` of `total` optimiser steps, as a fraction of `lr`."""
+        """Learning rate after `step` of `total` optimizer steps, as a fraction of `lr`."""
         warm = min(1.0, 1e-3 + (1 - 1e-3) * step / self.warmup_steps) if self.warmup_steps else 1.0
         return warm * 0.1 ** sum(step >= milestone * total for milestone in self.milestones)
 

@@ -11,9 +11,8 @@ from timm.data import create_transform
 from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 
-from mimbench.core import mix
-from mimbench.data.source import Pictures
-from mimbench.data.transforms import IMAGENET_MEAN, IMAGENET_STD
+from mimbench.core import IMAGENET_MEAN, IMAGENET_STD, mix
+from mimbench.data.source import Samples
 from mimbench.evaluation.finetuning.recipe import FineTuneRecipe
 
 
@@ -42,12 +41,12 @@ def drawn_from(*key: int, device: torch.device | str = "cpu") -> Iterator[None]:
 
 
 class Augmentation:
-    """Random resized crop (bicubic), mirroring, RandAugment and random erasing of a recipe, by timm.
+    """Random resized crop (bicubic), horizontal flips, RandAugment and random erasing of a recipe, by timm.
 
     Args:
-        size: Side of the pictures handed out, in pixels.
+        size: Side of the images handed out, in pixels.
         crop_scale: Range of the area of crops.
-        flip: Whether pictures may be mirrored.
+        flip: Whether images may be flipped.
     """
 
     def __init__(
@@ -69,9 +68,9 @@ class Augmentation:
         )
 
     def __call__(
-        self, pictures: Pictures, index: Int64[np.ndarray, " b"], epoch: int
+        self, samples: Samples, index: Int64[np.ndarray, " b"], epoch: int
     ) -> Float32[Tensor, "b 3 size size"]:
-        pairs = zip(pictures.images, index.tolist(), strict=True)
+        pairs = zip(samples.images, index.tolist(), strict=True)
         return torch.stack([self._one(image, epoch, i) for image, i in pairs])
 
     def _one(self, image: Tensor, epoch: int, index: int) -> Tensor:

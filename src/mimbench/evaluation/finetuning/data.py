@@ -10,7 +10,7 @@ from mimbench.evaluation.finetuning.augmentation import Augmentation
 from mimbench.evaluation.finetuning.recipe import FineTuneRecipe
 from mimbench.evaluation.selection import check_labels
 
-_LABELLED: tuple[SplitName, ...] = ("train", "val", "test")
+_LABELED: tuple[SplitName, ...] = ("train", "val", "test")
 
 
 class AugmentedSet(TrainSet):
@@ -20,16 +20,16 @@ class AugmentedSet(TrainSet):
         self.split, self.augmentation = split, augmentation
 
     def __getitem__(self, draw: Draw) -> Batch:
-        pictures = self.split.take(draw.index.tolist())
-        images = self.augmentation(pictures, draw.index, draw.epoch)
-        return Batch(images, pictures.labels, torch.from_numpy(draw.index))
+        samples = self.split.take(draw.index.tolist())
+        images = self.augmentation(samples, draw.index, draw.epoch)
+        return Batch(images, samples.labels, torch.from_numpy(draw.index))
 
 
 class FineTuneData(ImageDataModule):
-    """The pictures of another datamodule in batches of a recipe, augmented as it says; evaluated as they were.
+    """The images of another datamodule in batches of a recipe, augmented as it says; evaluated as they were.
 
     Raises:
-        ValueError: A split is empty or has pictures without a known class, or there are fewer pictures than in a batch.
+        ValueError: A split is empty or has images without a known class, or there are fewer images than in a batch.
     """
 
     def __init__(self, data: ImageDataModule, recipe: FineTuneRecipe, seed: int) -> None:
@@ -47,9 +47,9 @@ class FineTuneData(ImageDataModule):
         self.recipe, self.read = recipe, data
         if recipe.batch_size > self.num_train:
             raise ValueError(
-                f"finetune.batch_size={recipe.batch_size} exceeds the {self.num_train} training pictures; lower it."
+                f"finetune.batch_size={recipe.batch_size} exceeds the {self.num_train} training images; lower it."
             )
-        for name in _LABELLED:
+        for name in _LABELED:
             labels = self.split(name).labels
             check_labels(labels, name)
             if int(labels.max()) >= self.num_classes:

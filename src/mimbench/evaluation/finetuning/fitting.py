@@ -14,8 +14,8 @@ from torch import nn
 
 from mimbench.core import generator
 from mimbench.data import ImageDataModule
-from mimbench.evaluation import fingerprint
 from mimbench.evaluation.base import Subject
+from mimbench.evaluation.features import fingerprint
 from mimbench.evaluation.finetuning.classifier import classifier
 from mimbench.evaluation.finetuning.data import FineTuneData
 from mimbench.evaluation.finetuning.freezing import train_last
@@ -99,7 +99,7 @@ def fit(
 
 @torch.inference_mode()
 def hits(model: nn.Module, data: ImageDataModule, device: torch.device) -> list[bool]:
-    """Whether each test picture gets its class, in single precision."""
+    """Whether each test image gets its class, in single precision."""
     model.to(device).eval()
     found: list[bool] = []
     for batch in data.plain("test"):
@@ -108,7 +108,7 @@ def hits(model: nn.Module, data: ImageDataModule, device: torch.device) -> list[
 
 
 def folder(subject: Subject, recipe: object, seed: int) -> Path:
-    """Where a training of these weights, pictures and settings lies, so that none goes on from another's checkpoint."""
+    """Where a training of these weights, images and settings lies, so that none goes on from another's checkpoint."""
     start = fingerprint.key(subject.encoder, subject.datamodule, "train")
     return subject.directory / hashlib.sha256(f"{start} {recipe} {seed}".encode()).hexdigest()[:12]
 

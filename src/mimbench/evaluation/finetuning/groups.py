@@ -28,7 +28,7 @@ def layer_ids(trunk: nn.Module) -> dict[str, int]:
 
 
 def layer_groups(trunk: nn.Module, lr: float, weight_decay: float, layer_decay: float) -> list[dict[str, Any]]:
-    """Groups of the trainable parameters for an optimiser, the fastest first.
+    """Groups of the trainable parameters for an optimizer, the fastest first.
 
     A layer's rate is lr * layer_decay^(last layer - layer) (MAE, released code; after BEiT). Vectors and biases are
     not decayed, nor what the trunk itself exempts: tokens, positions, a Swin's relative-position biases.

@@ -72,7 +72,7 @@ class FineTuning(L.LightningModule):
         self.log_dict(values, batch_size=len(batch.labels), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        """AdamW by layer, and the schedule to the end of the epochs, stepped every optimiser step."""
+        """AdamW by layer, and the schedule to the end of the epochs, stepped every optimizer step."""
         data, recipe = self.trainer.datamodule, self.recipe  # pyright: ignore[reportAttributeAccessIssue]
         groups = layer_groups(self.model, recipe.peak_lr, recipe.weight_decay, recipe.layer_decay)
         betas = (recipe.betas[0], recipe.betas[1])

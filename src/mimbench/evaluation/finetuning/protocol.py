@@ -9,7 +9,7 @@ from mimbench.evaluation.base import Subject
 from mimbench.evaluation.finetuning.classifier import named_blocks
 from mimbench.evaluation.finetuning.fitting import fine_tune, folder, forget
 from mimbench.evaluation.finetuning.recipe import FineTuneRecipe
-from mimbench.evaluation.recipes import RecipeProtocol
+from mimbench.evaluation.recipe_protocol import RecipeProtocol
 
 
 @dataclass
@@ -18,7 +18,7 @@ class FineTune(RecipeProtocol):
 
     Features: ViT: mean of the patch tokens of the last block, then a fresh norm, or the class token after the
         pre-trained norm, as the recipe says; Swin: the mean after its norm. Head: linear, see `classifier`.
-    Augmentation, mixing, optimiser, schedule: the recipe's, by timm; see `FineTuneRecipe`, `Augmentation`,
+    Augmentation, mixing, optimizer, schedule: the recipe's, by timm; see `FineTuneRecipe`, `Augmentation`,
         `layer_groups` and `FineTuning`.
     Grid: none. Selection: none; the weights after the last epoch count, or their moving average where the recipe has
         one. Accuracy on "val" is logged every epoch and decides nothing.

@@ -15,7 +15,7 @@ class FineTuneRecipe:
 
     Attributes:
         name: What results are called by.
-        batch_size: Effective: images per optimiser step over all devices and accumulation.
+        batch_size: Effective: images per optimizer step over all devices and accumulation.
         base_lr: Learning rate of the last layer per 256 images of the batch; or else ...
         lr: ... that rate itself.
         layer_decay: Factor of the learning rate from a layer to the one before it.

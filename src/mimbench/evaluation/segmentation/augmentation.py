@@ -1,4 +1,4 @@
-"""Training pictures of segmentation as a pure function of (seed, epoch, sample): ADE20K's usual augmentation."""
+"""Training images of segmentation as a pure function of (seed, epoch, sample): ADE20K's usual augmentation."""
 
 import numpy as np
 import torch
@@ -8,9 +8,9 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as T
 
+from mimbench.core.counter_rng import uniforms
 from mimbench.data.annotated import IGNORED
-from mimbench.data.draws import uniforms
-from mimbench.data.transforms import normalise
+from mimbench.data.transforms import normalize
 
 _RATIOS = 0.5, 2.0
 _LONGEST = 4  # times the size: 2048 x 512
@@ -19,33 +19,33 @@ _MOST = 0.75  # of a crop may be one class
 
 
 class Augmentation:
-    """Scaling by 0.5 to 2, a crop of which no class fills more than 75 %, mirroring, photometric distortion, padding.
+    """Scaling by 0.5 to 2, crops with at most 75 % of one class, horizontal flips, photometric distortion, padding.
 
     Args:
-        size: Side of the crops handed out; at a ratio of 1 pictures have this shorter side (or the longer one 4 sizes).
-        photometric: Whether brightness, contrast, saturation and hue change, each in half of the pictures.
+        size: Side of the crops handed out; at a ratio of 1 images have this shorter side (or the longer one 4 sizes).
+        photometric: Whether brightness, contrast, saturation and hue change, each in half of the images.
     """
 
     def __init__(self, size: int, flip: bool, photometric: bool, seed: int) -> None:
         self.size, self.flip, self.photometric, self.seed = size, flip, photometric, seed
 
     def __call__(
-        self, picture: UInt8[Tensor, "3 h w"], classes: UInt8[Tensor, "h w"], index: int, epoch: int
+        self, image: UInt8[Tensor, "3 h w"], classes: UInt8[Tensor, "h w"], index: int, epoch: int
     ) -> tuple[Float32[Tensor, "3 size size"], UInt8[Tensor, "size size"]]:
         draws = uniforms(2 * _ATTEMPTS + 11, np.array([index], np.int64), self.seed, "segmentation", epoch)[0]
         ratio = _RATIOS[0] + (_RATIOS[1] - _RATIOS[0]) * draws[0]
-        height, width = fitted(picture.shape[1], picture.shape[2], ratio * self.size)
-        picture, classes = scaled(picture, height, width), scaled_classes(classes, height, width)
+        height, width = fitted(image.shape[1], image.shape[2], ratio * self.size)
+        image, classes = scaled(image, height, width), scaled_classes(classes, height, width)
         top, left = self._place(classes, draws[11:])
         side = slice(top, top + self.size), slice(left, left + self.size)
-        picture, classes = picture[:, *side], classes[side]
+        image, classes = image[:, *side], classes[side]
         if self.flip and draws[1] < 0.5:
-            picture, classes = picture.flip(2), classes.flip(1)
+            image, classes = image.flip(2), classes.flip(1)
         if self.photometric:
-            picture = distorted(picture, draws[2:11])
+            image = distorted(image, draws[2:11])
         right, below = self.size - classes.shape[1], self.size - classes.shape[0]
-        image = F.pad(normalise(picture.float()[None])[0], (0, right, 0, below))
-        return image, F.pad(classes, (0, right, 0, below), value=IGNORED)
+        padded = F.pad(normalize(image.float()[None])[0], (0, right, 0, below))
+        return padded, F.pad(classes, (0, right, 0, below), value=IGNORED)
 
     def _place(self, classes: UInt8[Tensor, "h w"], draws: Float64[np.ndarray, " n"]) -> tuple[int, int]:
         """Top and left of the first of ten crops that shows more than one thing, else of the last one."""
@@ -61,20 +61,20 @@ class Augmentation:
 
 
 def fitted(height: int, width: int, size: float) -> tuple[int, int]:
-    """Height and width of a picture scaled to this shorter side, or to four times this longer one."""
+    """Height and width of an image scaled to this shorter side, or to four times this longer one."""
     factor = min(size / min(height, width), _LONGEST * size / max(height, width))
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
-def scaled(picture: UInt8[Tensor, "3 _ _"], height: int, width: int) -> UInt8[Tensor, "3 height width"]:
-    return T.resize(picture, [height, width], InterpolationMode.BILINEAR, antialias=True)
+def scaled(image: UInt8[Tensor, "3 _ _"], height: int, width: int) -> UInt8[Tensor, "3 height width"]:
+    return T.resize(image, [height, width], InterpolationMode.BILINEAR, antialias=True)
 
 
 def scaled_classes(classes: UInt8[Tensor, "_ _"], height: int, width: int) -> UInt8[Tensor, "height width"]:
     return T.resize(classes[None], [height, width], InterpolationMode.NEAREST_EXACT)[0]
 
 
-def distorted(picture: UInt8[Tensor, "3 h w"], draws: Float64[np.ndarray, " 9"]) -> UInt8[Tensor, "3 h w"]:
+def distorted(image: UInt8[Tensor, "3 h w"], draws: Float64[np.ndarray, " 9"]) -> UInt8[Tensor, "3 h w"]:
     """Brightness by up to 12.5 %, contrast and saturation by up to 50 %, hue by up to 18 degrees (after SSD)."""
     often, amount = draws[:4] < 0.5, 2 * draws[4:8] - 1
     steps = [
@@ -86,5 +86,5 @@ def distorted(picture: UInt8[Tensor, "3 h w"], draws: Float64[np.ndarray, " 9"])
     if often[1]:  # contrast first or last
         chosen.insert(1 if draws[8] < 0.5 else len(chosen), lambda x: T.adjust_contrast(x, 1 + 0.5 * amount[1]))
     for step in chosen:
-        picture = step(picture)
-    return picture
+        image = step(image)
+    return image

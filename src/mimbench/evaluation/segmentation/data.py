@@ -13,13 +13,13 @@ from mimbench.data.annotated import IGNORED, AnnotatedSplit, annotated
 from mimbench.data.loader import TrainLoader, TrainSet
 from mimbench.data.sampler import Draw
 from mimbench.data.source import SplitName
-from mimbench.data.transforms import normalise
+from mimbench.data.transforms import normalize
 from mimbench.data.workers import SteadyLoader
 from mimbench.evaluation.segmentation.augmentation import Augmentation, fitted, scaled, scaled_classes
 
 
 class ClassMaps(NamedTuple):
-    """Normalised pictures and a class per pixel; `index` is their place in the split."""
+    """Normalized images and a class per pixel; `index` is their place in the split."""
 
     images: Float32[Tensor, "b 3 h w"]
     classes: UInt8[Tensor, "b h w"]
@@ -27,7 +27,7 @@ class ClassMaps(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """One picture, scaled for the network, and its annotation as it is."""
+    """One image, scaled for the network, and its annotation as it is."""
 
     image: Float32[Tensor, "3 h w"]
     classes: UInt8[Tensor, "height width"]
@@ -42,14 +42,14 @@ class AugmentedMaps(TrainSet):
 
     def __getitem__(self, draw: Draw) -> ClassMaps:  # pyright: ignore[reportIncompatibleMethodOverride]
         one = [
-            self.augmentation(self.split.picture(i), checked(self.split, i), i, draw.epoch) for i in draw.index.tolist()
+            self.augmentation(self.split.image(i), checked(self.split, i), i, draw.epoch) for i in draw.index.tolist()
         ]
         images, classes = zip(*one, strict=True)
         return ClassMaps(torch.stack(images), torch.stack(classes), torch.from_numpy(draw.index))
 
 
-class CentreMaps(Dataset[tuple[Tensor, Tensor]]):
-    """The centre of every picture, for the loss on the validation split."""
+class CenterMaps(Dataset[tuple[Tensor, Tensor]]):
+    """The center of every image, for the loss on the validation split."""
 
     def __init__(self, split: AnnotatedSplit, size: int) -> None:
         self.split, self.size = split, size
@@ -58,19 +58,19 @@ class CentreMaps(Dataset[tuple[Tensor, Tensor]]):
         return len(self.split)
 
     def __getitem__(self, i: int) -> ClassMaps:
-        picture, classes = self.split.picture(i), checked(self.split, i)
+        image, classes = self.split.image(i), checked(self.split, i)
         height, width = fitted(classes.shape[0], classes.shape[1], self.size)
-        picture, classes = scaled(picture, height, width), scaled_classes(classes, height, width)
+        image, classes = scaled(image, height, width), scaled_classes(classes, height, width)
         below, right = max(self.size - height, 0), max(self.size - width, 0)
         top, left = (max(side - self.size, 0) // 2 for side in (height, width))
-        image = torch.nn.functional.pad(normalise(picture.float()[None])[0], (0, right, 0, below))
+        padded = torch.nn.functional.pad(normalize(image.float()[None])[0], (0, right, 0, below))
         classes = torch.nn.functional.pad(classes, (0, right, 0, below), value=IGNORED)
         place = slice(top, top + self.size), slice(left, left + self.size)
-        return ClassMaps(image[:, *place], classes[place], torch.tensor(i))
+        return ClassMaps(padded[:, *place], classes[place], torch.tensor(i))
 
 
-class WholePictures(Dataset[Whole]):
-    """Every picture of a split, as it is tested."""
+class WholeImages(Dataset[Whole]):
+    """Every image of a split, as it is tested."""
 
     def __init__(self, split: AnnotatedSplit, size: int) -> None:
         self.split, self.size = split, size
@@ -79,16 +79,16 @@ class WholePictures(Dataset[Whole]):
         return len(self.split)
 
     def __getitem__(self, i: int) -> Whole:
-        picture, classes = self.split.picture(i), checked(self.split, i)
+        image, classes = self.split.image(i), checked(self.split, i)
         height, width = fitted(classes.shape[0], classes.shape[1], self.size)
-        return Whole(normalise(scaled(picture, height, width).float()[None])[0], classes)
+        return Whole(normalize(scaled(image, height, width).float()[None])[0], classes)
 
 
 class SegmentationData(ImageDataModule):
-    """The pictures of another datamodule with a class per pixel.
+    """The images of another datamodule with a class per pixel.
 
     Args:
-        size: Side of the crops, and shorter side of the pictures that are tested.
+        size: Side of the crops, and shorter side of the images that are tested.
 
     Raises:
         ValueError: The data has no classes per pixel, a split is empty, or train is smaller than a batch.
@@ -101,7 +101,7 @@ class SegmentationData(ImageDataModule):
         for name in ("val", "test"):
             self.annotated(name)
         if batch_size > self.num_train:
-            raise ValueError(f"batch_size={batch_size} exceeds the {self.num_train} training pictures; lower it.")
+            raise ValueError(f"batch_size={batch_size} exceeds the {self.num_train} training images; lower it.")
 
     def split(self, name: SplitName) -> AnnotatedSplit:
         return self.annotated(name)
@@ -116,16 +116,16 @@ class SegmentationData(ImageDataModule):
 
     def val_dataloader(self) -> DataLoader[ClassMaps]:  # pyright: ignore[reportIncompatibleMethodOverride]
         size = min(self.eval_batch_size, self.batch_size)
-        return SteadyLoader(CentreMaps(self.annotated("val"), self.image_size), batch_size=size, **self._options())
+        return SteadyLoader(CenterMaps(self.annotated("val"), self.image_size), batch_size=size, **self._options())
 
     def whole(self, name: SplitName) -> Iterator[Whole]:
-        """Every picture of a split, in order."""
-        dataset = WholePictures(self.annotated(name), self.image_size)
+        """Every image of a split, in order."""
+        dataset = WholeImages(self.annotated(name), self.image_size)
         yield from SteadyLoader(dataset, batch_size=None, num_workers=self.num_workers)
 
 
 def checked(split: AnnotatedSplit, i: int) -> UInt8[Tensor, "h w"]:
-    """Classes of a picture. Raises ValueError, naming the file, where one is unknown."""
+    """Classes of an image. Raises ValueError, naming the file, where one is unknown."""
     classes = split.classes(i)
     values = classes[classes != IGNORED]
     if len(values) and int(values.max()) >= len(split.class_names):

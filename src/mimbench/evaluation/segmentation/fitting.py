@@ -21,7 +21,7 @@ def segment(subject: Subject, training: Segmentation, data: SegmentationData, di
     Goes on from the checkpoint in `directory`, exactly, after an interruption.
 
     Raises:
-        ValueError: A picture or an annotation is broken; the message names the file.
+        ValueError: An image or an annotation is broken; the message names the file.
         KeyboardInterrupt: A signal asked to stop; everything is saved.
     """
     options = dict(subject.trainer)
@@ -42,7 +42,7 @@ def segment(subject: Subject, training: Segmentation, data: SegmentationData, di
 
 @torch.inference_mode()
 def tested(model: nn.Module, data: SegmentationData, device: torch.device) -> dict[str, Any]:
-    """Metrics on the test split, in single precision, at the pictures' own sizes."""
+    """Metrics on the test split, in single precision, at the images' own sizes."""
     model.to(device).eval()
     size, num_classes = data.image_size, len(data.class_names)
     total = torch.zeros(num_classes, num_classes, dtype=torch.int64)

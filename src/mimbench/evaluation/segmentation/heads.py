@@ -92,7 +92,7 @@ def convolution(width: int, channels: int, kernel: int) -> nn.Sequential:
 def cut(
     logits: Float[Tensor, "b c _ _"], encoder: AnySize, images: Float[Tensor, "b 3 h w"]
 ) -> Float[Tensor, "b c h w"]:
-    """Logits at the size of the pictures, without what was padded for the encoder."""
+    """Logits at the size of the images, without what was padded for the encoder."""
     height, width = images.shape[-2:]
     padded = height + -height % encoder.multiple, width + -width % encoder.multiple
     return resized(logits, *padded)[..., :height, :width]

@@ -23,12 +23,12 @@ class SegmentLinear(ImageProtocol):
 
     Features: all patch tokens of the last depth after the trunk's final norm, or of several depths side by side.
     Head: batch norm without learned scale, 1x1 convolution; logits are upsampled bilinearly.
-    Augmentation: scaling by 0.5 to 2, crop of `size` with at most 75 % of one class, mirroring where allowed.
-    Optimiser: AdamW (0.9, 0.999), rate 1e-2, weight decay 1e-4 on the convolution, warm-up over 5 % of the steps, then
+    Augmentation: scaling by 0.5 to 2, crop of `size` with at most 75 % of one class, horizontal flips where allowed.
+    Optimizer: AdamW (0.9, 0.999), rate 1e-2, weight decay 1e-4 on the convolution, warm-up over 5 % of the steps, then
         linearly to 0; 20 epochs at batch 16. The head after the last step counts.
     Grid: none. Selection: none; the loss on "val" is logged every epoch and decides nothing.
-    Read once, after the last step: "test", pictures scaled to a shorter side of `size`, sliding window of `size` with a
-        stride of two thirds, scored at their own sizes. mIoU over the pixels of all pictures; 255 is ignored.
+    Read once, after the last step: "test", images scaled to a shorter side of `size`, sliding window of `size` with a
+        stride of two thirds, scored at their own sizes. mIoU over the pixels of all images; 255 is ignored.
 
     Attributes:
         depths: To read from; None: the last one.

@@ -19,7 +19,7 @@ def confusion(
 
 
 def scores(matrix: Int64[Tensor, "c c"]) -> dict[str, Any]:
-    """Metrics as fractions, of the pixels of all pictures together.
+    """Metrics as fractions, of the pixels of all images together.
 
     miou: mean intersection over union of the classes that occur or were predicted. macc: mean accuracy of the classes
     that occur. aacc: pixels that got their class. iou: per class, None for one that is in neither.

@@ -20,7 +20,7 @@ class Segmentation(L.LightningModule):
 
     Args:
         model: From images to logits, and an auxiliary head's logits or None.
-        groups: Of parameters for the optimiser, with rates and weight decay.
+        groups: Of parameters for the optimizer, with rates and weight decay.
         seed: Of drop path and dropout, together with epoch, batch and rank.
     """
 

@@ -18,9 +18,9 @@ class SegmentRecipe:
         channels: Of the head.
         size: Side of the crops and of the sliding window, in pixels; None: that of the data.
         batch_size: Effective.
-        steps: Of the optimiser.
+        steps: Of the optimizer.
         warmup_steps: Linear.
-        photometric: Whether brightness, contrast, saturation and hue of training pictures change.
+        photometric: Whether brightness, contrast, saturation and hue of training images change.
     """
 
     name: str | None = "mae_base"

@@ -1,4 +1,4 @@
-"""A class per pixel of pictures that are larger than a network's window."""
+"""A class per pixel of images that are larger than a network's window."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def starts(length: int, window: int, stride: int) -> list[int]:
-    """Where windows begin along a side; the last one is moved back into the picture."""
+    """Where windows begin along a side; the last one is moved back into the image."""
     last = max(length - window, 0)
     return sorted({min(start, last) for start in range(0, last + stride, stride)})
 
@@ -19,7 +19,7 @@ def slide(
     """Logits of a network on overlapping windows, averaged where they overlap (MMSegmentation's slide mode).
 
     Args:
-        network: From a window to logits of its size. Windows are smaller where the picture is.
+        network: From a window to logits of its size. Windows are smaller where the image is.
     """
     height, width = images.shape[-2:]
     total, count = None, images.new_zeros(1, 1, height, width)

@@ -13,7 +13,7 @@ from mimbench.evaluation.dense.pyramid import Pyramid
 from mimbench.evaluation.dense.resizing import AnySize
 from mimbench.evaluation.finetuning.classifier import set_drop_path
 from mimbench.evaluation.finetuning.fitting import folder, forget
-from mimbench.evaluation.recipes import RecipeProtocol
+from mimbench.evaluation.recipe_protocol import RecipeProtocol
 from mimbench.evaluation.segmentation.data import SegmentationData
 from mimbench.evaluation.segmentation.fitting import segment
 from mimbench.evaluation.segmentation.heads import UPerNet
@@ -26,9 +26,9 @@ class SegmentUPerNet(RecipeProtocol):
     """segment-upernet-<recipe>: the encoder trained end to end with UPerNet behind it.
 
     Features: four levels, see `Pyramid`. Head: UPerNet with an auxiliary head on the third level, see `UPerNet`.
-    Augmentation: scaling by 0.5 to 2, crop of `size` with at most 75 % of one class, mirroring where the data allows
-        it, photometric distortion.
-    Optimiser: AdamW by layer, see `layer_groups`; linear warm-up, then linearly to 0; rates and steps are the recipe's.
+    Augmentation: scaling by 0.5 to 2, crop of `size` with at most 75 % of one class, horizontal flips where the data
+        allows it, photometric distortion.
+    Optimizer: AdamW by layer, see `layer_groups`; linear warm-up, then linearly to 0; rates and steps are the recipe's.
     Grid: none. Selection: none; the weights after the last step count.
     Read once, after the last step: "test", as by `SegmentLinear`; the main number is `miou`.
     """
@@ -66,6 +66,6 @@ def network(
 
 
 def groups(model: UPerNet, recipe: SegmentRecipe) -> list[dict[str, Any]]:
-    """Groups for an optimiser, see `dense_groups`."""
+    """Groups for an optimizer, see `dense_groups`."""
     trunk = model.pyramid.encoder.trunk
     return dense_groups(model, trunk, recipe.lr, recipe.weight_decay, recipe.layer_decay)

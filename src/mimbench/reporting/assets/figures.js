@@ -1,9 +1,9 @@
-// What each figure shows: functions that turn the shown numbers into panels {title, traces, layout}.
+// Functions that turn the visible data of each figure into panels {title, traces, layout}.
 const SYMBOLS = ["circle", "square", "triangle-up", "diamond", "cross", "star", "x"];
 const MARKS = ["●", "■", "▲", "◆", "✚", "★", "✖"];
 const DEPTHS = distinct(DATA.conditions.filter((c) => Object.keys(c.estimates).length).map((c) => c.depth)).sort((a, b) => a - b);
 const symbol = (depth) => SYMBOLS[DEPTHS.indexOf(depth) % SYMBOLS.length];
-const by = (items, key) => items.reduce((groups, item) => groups.set(key(item), [...(groups.get(key(item)) || []), item]), new Map());
+const groupBy = (items, key) => items.reduce((groups, item) => groups.set(key(item), [...(groups.get(key(item)) || []), item]), new Map());
 const setting = (item) => `${item.data} · ${item.encoder} · depth ${item.depth}`;
 const translucent = (hex, alpha) => hex + Math.round(alpha * 255).toString(16).padStart(2, "0");
 const errors = (points) => ({
@@ -12,9 +12,9 @@ const errors = (points) => ({
   arrayminus: points.map(([mean, low]) => (low === null ? 0 : mean - low)),
 });
 
-let price = Object.keys(DATA.costs).find((name) => DATA.conditions.some((c) => c.costs[name] > 0)) || "flops";
+let cost = Object.keys(DATA.costs).find((name) => DATA.conditions.some((c) => c.costs[name] > 0)) || "flops";
 
-// Indices of the points that no cheaper or equally cheap one reaches, by ascending cost.
+// The points for which no point at the same or a lower cost has an equal or higher value, by ascending cost.
 function pareto(points) {
   const front = [];
   for (const point of [...points].sort((a, b) => a.x - b.x || b.y - a.y)) {
@@ -25,15 +25,15 @@ function pareto(points) {
 
 function costPanels() {
   const panels = [];
-  const several = distinct(DATA.conditions.map((c) => c.encoder)).length > 1;
-  for (const [place, conditions] of by(DATA.conditions.filter(shown), (c) => (several ? `${c.data} · ${c.encoder}` : c.data))) {
+  const severalEncoders = distinct(DATA.conditions.map((c) => c.encoder)).length > 1;
+  for (const [heading, conditions] of groupBy(DATA.conditions.filter(shown), (c) => (severalEncoders ? `${c.data} · ${c.encoder}` : c.data))) {
     for (const [protocol, title] of Object.entries(DATA.protocols)) {
       const measured = conditions.filter((c) => c.estimates[protocol]);
-      const paid = measured.filter((c) => c.costs[price] > 0);
-      if (!paid.length) continue;
-      const traces = paid.map((c) => ({
-        x: [c.costs[price]], y: [c.estimates[protocol][0]], error_y: errors([c.estimates[protocol]]), mode: "markers",
-        marker: { color: colour(c.label), size: 10, symbol: symbol(c.depth) }, name: c.label,
+      const trained = measured.filter((c) => c.costs[cost] > 0);
+      if (!trained.length) continue;
+      const traces = trained.map((c) => ({
+        x: [c.costs[cost]], y: [c.estimates[protocol][0]], error_y: errors([c.estimates[protocol]]), mode: "markers",
+        marker: { color: color(c.label), size: 10, symbol: symbol(c.depth) }, name: c.label,
         hovertemplate: `<b>${c.label}</b>, ${c.encoder}, depth ${c.depth}<br>%{y:.1f} % at %{x:.3g}<extra></extra>`,
       }));
       const front = pareto(traces.map((trace) => ({ x: trace.x[0], y: trace.y[0] })));
@@ -41,21 +41,21 @@ function costPanels() {
         x: front.map((p) => p.x), y: front.map((p) => p.y), mode: "lines", name: "Pareto front", hoverinfo: "skip",
         line: { color: css("--dim"), width: 1.2, shape: "hv", dash: "dot" },
       });
-      const free = measured.filter((c) => !c.trained);
-      const shapes = free.map((c) => ({
+      const untrained = measured.filter((c) => !c.trained);
+      const shapes = untrained.map((c) => ({
         type: "line", xref: "paper", x0: 0, x1: 1, y0: c.estimates[protocol][0], y1: c.estimates[protocol][0],
-        line: { color: colour(c.label), width: 1, dash: "dash" },
+        line: { color: color(c.label), width: 1, dash: "dash" },
       }));
-      const notes = free.map((c, place) => note(`${c.label}, depth ${c.depth}`, c.estimates[protocol][0], place % 2));
-      panels.push({ title: `${place}: ${title}`, traces, layout: {
-        shapes, annotations: notes, xaxis: { type: "log", title: DATA.costs[price], tickangle: 0, ...ticks(traces.slice(1).map((trace) => trace.x[0])) }, yaxis: { title: `${title} (%)` },
+      const notes = untrained.map((c, index) => note(`${c.label}, depth ${c.depth}`, c.estimates[protocol][0], index % 2));
+      panels.push({ title: `${heading}: ${title}`, traces, layout: {
+        shapes, annotations: notes, xaxis: { type: "log", title: DATA.costs[cost], tickangle: 0, ...ticks(traces.slice(1).map((trace) => trace.x[0])) }, yaxis: { title: `${title} (%)` },
       } });
     }
   }
   return panels;
 }
 
-// 1, 2 and 5 of each decade, or every decade alone where they would be many.
+// Ticks at 1, 2 and 5 of each decade; over more than two decades at 1 only.
 function ticks(values) {
   const [least, most] = [Math.min(...values) / 1.5, Math.max(...values) * 1.5];
   const found = [];
@@ -75,18 +75,18 @@ const note = (text, y, right) => ({
 
 function depthPanels() {
   const panels = [];
-  for (const [place, conditions] of by(DATA.conditions.filter(shown), (c) => `${c.data} · ${c.encoder}`)) {
+  for (const [heading, conditions] of groupBy(DATA.conditions.filter(shown), (c) => `${c.data} · ${c.encoder}`)) {
     for (const [protocol, title] of Object.entries(DATA.protocols)) {
       const measured = conditions.filter((c) => c.estimates[protocol]);
       if (distinct(measured.map((c) => c.depth)).length < 2) continue;
-      const traces = [...by(measured, (c) => c.label)].map(([label, line]) => ({
+      const traces = [...groupBy(measured, (c) => c.label)].map(([label, line]) => ({
         x: line.map((c) => String(c.depth)), y: line.map((c) => c.estimates[protocol][0]),
         error_y: errors(line.map((c) => c.estimates[protocol])), mode: "lines+markers", name: label,
-        line: { color: colour(label), width: 2 }, marker: { size: 7 },
+        line: { color: color(label), width: 2 }, marker: { size: 7 },
         hovertemplate: `<b>${label}</b>, depth %{x}<br>%{y:.1f} %<extra></extra>`,
       }));
       const depths = distinct(measured.map((c) => c.depth)).sort((a, b) => a - b).map(String);
-      panels.push({ title: `${place}: ${title}`, traces, layout: {
+      panels.push({ title: `${heading}: ${title}`, traces, layout: {
         xaxis: { type: "category", title: "encoder depth (blocks)", categoryarray: depths }, yaxis: { title: `${title} (%)` },
       } });
     }
@@ -96,11 +96,10 @@ function depthPanels() {
 
 function layerwisePanels() {
   const panels = [];
-  for (const [place, lines] of by(DATA.layerwise.filter(shown), setting)) {
-    for (const [quantity, title] of Object.entries(DATA.quantities)) {
+  for (const [heading, lines] of groupBy(DATA.layerwise.filter(shown), setting)) {
+    for (const [quantity, { title, percent }] of Object.entries(DATA.quantities)) {
       const traces = lines.filter((line) => line.quantity === quantity).flatMap((line) => band(line));
-      const percent = /^(knn|linear)-/.test(quantity);
-      if (traces.length) panels.push({ title: `${place}: ${title}`, traces, layout: {
+      if (traces.length) panels.push({ title: `${heading}: ${title}`, traces, layout: {
         xaxis: { title: "features at depth (0: patch embedding)" }, yaxis: { title: percent ? `${title} (%)` : title },
       } });
     }
@@ -113,19 +112,19 @@ function band(line) {
   const edge = { mode: "lines", line: { width: 0 }, hoverinfo: "skip" };
   return [
     { ...edge, x: known.map((i) => line.x[i]), y: known.map((i) => line.low[i]) },
-    { ...edge, x: known.map((i) => line.x[i]), y: known.map((i) => line.high[i]), fill: "tonexty", fillcolor: translucent(colour(line.label), 0.14) },
-    { x: line.x, y: line.y, mode: "lines+markers", name: line.label, line: { color: colour(line.label), width: 2 }, marker: { size: 5 },
+    { ...edge, x: known.map((i) => line.x[i]), y: known.map((i) => line.high[i]), fill: "tonexty", fillcolor: translucent(color(line.label), 0.14) },
+    { x: line.x, y: line.y, mode: "lines+markers", name: line.label, line: { color: color(line.label), width: 2 }, marker: { size: 5 },
       hovertemplate: `<b>${line.label}</b>, depth %{x}<br>%{y:.4g}<extra></extra>` },
   ];
 }
 
 function curvePanels(metrics, title, key) {
   const curves = DATA.curves.filter((curve) => shown(curve) && metrics.includes(curve.metric));
-  return [...by(curves, key)].map(([place, own]) => ({
-    title: place,
+  return [...groupBy(curves, key)].map(([heading, own]) => ({
+    title: heading,
     traces: own.map((curve) => ({
       x: curve.x, y: curve.y, mode: curve.x.length > 1 ? "lines" : "markers", name: curve.label,
-      line: { color: colour(curve.label), width: curve.metric === "val/loss" ? 2.4 : 1, dash: curve.finished ? "solid" : "dot" },
+      line: { color: color(curve.label), width: curve.metric === "val/loss" ? 2.4 : 1, dash: curve.finished ? "solid" : "dot" },
       opacity: curve.metric === "train/loss" ? 0.7 : 1,
       hovertemplate: `<b>${curve.label}</b>, seed ${curve.seed}, ${curve.metric}<br>step %{x}: %{y:.4g}<extra></extra>`,
     })),
@@ -133,14 +132,14 @@ function curvePanels(metrics, title, key) {
   }));
 }
 
-// How many panels stand side by side on a wide screen: those of one setting where they fit.
+// Number of panels side by side on a wide screen: those of one setting if they fit.
 const trainedLabels = () => distinct(DATA.curves.map((curve) => curve.label)).length;
-const abreast = (count) => (count <= 4 ? Math.max(2, count) : count % 3 === 0 ? 3 : 4);
+const perRow = (count) => (count <= 4 ? Math.max(2, count) : count % 3 === 0 ? 3 : 4);
 const COLUMNS = {
-  cost: () => abreast(Object.keys(DATA.protocols).length),
-  depth: () => abreast(Object.keys(DATA.protocols).length),
-  layerwise: () => abreast(Object.keys(DATA.quantities).length),
-  loss: () => abreast(trainedLabels()),
+  cost: () => perRow(Object.keys(DATA.protocols).length),
+  depth: () => perRow(Object.keys(DATA.protocols).length),
+  layerwise: () => perRow(Object.keys(DATA.quantities).length),
+  loss: () => perRow(trainedLabels()),
   throughput: () => 3,
 };
 

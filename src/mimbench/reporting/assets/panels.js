@@ -1,7 +1,7 @@
-// Draws panels when they come into view, and again when filters or theme change.
+// Draws panels when they scroll into view, and again when filters or theme change.
 const FIRST = 12; // panels of a figure shown before "show all"
-const opened = new Set();
-// Where nothing can hover, as on a phone, the buttons would lie on the data for good.
+const expanded = new Set(); // figures that show all panels
+// Without a pointer that can hover, as on a phone, the buttons would always cover the data.
 const BUTTONS = matchMedia("(hover: hover)").matches ? "hover" : false;
 const CONFIG = { responsive: true, displaylogo: false, displayModeBar: BUTTONS, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
   toImageButtonOptions: { format: "svg" } };
@@ -15,8 +15,8 @@ function axis(settings) {
   return { gridcolor: css("--line"), zeroline: false, linecolor: css("--line"), automargin: true, ...settings, ...title };
 }
 
-// The plotting library is kept as text until the first panel is needed: the page opens without it.
-function library() {
+// The plotting library stays text until the first panel is drawn, so that the page opens faster.
+function loadLibrary() {
   if (window.Plotly) return;
   const script = document.createElement("script");
   script.textContent = document.getElementById("plotly").textContent;
@@ -25,7 +25,7 @@ function library() {
 
 function draw(plot) {
   if (!plot.panel) return;
-  library();
+  loadLibrary();
   const { traces, layout } = plot.panel;
   plot.panel = null;
   Plotly.react(plot, traces, {
@@ -40,21 +40,21 @@ function draw(plot) {
 function render(section) {
   const panels = FIGURES[section.id]();
   const grid = section.querySelector(".panels");
-  const count = opened.has(section.id) ? panels.length : Math.min(FIRST, panels.length);
+  const count = expanded.has(section.id) ? panels.length : Math.min(FIRST, panels.length);
   while (grid.children.length > count) {
     const last = grid.lastElementChild.querySelector(".plot");
     watcher.unobserve(last);
     if (window.Plotly) Plotly.purge(last);
     grid.lastElementChild.remove();
   }
-  panels.slice(0, count).forEach((panel, place) => {
-    if (place >= grid.children.length) {
+  panels.slice(0, count).forEach((panel, index) => {
+    if (index >= grid.children.length) {
       const added = document.createElement("div");
       added.className = "panel";
       added.innerHTML = '<h3></h3><div class="plot"></div>';
       grid.append(added);
     }
-    const element = grid.children[place];
+    const element = grid.children[index];
     element.querySelector("h3").textContent = panel.title;
     const plot = element.querySelector(".plot");
     plot.panel = panel;
@@ -65,14 +65,14 @@ function render(section) {
   const more = section.querySelector(".more");
   more.hidden = panels.length <= count;
   more.textContent = `show all ${panels.length} panels`;
-  section.hidden = panels.length === 0 && hidden.method.size + hidden.depth.size + hidden.data.size === 0;
+  section.hidden = panels.length === 0 && !filtered();
 }
 
 const sections = all("section.figure");
 listeners.push(() => sections.forEach(render));
 for (const section of sections) {
   section.querySelector(".more").addEventListener("click", () => {
-    opened.add(section.id);
+    expanded.add(section.id);
     render(section);
   });
 }
@@ -80,16 +80,16 @@ for (const section of sections) {
 const symbols = document.querySelector("#cost .symbols");
 if (symbols && DEPTHS.length > 1) {
   symbols.hidden = false;
-  symbols.textContent = DEPTHS.map((depth, place) => `${MARKS[place % MARKS.length]} depth ${depth}`).join("   ");
+  symbols.textContent = DEPTHS.map((depth, index) => `${MARKS[index % MARKS.length]} depth ${depth}`).join("   ");
 }
 
-function choosePrice(name) {
-  price = name;
-  all("#price button").forEach((button) => button.setAttribute("aria-pressed", String(button.value === name)));
+function chooseCost(name) {
+  cost = name;
+  all("#costs button").forEach((button) => button.setAttribute("aria-pressed", String(button.value === name)));
   render(document.getElementById("cost"));
 }
-for (const button of all("#price button")) {
+for (const button of all("#costs button")) {
   button.hidden = !DATA.conditions.some((condition) => condition.costs[button.value] > 0);
-  button.setAttribute("aria-pressed", String(button.value === price));
-  button.addEventListener("click", () => choosePrice(button.value));
+  button.setAttribute("aria-pressed", String(button.value === cost));
+  button.addEventListener("click", () => chooseCost(button.value));
 }

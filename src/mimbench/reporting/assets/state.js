@@ -1,4 +1,4 @@
-// What is shown: the embedded numbers, the theme, the filters. Others subscribe to changes.
+// State of the page: embedded data, theme and filters. Other scripts add listeners for changes.
 const DATA = JSON.parse(document.getElementById("payload").textContent);
 const listeners = [];
 const changed = () => listeners.forEach((listener) => listener());
@@ -7,12 +7,12 @@ const distinct = (values) => [...new Set(values)];
 const root = document.documentElement;
 
 const dark = () => root.dataset.theme === "dark";
-const colour = (label) => (DATA.colours[label] || ["#7f7f7f", "#a6adb5"])[dark() ? 1 : 0];
+const color = (label) => (DATA.colors[label] || ["#7f7f7f", "#a6adb5"])[dark() ? 1 : 0];
 const css = (name) => getComputedStyle(root).getPropertyValue(name).trim();
 
 function setTheme(name) {
   root.dataset.theme = name;
-  all("[data-colour]").forEach((mark) => mark.style.setProperty("--own", colour(mark.dataset.colour)));
+  all("[data-color]").forEach((dot) => dot.style.setProperty("--own", color(dot.dataset.color)));
   changed();
 }
 
@@ -21,24 +21,23 @@ const preferred = () => (preference.matches ? "dark" : "light");
 preference.addEventListener("change", () => setTheme(preferred()));
 document.getElementById("theme").addEventListener("click", () => setTheme(dark() ? "light" : "dark"));
 
-// An axis without a fieldset has one value only and hides nothing.
-function hiddenValues(axis) {
-  return new Set(all(`#filters [data-axis="${axis}"] input:not(:checked)`).map((box) => box.value));
-}
+// The axes with filters, each with the value of an item. An axis without a fieldset has one value only and hides nothing.
+const AXES = { method: (item) => item.label, depth: (item) => String(item.depth), data: (item) => item.data };
+const hiddenValues = (axis) => new Set(all(`#filters [data-axis="${axis}"] input:not(:checked)`).map((box) => box.value));
 
-let hidden = { method: new Set(), depth: new Set(), data: new Set() };
-const shown = (item) =>
-  !hidden.method.has(item.label) && !hidden.depth.has(String(item.depth)) && !hidden.data.has(item.data);
+let hidden = {}; // values by axis
+const shown = (item) => Object.entries(AXES).every(([axis, value]) => !hidden[axis]?.has(value(item)));
+const filtered = () => Object.values(hidden).some((values) => values.size > 0);
 
 function filter() {
-  hidden = { method: hiddenValues("method"), depth: hiddenValues("depth"), data: hiddenValues("data") };
+  hidden = Object.fromEntries(Object.keys(AXES).map((axis) => [axis, hiddenValues(axis)]));
   for (const element of all("main [data-data], main [data-method]")) {
     element.hidden = Object.entries(hidden).some(([axis, values]) => values.has(element.dataset[axis]));
   }
-  for (const card of all(".card")) card.hidden ||= all(".finding", card).every((finding) => finding.hidden);
+  for (const card of all(".card")) card.hidden ||= all(".leader", card).every((leader) => leader.hidden);
   for (const group of all(".group")) group.hidden = all("[data-method]", group).every((strip) => strip.hidden);
   const reset = document.getElementById("reset");
-  if (reset) reset.hidden = Object.values(hidden).every((values) => values.size === 0);
+  if (reset) reset.hidden = !filtered();
   changed();
 }
 

@@ -1,4 +1,4 @@
-// Sorting, copies for papers, and the configurations of two runs side by side.
+// Sorting, copying and saving of the table, and the comparison of two configurations.
 for (const [column, head] of all(".comparison thead th").entries()) {
   head.addEventListener("click", () => {
     const down = head.getAttribute("aria-sort") !== "descending";
@@ -16,7 +16,7 @@ for (const [column, head] of all(".comparison thead th").entries()) {
   });
 }
 
-function say(button, text) {
+function showOnButton(button, text) {
   const before = button.textContent;
   button.textContent = text;
   setTimeout(() => (button.textContent = before), 1500);
@@ -27,8 +27,8 @@ for (const button of all("[data-copy]")) {
     box.value = DATA.tables[button.dataset.copy];
     document.body.append(box);
     box.select();
-    // A page from a file has no clipboard interface in some browsers; this way works in all.
-    say(button, document.execCommand("copy") ? "copied" : "not allowed here");
+    // Some browsers offer no clipboard interface to a page that was opened from a file; execCommand works in all.
+    showOnButton(button, document.execCommand("copy") ? "copied" : "not allowed here");
     box.remove();
   });
 }
@@ -42,9 +42,9 @@ for (const button of all("[data-save]")) {
   });
 }
 
-const picks = all("#first, #second");
+const selects = all("#first, #second");
 function compareConfigs() {
-  const [first, second] = picks.map((pick) => DATA.configs.runs[pick.value]);
+  const [first, second] = selects.map((select) => DATA.configs.runs[select.value]);
   const keys = distinct([...Object.keys(first), ...Object.keys(second)]).filter((key) => first[key] !== second[key]).sort();
   const body = document.querySelector("#differences tbody");
   body.replaceChildren(...keys.map((key) => {
@@ -58,12 +58,12 @@ function compareConfigs() {
   document.getElementById("difference-count").textContent = text;
   document.getElementById("differences").hidden = !keys.length;
 }
-if (picks.length) {
+if (selects.length) {
   const names = Object.keys(DATA.configs.runs);
-  for (const [place, pick] of picks.entries()) {
-    pick.replaceChildren(...names.map((name) => new Option(name)));
-    pick.value = names[Math.min(place, names.length - 1)];
-    pick.addEventListener("change", compareConfigs);
+  for (const [index, select] of selects.entries()) {
+    select.replaceChildren(...names.map((name) => new Option(name)));
+    select.value = names[Math.min(index, names.length - 1)];
+    select.addEventListener("change", compareConfigs);
   }
   compareConfigs();
 }

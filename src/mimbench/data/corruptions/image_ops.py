@@ -1,0 +1,40 @@
+"""What corruptions work on, and what several of them need."""
+
+import math
+
+import numpy as np
+from jaxtyping import Float
+from scipy import ndimage
+
+ImageArray = Float[np.ndarray, "h w c"]
+"""Values in [0, 1]."""
+
+
+def gaussian(image: ImageArray, sigma: float) -> ImageArray:
+    """Gaussian blur of every color, the edge repeated."""
+    return ndimage.gaussian_filter(image, (sigma, sigma, 0), mode="nearest", truncate=4)
+
+
+def zoomed(image: ImageArray, factor: float) -> ImageArray:
+    """The middle of an image, enlarged bilinearly to the image's size."""
+    height, width = image.shape[:2]
+    inner = [math.ceil(side / factor) for side in (height, width)]
+    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+    crop = image[top : top + inner[0], left : left + inner[1]]
+    large: np.ndarray = np.asarray(ndimage.zoom(crop, (factor, factor, 1), order=1))
+    top, left = (large.shape[0] - height) // 2, (large.shape[1] - width) // 2
+    return large[top : top + height, left : left + width]
+
+
+def smeared(image: ImageArray, radius: float, sigma: float, degrees: float) -> ImageArray:
+    """Motion blur as ImageMagick makes it: from a pixel into one direction, with the weights of half a Gaussian."""
+    steps = np.arange(2 * math.ceil(radius) + 1)
+    weights = np.exp(-(steps**2) / (2 * sigma**2))
+    angle = math.radians(degrees)
+    right, down = (np.ceil(steps * part - 0.5).astype(int) for part in (math.cos(angle), math.sin(angle)))
+    height, width = image.shape[:2]
+    rows, columns = np.arange(height)[:, None], np.arange(width)
+    total = np.zeros_like(image)
+    for weight, dx, dy in zip(weights / weights.sum(), right, down, strict=True):
+        total += weight * image[(rows + dy).clip(0, height - 1), (columns + dx).clip(0, width - 1)]
+    return total

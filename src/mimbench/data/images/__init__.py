@@ -1,0 +1,1 @@
+"""Image decoding, crops, color jitter and unreadable files."""

@@ -1,0 +1,101 @@
+"""Splits whose images are decoded when they are asked for, and cut out while they are."""
+
+import io
+from abc import abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import PIL.Image
+import torch
+import torch.nn.functional as F
+from jaxtyping import UInt8
+from torch import Tensor
+
+from mimbench.data.images.crops import Box
+from mimbench.data.images.pixels import pixels
+from mimbench.data.images.unreadable import Damaged
+from mimbench.data.source import Split
+
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, PIL.Image.DecompressionBombError)
+# How many pixels, per pixel wanted, a box must have at each scale for which libjpeg has fast transforms. With fewer,
+# the result would be further from that of the whole image than bilinear interpolation is from bicubic. An eighth is
+# only the mean of each of JPEG's blocks.
+JPEG_SCALES = {8: 2.0, 4: 1.5, 2: 1.5}
+Seen = TypeVar("Seen")
+
+
+class EncodedSplit(Split):
+    """Images as their files have them.
+
+    A damaged or too small one is replaced by the next readable one of the split, label included; it is counted.
+    """
+
+    damaged: Damaged
+    min_size: int
+
+    @abstractmethod
+    def stream(self, i: int) -> Path | io.BytesIO:
+        """Where Pillow finds image i."""
+
+    @abstractmethod
+    def title(self, i: int) -> str:
+        """Image i in words, for messages."""
+
+    def look(self, i: int, view: Callable[[PIL.Image.Image], Seen]) -> tuple[Seen, int]:
+        """What `view` makes of image i, opened but not yet decoded, and its label.
+
+        Raises ValueError for more damaged images than tolerated, or where all are.
+        """
+        for step in range(len(self)):
+            j = (i + step) % len(self)
+            try:
+                with PIL.Image.open(self.stream(j)) as image:
+                    check_size(image, self.min_size)
+                    return view(image), int(self.labels[j])
+            except UNREADABLE as error:
+                self.refuse(j, error)
+        raise ValueError(f"Not one of {len(self)} images can be read; the first is {self.title(0)}.")
+
+    def refuse(self, i: int, error: Exception) -> None:
+        """Counts an image that cannot be read."""
+        self.damaged.add(self.title(i), error)
+
+    def __getitem__(self, i: int) -> tuple[UInt8[Tensor, "3 h w"], int]:
+        return self.look(i, pixels)
+
+
+def check_size(image: PIL.Image.Image, min_size: int) -> None:
+    """Raises ValueError for an image smaller than min_size."""
+    if min(image.size) < min_size:
+        raise ValueError(f"{image.width} x {image.height} px, smaller than min_size={min_size}")
+
+
+def cut(image: PIL.Image.Image, box: Box, size: int) -> UInt8[Tensor, "3 size size"]:
+    """A box of an image that is not yet decoded, scaled to size x size (bicubic, antialiased) and flipped.
+
+    Equals torchvision's `resized_crop` of the decoded image. A JPEG of which the box is at least three times as large
+    as wanted is decoded at a half, a quarter or an eighth; its edges move to whole pixels of that, by less than half a
+    pixel of the result.
+    """
+    box, scale = snapped(box, size) if image.format == "JPEG" else (box, 1)
+    top, left, height, width = (side // scale for side in box[:4])
+    crop = scaled(pixels(image, scale, (left, top, left + width, top + height)), size)
+    return crop.flip(-1) if box.flip else crop
+
+
+def scaled(image: UInt8[Tensor, "3 h w"], size: int) -> UInt8[Tensor, "3 size size"]:
+    """Bicubic, antialiased; colors last in memory, where PyTorch is fastest."""
+    image = image[None].contiguous(memory_format=torch.channels_last)
+    return F.interpolate(image, [size, size], mode="bicubic", antialias=True)[0]
+
+
+def snapped(box: Box, size: int) -> tuple[Box, int]:
+    """The scale at which a box is decoded, and the box in multiples of it."""
+    for scale, margin in JPEG_SCALES.items():
+        top, left, bottom, right = (
+            scale * round(edge / scale) for edge in (box.top, box.left, box.top + box.height, box.left + box.width)
+        )
+        if min(bottom - top, right - left) >= margin * scale * size:
+            return Box(top, left, bottom - top, right - left, box.flip), scale
+    return box, 1

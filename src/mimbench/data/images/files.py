@@ -1,0 +1,61 @@
+"""A split of image files, read when asked for."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+
+from mimbench.data.images.decoding import UNREADABLE as UNREADABLE
+from mimbench.data.images.decoding import EncodedSplit, check_size
+from mimbench.data.images.pixels import pixels
+from mimbench.data.images.unreadable import Damaged
+
+
+def to_tensor(image: PIL.Image.Image, min_size: int) -> UInt8[Tensor, "3 h w"]:
+    """Three colors, whatever the file had. Raises ValueError for an image smaller than min_size."""
+    check_size(image, min_size)
+    return pixels(image)
+
+
+class FileSplit(EncodedSplit):
+    """Image files and their labels."""
+
+    def __init__(
+        self, files: Sequence[Path | str], labels: Int64[Tensor, " n"], damaged: Damaged, min_size: int
+    ) -> None:
+        # One array of bytes: a million Python strings would be copied into every worker.
+        self._files = np.array([os.fsencode(file) for file in files])
+        self.labels, self.damaged, self.min_size = labels, damaged, min_size
+
+    def file(self, i: int) -> Path:
+        return Path(os.fsdecode(bytes(self._files[i])))
+
+    def stream(self, i: int) -> Path:
+        return self.file(i)
+
+    def title(self, i: int) -> str:
+        return str(self.file(i))
+
+    def check_sizes(self, at_most: int) -> None:
+        """Reads the headers of evenly spaced files. Raises ValueError for one that is smaller than min_size."""
+        step = -(-len(self) // at_most)
+        for i in range(0, len(self), step):
+            try:
+                with PIL.Image.open(self.file(i)) as image:
+                    width, height = image.size
+            except UNREADABLE:
+                continue  # damaged files are met, counted and replaced when they are read
+            if min(width, height) < self.min_size:
+                raise ValueError(
+                    f"{self.file(i)} has {width} x {height} px, fewer than min_size={self.min_size} (about one patch); "
+                    "remove it or lower min_size."
+                )
+
+
+def subset(split: FileSplit, index: Int64[Tensor, " m"]) -> FileSplit:
+    """Some files of a split."""
+    return FileSplit([split.file(i) for i in index.tolist()], split.labels[index], split.damaged, split.min_size)

@@ -1,0 +1,73 @@
+"""Pixels of images that Pillow has opened."""
+
+import numpy as np
+import PIL.Image
+import torch
+from jaxtyping import UInt8
+from PIL.ImageFile import ImageFile
+from torch import Tensor
+from torchvision.transforms.v2 import functional as F
+
+try:
+    from simplejpeg import decode_jpeg  # pyright: ignore[reportMissingImports]
+except ImportError:  # Pillow gives the same pixels, more slowly
+    decode_jpeg = None
+
+_WHITE = 65_535  # of 16-bit images
+
+Part = tuple[int, int, int, int]  # left, top, right and bottom, as Pillow has them
+
+
+def pixels(image: PIL.Image.Image, scale: int = 1, part: Part | None = None) -> UInt8[Tensor, "3 h w"]:
+    """An image in three colors.
+
+    A JPEG goes to simplejpeg where that is installed: libjpeg-turbo as in Pillow, without Pillow's copies. What makes
+    it complain is left to Pillow, which alone decides what is too damaged.
+
+    Args:
+        scale: 1, or for a JPEG that is not yet decoded 2, 4 or 8: sides are divided by it, and rounded up.
+        part: What is wanted of the image so scaled; all of it if None.
+    """
+    if decode_jpeg and (content := jpeg(image)):
+        height, width = -(-image.height // scale), -(-image.width // scale)
+        try:
+            found = decode_jpeg(content, "RGB", min_height=height, min_width=width)
+        except ValueError:
+            pass
+        else:
+            left, top, right, bottom = part or (0, 0, width, height)
+            return torch.from_numpy(found[top:bottom, left:right]).permute(2, 0, 1)
+    if scale > 1:
+        image.draft(None, (image.width // scale, image.height // scale))
+    return colors(image.crop(part) if part else image)
+
+
+def colors(image: PIL.Image.Image) -> UInt8[Tensor, "3 h w"]:
+    """What Pillow decodes, in three colors.
+
+    16-bit gray levels are divided by 257, so that 65,535 is white. Alpha channels are dropped and the orientation in
+    EXIF data is ignored, as torchvision's ImageFolder does.
+
+    Raises:
+        ValueError: Gray levels are floating-point numbers or 32-bit integers, whose range no file tells.
+    """
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image)
+        if image.mode == "F" or values.min() < 0 or values.max() > _WHITE:
+            raise ValueError(
+                f"its gray levels are of mode {image.mode}, {values.min():g} to {values.max():g}; convert it to 8 or "
+                "16 bits"
+            )
+        gray = torch.from_numpy(np.rint(values * (255 / _WHITE)).astype(np.uint8))
+        return gray.expand(3, -1, -1).contiguous()
+    return F.pil_to_tensor(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def jpeg(image: PIL.Image.Image) -> bytes | None:
+    """The file of an image that is a JPEG, not yet decoded, and gray or of three colors."""
+    if not isinstance(image, ImageFile) or image.format != "JPEG" or image.mode not in ("L", "RGB"):
+        return None
+    if image.fp is None:  # decoded, and the file closed
+        return None
+    image.fp.seek(0)
+    return image.fp.read()

@@ -1,0 +1,89 @@
+"""Folders of images packed into shards."""
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mimbench.data.holdout import HoldOut, stratified_holdout
+from mimbench.data.images.unreadable import Damaged
+from mimbench.data.shards.manifest import Index, Manifest, check_whole
+from mimbench.data.shards.readahead import StreamedSplit
+from mimbench.data.shards.split import ShardSplit
+from mimbench.data.source import Source, SplitName
+
+
+class Shards(Source):
+    """What `mimbench data pack` made of a folder; trains on the same images as that folder.
+
+    ValueError, before any training, for shards that are missing or of another size than written.
+
+    Args:
+        root: Where pack.json lies.
+        holdout: Fraction of every class of train/ that becomes "val".
+        max_damaged: Damaged images tolerated per process.
+        min_size: Smallest side of an image in pixels; take the patch size.
+        seed: Decides the hold-out. Part of the dataset, not of a run.
+        shuffle_buffer: Training reads shards from end to end, in random order, and mixes this many images with each
+            other; a few shards' worth. If None it mixes all, and trains in the same order as the folder.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        image_size: int = 224,
+        holdout: float = 0.02,
+        max_damaged: int = 10,
+        min_size: int = 16,
+        seed: int = 0,
+        shuffle_buffer: int | None = None,
+    ) -> None:
+        if shuffle_buffer is not None and shuffle_buffer < 1:
+            raise ValueError(f"shuffle_buffer is {shuffle_buffer}; mix at least 1 image, or all with None.")
+        self.shuffle_buffer = shuffle_buffer
+        self.root, self.image_size, self.holdout, self.seed = Path(root), image_size, holdout, seed
+        self.min_size, self.damaged = min_size, Damaged(max_damaged)
+        self.manifest = Manifest.read(self.root)
+        for shards in self.manifest.shards.values():
+            for shard in shards:
+                check_whole(self.root / shard.file, shard)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.manifest.classes
+
+    @property
+    def num_train(self) -> int:
+        """Images of the "train" split."""
+        return len(self._holdout.kept)
+
+    def split(self, name: SplitName) -> ShardSplit:
+        if name == "test":
+            return self._part("val")
+        if name == "val":
+            return self._train.subset(self._holdout.held)
+        split = self._train.subset(self._holdout.kept)
+        return split if self.shuffle_buffer is None else StreamedSplit(split, self.shuffle_buffer)
+
+    @cached_property
+    def _train(self) -> ShardSplit:
+        return self._part("train")
+
+    @cached_property
+    def _holdout(self) -> HoldOut:
+        return stratified_holdout(self._train.labels, self.holdout, self.seed)
+
+    def _part(self, part: str) -> ShardSplit:
+        shards = self.manifest.shards[part]
+        files = [self.root / shard.file for shard in shards]
+        rows = [
+            Index.read(file, shard.num_samples, shard.num_bytes).rows for file, shard in zip(files, shards, strict=True)
+        ]
+        number = np.repeat(np.arange(len(shards)), [len(each) for each in rows])
+        table = np.concatenate(rows)
+        if len(table) and table[:, 1].max() >= len(self.classes):
+            raise ValueError(f"{self.root}: a shard of {part} has labels beyond the {len(self.classes)} classes.")
+        order = np.argsort(table[:, 0])  # as in the folder
+        where = np.column_stack([number, table[:, 2:]])[order]
+        return ShardSplit(files, where, torch.from_numpy(table[order, 1]), self.damaged, self.min_size)

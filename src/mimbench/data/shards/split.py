@@ -1,0 +1,100 @@
+"""Images that lie in shards, each read by one call."""
+
+import io
+import os
+import tarfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+from torch import Tensor
+
+from mimbench.data.images.decoding import EncodedSplit
+from mimbench.data.images.unreadable import Damaged
+
+MAX_OPEN = 128
+
+
+class ShardSplit(EncodedSplit):
+    """Samples anywhere in some shards.
+
+    Args:
+        where: Shard, offset, length and CRC-32 of every sample.
+    """
+
+    max_open = MAX_OPEN
+
+    def __init__(
+        self,
+        shards: list[Path],
+        where: Int64[np.ndarray, "n 4"],
+        labels: Int64[Tensor, " n"],
+        damaged: Damaged,
+        min_size: int,
+    ) -> None:
+        self.shards, self.where, self.labels = shards, where, labels
+        self.damaged, self.min_size = damaged, min_size
+        self._open: dict[int, Reader] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": {}}  # a process opens its own
+
+    def subset(self, index: Int64[Tensor, " m"]) -> "ShardSplit":
+        """Some samples."""
+        return ShardSplit(self.shards, self.where[index.numpy()], self.labels[index], self.damaged, self.min_size)
+
+    def read(self, i: int) -> bytes:
+        """A sample's image as its file had it."""
+        shard, offset, length, _ = self.where[i].tolist()
+        return self._reader(shard).read(length, offset)
+
+    def stream(self, i: int) -> io.BytesIO:
+        return io.BytesIO(self.read(i))
+
+    def title(self, i: int) -> str:
+        shard, offset, _, _ = self.where[i].tolist()
+        header = self._reader(shard).read(tarfile.BLOCKSIZE, offset - tarfile.BLOCKSIZE)
+        try:
+            name = tarfile.TarInfo.frombuf(header, "utf-8", "replace").name
+        except tarfile.HeaderError:
+            name = f"sample {i}"
+        return f"{name} in {self.shards[shard]}"
+
+    def refuse(self, i: int, error: Exception) -> None:
+        """Raises ValueError where the shard, not the image, is damaged."""
+        if zlib.crc32(self.read(i)) != self.where[i, 3]:
+            raise ShardDamagedError(
+                f"{self.title(i)} is not what was packed (its CRC-32 differs), so the shard is damaged; "
+                "`mimbench data check` finds all such shards. Copy it again, or delete it and pack again."
+            ) from error
+        super().refuse(i, error)
+
+    def _reader(self, shard: int) -> "Reader":
+        if shard not in self._open:
+            if len(self._open) >= self.max_open:  # the one that was opened first is closed
+                del self._open[next(iter(self._open))]
+            self._open[shard] = self._opened(self.shards[shard])
+        return self._open[shard]
+
+    def _opened(self, path: Path) -> "Reader":
+        return Reader(path)
+
+
+class Reader:
+    """An open file without a position, so that forked workers may share it."""
+
+    def __init__(self, path: Path) -> None:
+        self.descriptor = os.open(path, os.O_RDONLY)
+
+    def read(self, length: int, offset: int) -> bytes:
+        return os.pread(self.descriptor, length, offset)
+
+    def __del__(self) -> None:
+        if hasattr(self, "descriptor"):
+            os.close(self.descriptor)
+
+
+class ShardDamagedError(ValueError):
+    """A shard has other bytes than were written."""

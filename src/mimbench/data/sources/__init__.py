@@ -1,0 +1,1 @@
+"""Datasets that exist outside this package, one file each."""

@@ -1,0 +1,98 @@
+"""Folders of class folders, in ImageNet's layout."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torchvision.datasets.folder import IMG_EXTENSIONS
+
+from mimbench.data.holdout import stratified_holdout
+from mimbench.data.images.files import FileSplit, subset
+from mimbench.data.images.unreadable import Damaged
+from mimbench.data.source import Source, SplitName
+
+NUM_CHECKED = 4096
+
+
+class Folder(Source):
+    """`root/train/CLASS/*` and `root/val/CLASS/*`. val/ is the TEST split; "val" is held out of train/.
+
+    Everything that can be seen without decoding is checked here: ValueError for missing or empty folders, classes that
+    differ between train/ and val/, and images smaller than min_size (of up to 4,096 files per folder).
+
+    Args:
+        holdout: Fraction of every class of train/ that becomes "val".
+        max_damaged: Damaged files tolerated per process.
+        min_size: Smallest side of an image in pixels; take the patch size.
+        seed: Decides the hold-out. Part of the dataset, not of a run.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        image_size: int = 224,
+        holdout: float = 0.02,
+        max_damaged: int = 10,
+        min_size: int = 16,
+        seed: int = 0,
+    ) -> None:
+        self.root, self.image_size, self.holdout, self.seed = Path(root), image_size, holdout, seed
+        self._classes, self._train, self._test = read_layout(self.root, Damaged(max_damaged), min_size)
+        self._holdout = stratified_holdout(self._train.labels, holdout, seed)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self._classes
+
+    def split(self, name: SplitName) -> FileSplit:
+        if name == "test":
+            return self._test
+        return subset(self._train, self._holdout.held if name == "val" else self._holdout.kept)
+
+
+class Layout(NamedTuple):
+    """What lies in a folder in ImageNet's layout."""
+
+    classes: tuple[str, ...]
+    train: FileSplit
+    val: FileSplit
+
+
+def read_layout(root: Path, damaged: Damaged, min_size: int) -> Layout:
+    """All classes and files of train/ and val/; ValueError for what can be seen to be wrong without decoding."""
+    folders = {name: class_folders(root / name) for name in ("train", "val")}
+    classes = tuple(folders["train"])
+    if differing := sorted(set(folders["train"]) ^ set(folders["val"])):
+        where = [f"{name} (only in {'train' if name in folders['train'] else 'val'}/)" for name in differing]
+        raise ValueError(f"{root}: train/ and val/ must have the same classes; they differ in {listed(where)}.")
+    return Layout(classes, *(scan(root / name, classes, damaged, min_size) for name in ("train", "val")))
+
+
+def class_folders(folder: Path) -> list[str]:
+    """Names of the class folders, sorted."""
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder}; expected train/ and val/ with one folder per class.")
+    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    if not names:
+        raise ValueError(f"{folder} has no class folders, so its images have no labels; expected CLASS/image.jpg.")
+    return names
+
+
+def scan(folder: Path, classes: tuple[str, ...], damaged: Damaged, min_size: int) -> FileSplit:
+    """All image files below the class folders, sorted."""
+    files, labels = list[str](), list[int]()
+    for label, name in enumerate(classes):
+        found = sorted(e.path for e in os.scandir(folder / name) if e.name.lower().endswith(IMG_EXTENSIONS))
+        if not found:
+            raise ValueError(f"{folder / name} has no images ({' '.join(IMG_EXTENSIONS)}).")
+        files += found
+        labels += [label] * len(found)
+    split = FileSplit(files, torch.tensor(labels), damaged, min_size)
+    split.check_sizes(at_most=NUM_CHECKED)
+    return split
+
+
+def listed(names: list[str], at_most: int = 8) -> str:
+    rest = len(names) - at_most
+    return ", ".join(names[:at_most]) + (f" and {rest} more" if rest > 0 else "")

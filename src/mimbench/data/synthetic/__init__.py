@@ -1,0 +1,1 @@
+"""Datasets drawn on demand, without downloads."""

@@ -1,0 +1,1 @@
+"""Feature extraction, and the cache of extracted features."""

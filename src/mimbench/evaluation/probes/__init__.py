@@ -1,0 +1,1 @@
+"""Probe heads, whitening and resumable fits."""

@@ -1,0 +1,1 @@
+"""Evaluation protocols that fit a probe on frozen features, one file each."""

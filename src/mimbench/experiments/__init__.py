@@ -1,0 +1,1 @@
+"""Turns command-line overrides into runs, evaluations and analyses."""

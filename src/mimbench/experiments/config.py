@@ -1,0 +1,116 @@
+"""The configuration directory, resolved configurations, and the identity and name that follow from one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+import yaml
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+import mimbench
+from mimbench.core.dotted import flatten
+from mimbench.core.errors import UserError, nearest
+from mimbench.experiments.errors import CAUSED_BY_USERS
+from mimbench.runs.identity import identity, is_relevant
+from mimbench.runs.manifest import PlannedRun
+from mimbench.runs.records import AXES
+
+# Overrides that are among the axes of every run.
+_AXIS_KEYS = ("method", "encoder", "encoder.depth", "data", "seed")
+
+
+def config_directory() -> Path:
+    """`conf/`: in the package if installed, at the top of the repository in a checkout."""
+    package = Path(mimbench.__file__).parent
+    shipped = package / "conf"
+    return shipped if shipped.is_dir() else package.parents[1] / "conf"
+
+
+def config_keys(overrides: Sequence[str]) -> list[str]:
+    """All keys of the configuration with the options chosen by overrides, and the names of the groups."""
+    groups = group_names()
+    GlobalHydra.instance().clear()  # left behind by a composition that failed
+    with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
+        try:
+            config = hydra.compose("run", choose_options(overrides))
+        except CAUSED_BY_USERS:  # the error may be an option
+            config = hydra.compose("run")
+    container = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(container, dict)
+    return [*groups, *flatten({str(key): value for key, value in container.items()})]
+
+
+def group_names() -> list[str]:
+    """The config groups, such as data."""
+    directory = config_directory()
+    return [str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_dir()]
+
+
+def choose_options(overrides: Sequence[str]) -> list[str]:
+    """The overrides that choose an option of a group; from a list of options, the first."""
+    groups = group_names()
+    parts = [override.partition("=") for override in overrides]
+    return [f"{key}={value.split(',')[0]}" for key, _, value in parts if key.lstrip("+") in groups and "[" not in value]
+
+
+def check_overrides(overrides: Sequence[str]) -> None:
+    """Raises UserError for a list of ablations: Hydra would ignore the grids of all of them."""
+    for override in overrides:
+        if override.startswith("+ablation=") and "," in override:
+            raise UserError(f"{override}: an ablation is a grid of its own; call the command once for each.")
+
+
+def resolve(config: DictConfig) -> dict[str, Any]:
+    """The configuration as dicts and lists, with interpolations resolved and without the `hydra` key.
+
+    Raises:
+        UserError: It has an unknown top-level key.
+    """
+    own = yaml.safe_load((config_directory() / "run.yaml").read_text(encoding="utf-8"))
+    known = {*own, "claim", *(path.name for path in config_directory().iterdir() if path.is_dir())} - {"defaults"}
+    if unknown := sorted(str(key) for key in config if key not in known):
+        raise UserError(f"Nothing reads the key '{unknown[0]}'.{nearest(unknown[0], known)}")
+    visible = OmegaConf.create({key: value for key, value in config.items_ex(resolve=False) if key != "hydra"})
+    resolved = OmegaConf.to_container(visible, resolve=True)
+    assert isinstance(resolved, dict)
+    return {str(key): value for key, value in resolved.items()}
+
+
+def describe(config: dict[str, Any], overrides: list[str], depth: int, refused: str | None = None) -> PlannedRun:
+    """Identity, directory name and axes of a resolved configuration.
+
+    The axes are method, encoder, depth, data, seed, and all other overrides that can change the result.
+
+    Args:
+        depth: Depth of the encoder.
+        refused: Why the configuration cannot work; None if it can.
+    """
+    seed = config["seed"]
+    method, encoder, data = (config[group]["name"] for group in ("method", "encoder", "data"))
+    axes: dict[str, Any] = dict(zip(AXES, (method, encoder, depth, data, seed), strict=True))
+    digits = identity(config)
+    name = f"{method}-{encoder}-d{depth}-{data}-s{seed}-{digits}"
+    return PlannedRun(digits, name, axes | _further_axes(config, overrides), overrides, refused)
+
+
+def _further_axes(config: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
+    flat = flatten(config)
+    further: dict[str, Any] = {}
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        key = key.split("@")[0].replace("/", ".")
+        if key not in _AXIS_KEYS and key not in ("experiment", "ablation") and is_relevant(key):
+            further[key] = flat.get(key, value)
+    return further
+
+
+def run_directory(config: dict[str, Any], run: PlannedRun) -> Path:
+    """The directory of a run: RUNS/SWEEP/RUN."""
+    return sweep_directory(config) / run.name
+
+
+def sweep_directory(config: dict[str, Any]) -> Path:
+    """The directory of a sweep: RUNS/SWEEP."""
+    return Path(config["paths"]["runs"]) / config["sweep"]

@@ -1,0 +1,159 @@
+"""One run: pre-train, export, evaluate, record."""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from hydra.utils import instantiate
+from lightning.pytorch.loggers.logger import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+from mimbench.core.files import write_atomic
+from mimbench.encoders import Encoder
+from mimbench.evaluation import ImageProtocol, run_protocols
+from mimbench.experiments.budget import pretrain_limits
+from mimbench.experiments.build import (
+    Parts,
+    build,
+    build_model,
+    build_protocols,
+    check_protocols,
+    evaluation_options,
+    is_sharded,
+    measure_step_cost,
+    trainer_options,
+)
+from mimbench.experiments.config_check import ConfigCheck
+from mimbench.experiments.evaluate import cache_options, choose_device
+from mimbench.experiments.recorder import RunRecorder
+from mimbench.experiments.trackers import check_trackers, log_results, log_weights, open_trackers, tracker_callbacks
+from mimbench.methods import Method
+from mimbench.reporting.protocol_names import titles
+from mimbench.runs.directory import CHECKPOINTS, CONFIG, ENCODER, EVALUATION, LAST, RECORD
+from mimbench.runs.lock import locked
+from mimbench.runs.manifest import PlannedRun
+from mimbench.runs.records import headline, read
+from mimbench.training import Cost, InterruptedRun, Pretraining, pretrain
+from mimbench.training.compilation import compile_blocks
+from mimbench.weights.store import write_state_dict
+
+
+def execute(config: dict[str, Any], run: PlannedRun, directory: Path) -> None:
+    """Starts or continues a run; does nothing if it has finished.
+
+    Raises:
+        UserError: The configuration cannot work, or another process works on the run; nothing was written.
+    """
+    if RunRecorder.is_finished(directory):
+        print(f"{run.name} has finished before; nothing to do.")
+        return
+    resume = None if config["resume"] is None else Path(config["resume"])
+    if resume is not None:
+        ConfigCheck(config).check(resume)
+    check_trackers(config)
+    parts = build(config)
+    check_protocols(config, parts.data)
+    cost = None if parts.method is None else measure_step_cost(parts.method, parts.data.image_size)
+    if rank_zero_only.rank:  # rank 0 of the training holds the lock and writes the record
+        with suppress(
+            InterruptedRun, KeyboardInterrupt
+        ):  # rank 0 reports them; Lightning ends it if another rank fails
+            if parts.method is not None:
+                _pretrain(config, parts, parts.method, directory, resume)
+                if is_sharded(config):
+                    parts = replace(parts, encoder=_gather(config, directory))
+            _evaluate(config, parts, directory)
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    with locked(directory):
+        if not RunRecorder.is_finished(directory):  # another process may have finished it meanwhile
+            with RunRecorder(run, directory, config["sweep"]) as recorder:
+                _execute(config, run, directory, parts, cost, resume, recorder)
+        _print_results(run, directory)
+
+
+def _execute(
+    config: dict[str, Any],
+    run: PlannedRun,
+    directory: Path,
+    parts: Parts,
+    cost: Cost | None,
+    resume: Path | None,
+    recorder: RunRecorder,
+) -> None:
+    write_atomic(directory / CONFIG, yaml.safe_dump(config, sort_keys=False))
+    with open_trackers(config, run, directory) as loggers:
+        if parts.method is not None and cost is not None:
+            recorder.record_cost(cost, parts.method.depths)
+            recorder.record_training(_pretrain(config, parts, parts.method, directory, resume, loggers))
+            if is_sharded(config):
+                parts = replace(parts, encoder=_gather(config, directory))
+        write_state_dict(parts.encoder.trunk.state_dict(), directory / ENCODER)
+        log_weights(loggers, directory, config["weights"])
+        begin = time.perf_counter()
+        results = _evaluate(config, parts, directory)
+        recorder.record_results(results, time.perf_counter() - begin)
+        log_results(loggers, results, recorder.record.cost)
+
+
+def _print_results(run: PlannedRun, directory: Path) -> None:
+    headlines = {name: headline(result) for name, result in read(directory / RECORD).metrics.items()}
+    values = {name: number.value for name, number in headlines.items() if number is not None}
+    results = ", ".join(f"{title} {100 * values[name]:.1f} %" for name, title in titles(values).items())
+    print(f"{run.name} has finished{f': {results}' if results else ''}. Its directory: {directory}", flush=True)
+
+
+def _pretrain(
+    config: Mapping[str, Any],
+    parts: Parts,
+    method: Method,
+    directory: Path,
+    resume: Path | None,
+    loggers: Sequence[Logger] = (),
+) -> Pretraining:
+    callbacks = [instantiate(entry) for entry in config["callbacks"].values() if isinstance(entry, Mapping)]
+    if config["trainer"]["compile"]:
+        compile_blocks(method)
+    return pretrain(
+        method,
+        parts.data,
+        directory,
+        **pretrain_limits(config, method, parts.data),
+        trainer_options=trainer_options(config),
+        callbacks=[ConfigCheck(config), *callbacks, *tracker_callbacks(loggers, directory)],
+        loggers=loggers,
+        checkpoint_every_n_epochs=config["callbacks"]["checkpoint_every_n_epochs"],
+        ema=config["optim"]["ema"],
+        resume=resume,
+    )
+
+
+def _gather(config: Mapping[str, Any], directory: Path) -> Encoder:
+    """The unsharded encoder, from the last checkpoint of a sharded training."""
+    encoder, method = build_model(config)
+    assert method is not None
+    path = directory / CHECKPOINTS / LAST
+    method.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
+    return encoder
+
+
+def _evaluate(config: Mapping[str, Any], parts: Parts, directory: Path) -> dict[str, dict[str, Any]]:
+    protocols = build_protocols(config)
+    if rank_zero_only.rank:  # rank 0 alone computes features; all ranks take part in training
+        protocols = [protocol for protocol in protocols if isinstance(protocol, ImageProtocol)]
+    if not protocols:
+        return {}
+    return run_protocols(
+        protocols,
+        parts.encoder,
+        parts.data,
+        device=choose_device(config),
+        directory=directory / EVALUATION,
+        trainer=evaluation_options(config),
+        **cache_options(config),
+    )

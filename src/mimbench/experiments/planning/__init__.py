@@ -1,0 +1,1 @@
+"""Estimates the cost of a sweep before it starts."""

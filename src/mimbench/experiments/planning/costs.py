@@ -1,0 +1,171 @@
+"""Estimates the cost of the runs of a sweep, on the meta device."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_class
+from omegaconf import DictConfig
+
+from mimbench.core.errors import UserError
+from mimbench.data.sizes import training_size
+from mimbench.experiments.budget import read_budget
+from mimbench.experiments.build import build_on_meta, measure_step_cost
+from mimbench.experiments.config import describe, resolve, run_directory, sweep_directory
+from mimbench.experiments.planning.pace import MeasuredRun, Pace, assume_pace, measured_pace, read_finished_runs
+from mimbench.experiments.planning.plan import EstimatedCost, EstimatedRun
+from mimbench.experiments.status import RunStatus, read_sweep
+from mimbench.runs.manifest import PlannedRun
+from mimbench.runs.state import State
+from mimbench.training import Cost, stored_bytes
+
+_MODEL = ("encoder", "method", "masker", "target")  # shapes depend on these and on the image size
+
+PaceEstimator = Callable[[Mapping[str, Any], PlannedRun, float], Pace]
+"""Returns the pace of a run from its configuration, its plan and its training FLOPs per image."""
+
+
+def estimate_runs(
+    configs: Sequence[DictConfig], overrides: Sequence[Sequence[str]], estimate_pace: PaceEstimator
+) -> list[EstimatedRun]:
+    """Estimates every run once, in order. The cost of a model is measured once, whatever seeds and recipes it has."""
+    planner = _Planner(estimate_pace)
+    runs = [planner.estimate(resolve(config), list(own)) for config, own in zip(configs, overrides, strict=True)]
+    return list({run.name: run for run in runs}.values())
+
+
+def make_pace_estimator(given: float | None, gpu: str | None, mfu: float, runs: Path) -> PaceEstimator:
+    """Estimates from, in this order: images per second if given, the GPU if named, finished runs, an H100.
+
+    Args:
+        given: Images per second.
+        gpu: A key of `PEAKS`.
+        mfu: Share of the GPU's peak that is used.
+        runs: Directory of sweeps with finished runs.
+
+    Raises:
+        UserError: An argument is not valid.
+    """
+    if given is not None and not given > 0:
+        raise UserError(f"--images-per-second is {given}; it must be a positive number.")
+    try:
+        assume_pace(gpu or "h100", mfu, 1.0, "32")
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    known: list[MeasuredRun] = [] if given or gpu else read_finished_runs(runs)
+
+    def pace(config: Mapping[str, Any], run: PlannedRun, flops: float) -> Pace:
+        precision = str(config["trainer"]["precision"])
+        if given is not None:
+            return Pace(given, "given")
+        key = (str(run.axes["method"]), str(run.axes["encoder"]), precision)
+        return measured_pace(known, key, flops) or assume_pace(gpu or "h100", mfu, flops, precision)
+
+    return pace
+
+
+class _Planner:
+    """Estimates runs; caches model costs, dataset sizes and statuses, which several runs share."""
+
+    def __init__(self, estimate_pace: PaceEstimator):
+        self.estimate_pace = estimate_pace
+        self._costs: dict[str, Cost] = {}
+        self._models: dict[str, tuple[int, Cost | None, EstimatedCost | None, str | None]] = {}
+        self._training_size = cache(_training_size)
+        self._read_statuses = cache(_read_statuses)
+
+    def estimate(self, config: dict[str, Any], overrides: list[str]) -> EstimatedRun:
+        depth, cost, fixed, refused = self._measure_model(config)
+        run = describe(config, overrides, depth, refused)
+        status = self._read_statuses(sweep_directory(config)).get(run_directory(config, run).name)
+        facts = {"identity": run.identity, "name": run.name, "axes": run.axes, "overrides": run.overrides}
+        try:
+            if fixed is None:
+                raise UserError(refused or "")
+            estimated = fixed if cost is None else self._estimate_training(config, run, cost, fixed)
+        except (UserError, ValueError) as error:
+            return EstimatedRun(**facts, state=State.REFUSED, reason=str(error))
+        state, reason, done = _plan_state(status)
+        return EstimatedRun(**facts, state=state, reason=reason, done=done, cost=estimated)
+
+    def _measure_model(self, config: Mapping[str, Any]) -> tuple[int, Cost | None, EstimatedCost | None, str | None]:
+        """Encoder depth, cost per image, the costs that do not depend on training, and why the run cannot work."""
+        key = json.dumps({k: v for k, v in config.items() if k not in ("seed", "sweep", "paths")}, sort_keys=True)
+        key = key.replace(f'"seed": {config["seed"]}', "")
+        if key not in self._models:
+            self._models[key] = self._measure(config)
+        return self._models[key]
+
+    def _measure(self, config: Mapping[str, Any]) -> tuple[int, Cost | None, EstimatedCost | None, str | None]:
+        depth = config["encoder"].get("depth")
+        try:
+            encoder, method = build_on_meta(config)
+        except UserError as error:
+            return (depth if isinstance(depth, int) else 0), None, None, str(error)
+        disk = stored_bytes(encoder, method, average=bool(config["optim"]["ema"]))
+        if method is None:
+            trunk = sum(p.numel() for p in encoder.parameters())
+            return encoder.depth, None, EstimatedCost(parameters={"encoder": trunk}, disk=disk), None
+        size = config["data"]["image_size"]
+        model = json.dumps([{key: config[key] for key in _MODEL}, size], sort_keys=True)
+        if model not in self._costs:
+            try:
+                self._costs[model] = measure_step_cost(method, size)
+            except UserError as error:
+                return encoder.depth, None, None, str(error)
+        return encoder.depth, self._costs[model], EstimatedCost(disk=disk), None
+
+    def _estimate_training(
+        self, config: Mapping[str, Any], run: PlannedRun, cost: Cost, fixed: EstimatedCost
+    ) -> EstimatedCost:
+        budget, batch = read_budget(config), config["data"]["batch_size"]
+        size = self._training_size(json.dumps(config["data"]["source"], sort_keys=True))
+        if size is not None and size < batch:
+            raise UserError(f"The effective batch of {batch} is larger than the training set of {size} images.")
+        pace = self.estimate_pace(config, run, cost.training_flops)
+        if budget.seconds is not None:
+            steps = int(budget.seconds * pace.images_per_second / batch)
+        elif budget.epochs is not None and size is None:
+            steps = None
+        else:
+            steps = budget.total_steps((size or 0) // batch, cost.training_flops * batch)
+        images = None if steps is None else steps * batch
+        hours = None if images is None else images / pace.images_per_second / 3600
+        return EstimatedCost(
+            parameters={
+                "encoder": cost.encoder_parameters,
+                "decoders": cost.decoder_parameters,
+                "targets": cost.target_parameters,
+            },
+            tokens={"encoder": cost.encoder_tokens, "decoders": cost.decoder_tokens},
+            flops={"encoder": cost.encoder_flops, "decoders": cost.decoder_flops, "targets": cost.target_flops},
+            training_flops_per_image=cost.training_flops,
+            steps=steps,
+            images=images,
+            disk=fixed.disk,
+            images_per_second=pace.images_per_second,
+            pace=pace.source,
+            gpu_hours=hours if budget.seconds is None else budget.seconds / 3600,
+        )
+
+
+def _training_size(source: str) -> int | None:
+    arguments = json.loads(source)
+    return training_size(get_class(arguments.pop("_target_")), **arguments)
+
+
+def _read_statuses(sweep: Path) -> dict[str, RunStatus]:
+    return {run.name: run for run in read_sweep(sweep)} if sweep.is_dir() else {}
+
+
+def _plan_state(status: RunStatus | None) -> tuple[State, str, float]:
+    """State in a plan, its reason, and the share of pre-training that is already done."""
+    if status is None or status.state in (State.PLANNED, State.REFUSED):
+        return State.PLANNED, "", 0.0
+    if status.state == State.FINISHED:
+        return State.FINISHED, "", 1.0
+    resumable = status.state in (State.INTERRUPTED, State.RUNNING, State.QUEUED)
+    done = min(1.0, status.step / status.total) if resumable and status.step and status.total else 0.0
+    return status.state, status.error, done

@@ -1,0 +1,1 @@
+"""A report as HTML, Markdown, LaTeX, CSV and on a terminal."""

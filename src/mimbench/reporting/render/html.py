@@ -1,0 +1,141 @@
+"""The report as one self-contained HTML page: conclusions, tables and figures, with filters."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+from plotly.offline import get_plotlyjs
+
+from mimbench.reporting import claims, curves
+from mimbench.reporting.collect import Sweep
+from mimbench.reporting.cost import COSTS
+from mimbench.reporting.curves import Curve
+from mimbench.reporting.figures.payload import payload
+from mimbench.reporting.figures.reconstructions import Group
+from mimbench.reporting.render import formatting, html_rows, latex, provenance, sentences, tables
+from mimbench.reporting.runs import Run
+from mimbench.reporting.summary import Summary, num_comparisons
+
+_ASSETS = files("mimbench.reporting").joinpath("assets")
+_SCRIPTS = ("state.js", "figures.js", "panels.js", "tables.js")
+_MAX_FILTER_VALUES = 24
+_FIGURES = {
+    "cost": (
+        "Accuracy against cost",
+        "One point per method, encoder and depth, with its 95 % interval; the symbol shows the depth. Dotted: Pareto "
+        "front of points that no point at the same or a lower cost reaches. Dashed: untrained encoder.",
+    ),
+    "depth": ("Accuracy against depth", "Accuracy against the depth of the encoder. Bars: 95 % intervals."),
+    "layerwise": (
+        "Features by depth",
+        "Features at every depth of one encoder: accuracy and, if the encoder was analyzed, similarity to the last "
+        "depth (CKA) and rank. Bands: 95 % intervals.",
+    ),
+    "loss": (
+        "Loss",
+        "Thin: training; bold: validation; dotted: unfinished run; one line per seed. "
+        "The scales differ because each method has a different loss.",
+    ),
+    "throughput": ("Throughput", "Images per second during training; one line per seed."),
+}
+
+
+def compose(
+    sweep: Sweep,
+    summaries: list[Summary],
+    logged: list[Curve],
+    images: list[Group],
+    *,
+    warnings: list[str],
+    out: Path,
+) -> str:
+    """The page; links to logs are relative to `out`."""
+    data = payload(sweep, summaries, logged) | {"tables": _tables(summaries)}
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(_asset("page.html.j2"))
+    return template.render(
+        name=sweep.name,
+        state=sentences.state(sweep),
+        latest=provenance.latest(sweep),
+        warnings=warnings,
+        filters=_filters(summaries),
+        answer=sentences.answer(summaries),
+        leaders=html_rows.leaders(summaries),
+        claims=claims.verdicts(sweep),
+        claims_method=claims.METHOD,
+        rows=html_rows.rows(summaries),
+        columns=html_rows.columns(summaries),
+        sources=tables.sources(summaries),
+        legend=formatting.LEGEND,
+        comparisons=num_comparisons(summaries),
+        figures=_figures(data),
+        costs={name: cost.title for name, cost in COSTS.items()},
+        images=images,
+        unfinished=_unfinished(sweep, out),
+        comparable=len(data["configs"]["runs"]) > 1,
+        method=provenance.METHOD,
+        protocols=provenance.protocols(sweep),
+        versions=provenance.versions(sweep),
+        style=_asset("style.css"),
+        payload=_to_json(data),
+        plotly=get_plotlyjs(),
+        script="(() => {\n" + "\n".join(map(_asset, _SCRIPTS)) + "})();",
+    )
+
+
+def _asset(name: str) -> str:
+    return _ASSETS.joinpath(name).read_text(encoding="utf-8")
+
+
+def _to_json(values: dict[str, Any]) -> str:
+    """JSON that cannot close the script element around it."""
+    text = json.dumps(values, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return text.replace("<", "\\u003c")
+
+
+def _tables(summaries: list[Summary]) -> dict[str, str]:
+    if not summaries:
+        return {}
+    kinds = {"markdown": tables.markdown, "latex": latex.latex, "csv": tables.csv}
+    return {kind: write(summaries) for kind, write in kinds.items()}
+
+
+def _filters(summaries: list[Summary]) -> dict[str, list[str]]:
+    """The values of each axis that has several, but not too many."""
+    conditions = [summary.condition for summary in summaries]
+    axes = {
+        "method": [condition.label for condition in conditions],
+        "depth": [str(depth) for depth in sorted(condition.depth for condition in conditions)],
+        "data": [condition.data for condition in conditions],
+    }
+    distinct = {axis: list(dict.fromkeys(values)) for axis, values in axes.items()}
+    return {axis: values for axis, values in distinct.items() if 1 < len(values) <= _MAX_FILTER_VALUES}
+
+
+def _figures(values: dict[str, Any]) -> list[dict[str, str]]:
+    metrics = {curve["metric"] for curve in values["curves"]}
+    exists = {
+        "cost": any(cost for c in values["conditions"] if c["estimates"] for cost in c["costs"].values()),
+        "depth": len({c["depth"] for c in values["conditions"] if c["estimates"]}) > 1,
+        "layerwise": bool(values["layerwise"]),
+        "loss": bool(metrics & set(curves.LOSSES)),
+        "throughput": curves.THROUGHPUT in metrics,
+    }
+    return [
+        {"id": name, "title": title, "caption": caption} for name, (title, caption) in _FIGURES.items() if exists[name]
+    ]
+
+
+def _unfinished(sweep: Sweep, out: Path) -> list[dict[str, Any]]:
+    return [
+        {"name": run.name, "status": status, "error": error, "log": provenance.log(run, out), **_filter_values(run)}
+        for (status, error), runs in tables.reasons(sweep.runs).items()
+        for run in runs
+    ]
+
+
+def _filter_values(run: Run) -> dict[str, Any]:
+    condition = run.condition
+    return {"data": condition.data, "depth": condition.depth, "label": condition.label} if condition else {}

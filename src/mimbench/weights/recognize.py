@@ -1,0 +1,188 @@
+"""What a state dict is, told from names and shapes alone."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from mimbench.methods.deepmim import deepmim_depths
+from mimbench.weights.architecture import Architecture, Branches
+from mimbench.weights.huggingface import from_transformers
+from mimbench.weights.trunks import count, square, trunk
+
+# Entries that only the file of this format has; the first that fits counts.
+_MARKS: tuple[tuple[str, str], ...] = (
+    ("mimbench", r"encoder\.trunk\..+"),
+    ("transformers-vitmae", r"(vit\.)?embeddings\.patch_embeddings\.projection\.weight"),
+    ("localmim-swin", r"encoder\.patch_embed\.proj\.weight"),
+    ("localmim-vit", r"decoder\.0\.mask_token"),
+    ("mirl", r"norm_low\.weight|mask_token0"),
+    ("deepmim", r"decoder_pred1\.weight|mask_token1"),
+    ("mae", r"decoder_pred\.weight|decoder_pos_embed"),
+)
+
+
+@dataclass(frozen=True)
+class Recognized:
+    """A format and the architecture of its weights; heads and image size are None where shapes do not tell."""
+
+    format: str
+    architecture: Architecture
+
+
+def recognize(state: Mapping[str, Tensor]) -> Recognized:
+    """Format and architecture of a state dict.
+
+    An encoder alone has the same names at MAE and at timm and counts as timm's; a classifier as MAE's fine-tuning. The
+    depths of decoders are those of the released code, or empty where it has none.
+
+    Raises:
+        ValueError: It is none of the known formats, or a part that tells its sizes is missing.
+    """
+    name = format_of(state)
+    return Recognized(name, architecture_of(state, name))
+
+
+def format_of(state: Mapping[str, Tensor]) -> str:
+    """The format's name; `recognize` says more.
+
+    Raises:
+        ValueError: It is none of the known formats.
+    """
+    for name, mark in _MARKS:
+        if any(re.fullmatch(mark, entry) for entry in state):
+            return name
+    if "patch_embed.proj.weight" not in state:
+        first = ", ".join(list(state)[:3])
+        raise ValueError(f"These are weights of no known format; they begin with {first}.")
+    if "layers.0.downsample.reduction.weight" in state:
+        return "localmim-swin-finetune"  # timm has every merging in the stage behind it
+    head = not {"head.weight", "fc_norm.weight"}.isdisjoint(state)
+    if (qkv := state.get("blocks.0.attn.qkv.weight")) is not None and qkv.shape[0] < qkv.shape[1]:
+        return "mirl-finetune" if head else "mirl"  # Paddle's layout, [in, out]
+    return "mae-finetune" if head else "timm"
+
+
+def architecture_of(state: Mapping[str, Tensor], name: str) -> Architecture:
+    """The architecture of a state dict of a known format.
+
+    Raises:
+        ValueError: A part that tells a size is missing or of an unexpected shape.
+    """
+    try:
+        return _ARCHITECTURES[name](state)
+    except (KeyError, IndexError, ZeroDivisionError) as error:
+        raise ValueError(f"The {name} weights lack what tells their size: {error}.") from None
+
+
+def method_of(state: Mapping[str, Tensor]) -> str | None:
+    """The method of a checkpoint of ours; None for an encoder alone."""
+    decoders = count(state, "decoders.")
+    if any(entry.startswith("stem.") for entry in state):
+        return "mirl"
+    if any(re.match(r"decoders\.\d+\.head\.layers\.", entry) for entry in state):
+        return "localmim"
+    return None if not decoders else "mae" if decoders == 1 else "deepmim"
+
+
+def _of_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {entry.removeprefix(prefix): tensor for entry, tensor in state.items() if entry.startswith(prefix)}
+
+
+def _decoders(state: Mapping[str, Tensor], method: str, stem: str, norm: str, out: str, **more: Any) -> Branches:
+    """Sizes from the blocks that start with `stem`, a norm of the decoder's width and the bias of the head."""
+    dim = state[norm].shape[0]
+    ratio = state[f"{stem}0.mlp.fc1.bias"].shape[0] / dim
+    return Branches(
+        method, dim=dim, num_blocks=count(state, stem), mlp_ratio=ratio, target_dim=state[out].shape[0], **more
+    )
+
+
+def _mae(state: Mapping[str, Tensor]) -> Architecture:
+    found = trunk(state)
+    if "mask_token" not in state:
+        return found
+    names = ("decoder_blocks.", "decoder_norm.bias", "decoder_pred.bias")
+    return replace(found, branches=_decoders(state, "mae", *names, depths=found.num_blocks))
+
+
+def _deepmim(state: Mapping[str, Tensor]) -> Architecture:
+    found = trunk(state)
+    if "mask_token1" not in state:
+        return found
+    (depth,) = found.num_blocks
+    # The released model reads 6, 8, 10 and the last whatever the depth: 10 twice where it is the last, and with fewer
+    # blocks it fails.
+    depths = (6, 8, 10, depth) if depth > 10 else () if depth == 10 else deepmim_depths(depth)
+    if len(depths) != sum(re.fullmatch(r"mask_token\d+", entry) is not None for entry in state):
+        depths = ()
+    names = ("decoder_blocks1.", "decoder_norm1.bias", "decoder_pred1.bias")
+    return replace(found, branches=_decoders(state, "deepmim", *names, depths=depths))
+
+
+def _mirl(state: Mapping[str, Tensor]) -> Architecture:
+    found = trunk(state)
+    segments = sum(re.fullmatch(r"mask_token\d+", entry) is not None for entry in state)
+    if not segments:
+        return found
+    (depth,) = found.num_blocks
+    # Equal segments, as in all recipes; shapes do not tell where they end.
+    depths = tuple(depth * k // segments for k in range(1, segments + 1)) if depth >= segments else ()
+    names = ("decoder_blocks0.", "decoder_norm0.bias", "decoder_pred0.bias")
+    unit = "decoder_pred0.weight_g" in state
+    return replace(found, branches=_decoders(state, "mirl", *names, depths=depths, unit_head=unit))
+
+
+def _localmim_vit(state: Mapping[str, Tensor]) -> Architecture:
+    found = trunk(state)
+    if "decoder.0.mask_token" not in state:
+        return found
+    (depth,) = found.num_blocks
+    # Below 7 blocks some of the released model's taps coincide or change places.
+    depths = (2, 4, depth - 2, depth) if depth >= 7 else ()
+    names = ("decoder.0.blocks.", "decoder.0.norm.bias", "decoder.2.pred.0.bias")
+    more = {"depths": depths} | _hog(state, state["decoder.2.pred.0.bias"], found.in_channels)
+    return replace(found, branches=_decoders(state, "localmim", *names, **more))
+
+
+def _localmim_swin(state: Mapping[str, Tensor]) -> Architecture:
+    found = trunk(_of_prefix(state, "encoder."))
+    if "decoder.0.mask_token" not in state:
+        return found
+    side, rest = square(state["decoder.0.pos_embed"].shape[1])
+    if rest:
+        raise ValueError("The first decoder's positions are no square grid.")
+    names = ("decoder.3.blocks.", "decoder.3.norm.bias", "decoder.3.pred.bias")
+    more = {"depths": (1, 2, 3, 4)} | _hog(state, state["decoder.3.pred.bias"], found.in_channels)
+    branches = _decoders(state, "localmim", *names, **more)
+    return replace(found, image_size=2 * side * found.patch_size, branches=branches)
+
+
+def _hog(state: Mapping[str, Tensor], head: Tensor, channels: int) -> dict[str, Any]:
+    hog = "hog_enc.0.conv.weight" in state
+    return {"bins": head.shape[0] // channels if hog else None, "bias": "hog_enc.0.conv.bias" in state}
+
+
+def _ours(state: Mapping[str, Tensor]) -> Architecture:
+    return trunk(_of_prefix(state, "encoder.trunk."))
+
+
+def _transformers(state: Mapping[str, Tensor]) -> Architecture:
+    return _mae(from_transformers(state))
+
+
+_ARCHITECTURES = {
+    "mae": _mae,
+    "mae-finetune": trunk,
+    "deepmim": _deepmim,
+    "localmim-vit": _localmim_vit,
+    "localmim-swin": _localmim_swin,
+    "localmim-swin-finetune": trunk,
+    "mirl": _mirl,
+    "mirl-finetune": trunk,
+    "timm": trunk,
+    "transformers-vitmae": _transformers,
+    "mimbench": _ours,
+}
