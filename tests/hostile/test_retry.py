@@ -13,6 +13,7 @@ from mimbench.experiments.launch import slurm
 from mimbench.experiments.launch.slurm_jobs import Submission, write_submission
 from mimbench.experiments.retry import SHELL_OPTIONS
 from mimbench.runs import records
+from mimbench.runs.directory import SLURM_JOB
 
 RUN = ["run", "-m", "sweep=s", "method=untrained", "data=digits", "protocol=[knn]"]
 
@@ -102,3 +103,23 @@ def test_stored_overrides_set_no_option_of_hydra(
     assert word in error
     assert error.count("\n") == 0
     assert given == []
+
+
+SECRETS = ["export WANDB_API_KEY=abc123", 'HF_TOKEN="abc123 x" python -V', "export my_password='abc123'"]
+
+
+@pytest.mark.parametrize("line", SECRETS)
+def test_secrets_are_not_stored_and_must_be_given_again(
+    line: str, failed: Path, given: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    submitted(failed, setup=["module load cuda", line], partition="gpu")
+    assert "abc123" not in (failed / SLURM_JOB).read_text()
+    assert "module load cuda" in (failed / SLURM_JOB).read_text()
+    capsys.readouterr()
+    assert main(["retry", "runs/s", "--use-stored-setup"]) == 2
+    error = capsys.readouterr().err.strip()
+    assert "hydra.launcher.setup contained a secret" in error
+    assert error.count("\n") == 0
+    assert given == []
+    assert main(["retry", "runs/s", "hydra.launcher.setup=[module load cuda]"]) == 1
+    assert (given[0]["setup"], given[0]["partition"]) == (["module load cuda"], "gpu")

@@ -47,7 +47,7 @@ def test_canceled_requeued_and_timed_out_jobs_end_as_undisturbed_ones(user: User
     user.cluster.command("scancel", job(canceled))
     user.cluster.command("scontrol", "requeue", job(requeued))
     shorten(user, limited)
-    wait_until(lambda: "is requeued and will go on from here" in (limited / "log.txt").read_text())
+    wait_until(lambda: "is requeued and will continue from here" in (limited / "log.txt").read_text())
     wait_until(lambda: (requeued / "log.txt").read_text().count("Stopped by SIGTERM") == 1)
     go.touch()
     output = user.end(watching, status=1)

@@ -12,6 +12,7 @@ from mimbench.experiments.build import check_parts
 from mimbench.experiments.compose import Composer, composer
 from mimbench.experiments.config import config_directory, describe, resolve, sweep_directory
 from mimbench.experiments.launch.slurm import SlurmBackend
+from mimbench.experiments.launch.slurm_jobs import HIDDEN
 from mimbench.experiments.status import RunStatus
 from mimbench.experiments.stored import find_targets, is_allowed
 
@@ -111,8 +112,8 @@ def _last_launcher(runs: Iterable[RunStatus], overrides: Sequence[str], trust: T
             f"The sweep's files set hydra.launcher.{unknown[0]}, which does not exist. Choose a launcher with "
             "hydra/launcher=."
         )
-    for key in SHELL_OPTIONS:
-        if options.get(key) and any(own.lstrip("+~").startswith(f"hydra.launcher.{key}") for own in overrides):
+    for key in list(options):
+        if options[key] and any(own.lstrip("+~").startswith(f"hydra.launcher.{key}") for own in overrides):
             del options[key]  # replaced by the command's own
     if (stored := {key: options[key] for key in SHELL_OPTIONS if options.get(key)}) and not trust.setup:
         shown = " ".join(f"hydra.launcher.{key}={format_override_value(value)}" for key, value in stored.items())
@@ -120,6 +121,12 @@ def _last_launcher(runs: Iterable[RunStatus], overrides: Sequence[str], trust: T
             f"The sweep's files contain shell commands or sbatch options: {shown}. Add --use-stored-setup if you trust "
             "them, or give your own."
         )
+    for key, value in options.items():
+        if HIDDEN in str(value):
+            raise UserError(
+                f"hydra.launcher.{key} contained a secret, which the sweep's files do not keep. Give the option again: "
+                f"hydra.launcher.{key}=..."
+            )
     # ++, since mappings may contain additional keys.
     chosen = [f"++hydra.launcher.{key}={format_override_value(value)}" for key, value in options.items()]
     return ["hydra/launcher=slurm", *chosen]

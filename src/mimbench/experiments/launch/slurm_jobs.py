@@ -16,6 +16,9 @@ from mimbench.runs.directory import SLURM_JOB
 _LIVE = {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "STAGE_OUT", "SIGNALING"}
 _LIVE |= {"RESIZING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
 _TIMEOUT = 60.0  # seconds until a command of SLURM must have answered
+HIDDEN = "<hidden>"  # stands in files for what may be a secret
+# An assignment of a secret, as in `export WANDB_API_KEY=...`; the first group is kept.
+_SECRET = re.compile(r"""(\b\w*(?:TOKEN|KEY|PASSW|SECRET|CREDENTIAL)\w*=)("[^"]*"|'[^']*'|[^\s;&|]+)""", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,19 @@ def read_submission(run: Path) -> Submission | None:
 
 
 def write_submission(submission: Submission, run: Path) -> None:
-    """Stores the job in a run's directory."""
-    write_atomic(run / SLURM_JOB, json.dumps(asdict(submission), indent=2) + "\n")
+    """Stores the job in a run's directory, without secrets in shell lines: a run's directory may be shared."""
+    values = asdict(submission)
+    values["launcher"] = _redact(values["launcher"])
+    write_atomic(run / SLURM_JOB, json.dumps(values, indent=2) + "\n")
+
+
+def _redact(value: Any) -> Any:
+    """Replaces the values of assignments to names such as WANDB_API_KEY in all strings."""
+    if isinstance(value, str):
+        return _SECRET.sub(rf"\g<1>{HIDDEN}", value)
+    if isinstance(value, dict):
+        return {key: _redact(item) for key, item in value.items()}
+    return [_redact(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True)
