@@ -40,7 +40,7 @@ def test_canceled_requeued_and_timed_out_jobs_end_as_undisturbed_ones(user: User
     grid = ("seed=0,1,2", "budget=steps", "budget.steps=200", "optim.batch_size=32")
     go = user.home / "go"
     slow = f"+callbacks.pause={{_target_:hooks.Pause,until:{go}}}"
-    options = ("hydra.launcher.time=60", "hydra.launcher.stop_seconds=1", "hydra.launcher.parallel=3")
+    options = ("hydra.launcher.time=60", "hydra.launcher.stop_seconds=10", "hydra.launcher.parallel=3")
     watching = user.start("run", *on_slurm("disturbed", *grid, slow, *options))
     wait_until(lambda: len(user.runs("disturbed")) == 3 and all(steps(run) > 2 for run in user.runs("disturbed")))
     canceled, requeued, limited = user.runs("disturbed")
