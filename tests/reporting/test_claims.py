@@ -54,6 +54,37 @@ def test_a_claim_is_judged_by_the_interval_of_differences_paired_by_seed(
         assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
 
 
+WITH_SMALLEST = {"claim": PAIR["claim"] | {"smallest": 0.02}}
+
+
+@pytest.mark.parametrize(
+    ("gains", "verdict"),
+    [
+        ([0.002, -0.003, 0.0025], "no relevant difference"),
+        ([0.02, -0.03, 0.025], "undecided"),
+        ([0.002, 0.003, 0.0025], "supports"),
+        ([0.002], "undecided"),
+    ],
+)
+def test_an_interval_within_the_smallest_difference_worth_knowing_decides(
+    make_run: MakeRun, gains: list[float], verdict: str
+) -> None:
+    (found,) = judged(make_run, gains, WITH_SMALLEST)
+    assert found.verdict == verdict
+    assert ("seeds find a difference of 2 points" in found.text) == (verdict == "undecided" and len(gains) > 1)
+
+
+# G*Power 3.1, one-sample t test, two-sided, 5 %, power 0.8.
+@pytest.mark.parametrize(("effect", "seeds"), [(2.0, 5), (1.0, 10), (0.8, 15), (0.5, 34), (0.2, 199)])
+def test_the_number_of_seeds_is_that_of_a_power_analysis(effect: float, seeds: int) -> None:
+    assert claims.num_seeds(1.0, effect) == seeds
+    assert claims.num_seeds(0.01, 0.01 * effect) == seeds
+
+
+def test_more_than_a_thousand_seeds_are_no_advice() -> None:
+    assert claims.num_seeds(1.0, 0.01) is None
+
+
 def test_a_seed_that_lacks_a_run_is_not_counted(make_run: MakeRun) -> None:
     make_run("mae", 7, config=PAIR)
     (found,) = judged(make_run, [0.02, 0.03, 0.025])

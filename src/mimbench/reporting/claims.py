@@ -1,4 +1,4 @@
-"""Verdicts on the claims of a sweep: supported, contradicted or undecided, with the interval that decides."""
+"""Verdicts on the claims of a sweep, with the intervals over seeds that they follow from."""
 
 import math
 from collections import defaultdict
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from scipy import stats
 
 from mimbench.reporting.collect import Sweep
@@ -13,11 +14,15 @@ from mimbench.reporting.image_intervals import CONFIDENCE
 from mimbench.reporting.runs import Run
 
 SUPPORTS, CONTRADICTS, UNDECIDED = "supports", "contradicts", "undecided"
+NO_DIFFERENCE = "no relevant difference"
+POWER = 0.8
 METHOD = (
-    "A measurement supports a claim if its 95 % interval over seeds (Student t, runs paired by seed) lies above 0, "
-    "contradicts it if the interval lies below 0, and otherwise leaves it undecided. Measurements are not corrected "
-    "for their number."
+    "A measurement supports a claim if its 95 % interval over seeds (Student t, runs paired by seed) lies above 0 and "
+    "contradicts it if the interval lies below 0. If the interval contains 0 but no difference that is worth knowing "
+    "(`claim.smallest`), there is no relevant difference; otherwise the measurement is undecided. Measurements are not "
+    "corrected for their number."
 )
+_MOST_SEEDS = 1000
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,9 @@ class Verdict:
 
     num_seeds: Seeds with all runs that the measurement needs.
     mean, low, high: Mean over seeds with Student's 95 % interval, in fractions; NaN if there are too few seeds.
+    smallest: The smallest difference that is worth knowing, as a fraction; 0 if the claim does not say.
+    needed: Seeds with which a difference of this size is found with 80 % power, given the spread of these seeds; None
+        if unknown or above 1,000.
     """
 
     claim: str
@@ -35,10 +43,14 @@ class Verdict:
     mean: float = math.nan
     low: float = math.nan
     high: float = math.nan
+    smallest: float = 0.0
+    needed: int | None = None
 
     @property
     def verdict(self) -> str:
-        return SUPPORTS if self.low > 0 else CONTRADICTS if self.high < 0 else UNDECIDED
+        if self.low > 0 or self.high < 0:
+            return SUPPORTS if self.low > 0 else CONTRADICTS
+        return NO_DIFFERENCE if -self.smallest < self.low and self.high < self.smallest else UNDECIDED
 
     @property
     def text(self) -> str:
@@ -48,7 +60,10 @@ class Verdict:
             interval = f" [{100 * self.low:+.1f}, {100 * self.high:+.1f}]" if not math.isnan(self.low) else ""
             seeds = f"{self.num_seeds} seed{'s' * (self.num_seeds > 1)}"
             numbers = f"{100 * self.mean:+.1f} points{interval}, {seeds}"
-        return f"{self.verdict} ({self.setting}): {self.measurement}: {numbers}."
+        remark = ""
+        if self.verdict == UNDECIDED and self.smallest and self.needed:
+            remark = f" About {self.needed} seeds find a difference of {100 * self.smallest:g} points (80 % power)."
+        return f"{self.verdict} ({self.setting}): {self.measurement}: {numbers}.{remark}"
 
 
 def verdicts(sweep: Sweep) -> list[Verdict]:
@@ -57,6 +72,7 @@ def verdicts(sweep: Sweep) -> list[Verdict]:
     A claim consists of `claim.text` and `claim.measurements`, each with a `name` and `terms`. A term has a `weight`,
     the `protocol` and the key `value` of its result, for lists by depth also the relative depth `at`, and `where`: axes
     or configuration keys with the values of the run that it is read from. All terms of a setting share the other axes.
+    `claim.smallest` is the smallest difference that is worth knowing, as a fraction.
     """
     runs: dict[str, list[Run]] = defaultdict(list)
     for run in sweep.finished:
@@ -81,8 +97,34 @@ def _verdicts(claim: str, measurement: Mapping[str, Any], runs: Iterable[Run]) -
     for setting, seeds in by_setting.items():
         sums = [_sum(measurement["terms"], own) for own in seeds.values()]
         values = [value for value in sums if value is not None]
-        verdicts.append(Verdict(claim, measurement["name"], setting, len(values), *_interval(values)))
+        smallest = _smallest(seeds)
+        needed = num_seeds(float(np.std(values, ddof=1)), smallest) if len(values) > 1 and smallest else None
+        verdict = Verdict(claim, measurement["name"], setting, len(values), *_interval(values), smallest, needed)
+        verdicts.append(verdict)
     return verdicts
+
+
+def _smallest(seeds: Mapping[int, list[Run]]) -> float:
+    value = next(iter(seeds.values()))[0].config.get("claim.smallest", 0)
+    return float(value) if isinstance(value, int | float) and 0 <= value < 1 else 0.0
+
+
+def num_seeds(deviation: float, difference: float) -> int | None:
+    """Seeds with which a paired t test at 5 % finds a difference with 80 % power; None if above 1,000.
+
+    Args:
+        deviation: Standard deviation over seeds of the paired difference.
+        difference: The true difference, in the same unit.
+    """
+    for number in range(2, _MOST_SEEDS + 1):
+        freedom = number - 1
+        noncentrality = difference * math.sqrt(number) / deviation if deviation else math.inf
+        if math.isinf(noncentrality):
+            return number
+        critical = stats.t.ppf((1 + CONFIDENCE) / 2, freedom)
+        if stats.nct.sf(critical, freedom, noncentrality) >= POWER:
+            return number
+    return None
 
 
 def _sum(terms: Iterable[Mapping[str, Any]], runs: list[Run]) -> float | None:

@@ -30,6 +30,30 @@ def test_layerwise_lines_are_the_means_over_seeds_in_each_methods_color(make_run
     assert [axes.get_ylabel() for axes in figure.axes] == ["kNN (%)", "linear (%)"]
 
 
+def test_accuracy_by_method_has_a_row_per_method_with_its_interval_and_the_untrained_encoder_as_a_line(
+    make_run: MakeRun,
+):
+    make_run("untrained", knn=0.2)
+    for seed, knn in enumerate((0.30, 0.40)):
+        directory = make_run("mae", seed, knn=knn)
+    make_run("mae", depth=12, knn=0.5)
+    summaries = summarize(collect(directory.parent))
+    figure = static.accuracy_by_method(summaries)
+    assert figure is not None
+    knn, _, deep, _ = figure.axes
+    assert [axes.get_title() for axes in (knn, deep)] == [
+        "photos · vit_demo · depth 4",
+        "photos · vit_demo · depth 12",
+    ]
+    assert [label.get_text() for label in knn.get_yticklabels()] == ["untrained", "mae"]
+    points = [container.lines[0].get_xdata()[0] for container in knn.containers]
+    np.testing.assert_allclose(points, [20, 35])
+    interval = next(s for s in summaries if s.condition.label == "mae").estimates["knn-v1"]
+    (bars,) = knn.containers[1].lines[2]
+    np.testing.assert_allclose(bars.get_segments()[0][:, 0], [100 * interval.low, 100 * interval.high])
+    assert any(list(line.get_xdata()) == [20, 20] and line.get_linestyle() == "--" for line in knn.lines)
+
+
 def test_accuracy_by_depth_needs_two_depths(make_run: MakeRun):
     directory = make_run("mae", depth=4, knn=0.3)
     assert static.accuracy_by_depth(summarize(collect(directory.parent))) is None

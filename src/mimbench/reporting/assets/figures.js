@@ -73,6 +73,29 @@ const note = (text, y, right) => ({
   text, xref: "paper", x: right, y, xanchor: right ? "right" : "left", yanchor: "bottom", showarrow: false, font: { size: 11, color: css("--dim") },
 });
 
+function accuracyPanels() {
+  const panels = [];
+  for (const [heading, conditions] of groupBy(DATA.conditions.filter(shown), setting)) {
+    for (const [protocol, title] of Object.entries(DATA.protocols)) {
+      const measured = conditions.filter((c) => c.estimates[protocol]);
+      if (!measured.length) continue;
+      const traces = measured.map((c) => ({
+        x: [c.estimates[protocol][0]], y: [c.label], error_x: errors([c.estimates[protocol]]), mode: "markers",
+        marker: { color: color(c.label), size: 9 }, name: c.label,
+        hovertemplate: `<b>${c.label}</b><br>%{x:.1f} %<extra></extra>`,
+      }));
+      const shapes = measured.filter((c) => !c.trained).map((c) => ({
+        type: "line", yref: "paper", y0: 0, y1: 1, x0: c.estimates[protocol][0], x1: c.estimates[protocol][0],
+        line: { color: color(c.label), width: 1, dash: "dash" },
+      }));
+      panels.push({ title: `${heading}: ${title}`, traces, layout: {
+        shapes, xaxis: { title: `${title} (%)` }, yaxis: { type: "category", autorange: "reversed" },
+      } });
+    }
+  }
+  return panels;
+}
+
 function depthPanels() {
   const panels = [];
   for (const [heading, conditions] of groupBy(DATA.conditions.filter(shown), (c) => `${c.data} · ${c.encoder}`)) {
@@ -136,6 +159,7 @@ function curvePanels(metrics, title, key) {
 const trainedLabels = () => distinct(DATA.curves.map((curve) => curve.label)).length;
 const perRow = (count) => (count <= 4 ? Math.max(2, count) : count % 3 === 0 ? 3 : 4);
 const COLUMNS = {
+  accuracy: () => perRow(Object.keys(DATA.protocols).length),
   cost: () => perRow(Object.keys(DATA.protocols).length),
   depth: () => perRow(Object.keys(DATA.protocols).length),
   layerwise: () => perRow(Object.keys(DATA.quantities).length),
@@ -144,6 +168,7 @@ const COLUMNS = {
 };
 
 const FIGURES = {
+  accuracy: accuracyPanels,
   cost: costPanels,
   depth: depthPanels,
   layerwise: layerwisePanels,

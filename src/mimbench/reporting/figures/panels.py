@@ -42,6 +42,20 @@ def draw_layerwise(axes: Axes, table: pd.DataFrame, palette: dict[str, str], sca
     label_ends(axes, ends)
 
 
+def draw_methods(axes: Axes, summaries: list[Summary], protocol: str, palette: dict[str, str]) -> None:
+    """Accuracy of the methods of one setting, one below the other, with 95 % intervals; untrained as a line."""
+    estimates = [summary.estimates[protocol] for summary in summaries]
+    labels = [summary.condition.label for summary in summaries]
+    for row, (summary, estimate) in enumerate(zip(summaries, estimates, strict=True)):
+        mean, low, high = 100 * estimate.mean, 100 * estimate.low, 100 * estimate.high
+        color = palette[summary.condition.label]
+        axes.errorbar(mean, row, xerr=[[mean - low], [high - mean]], fmt="o", color=color, elinewidth=1.6, capsize=3)
+        if summary.condition.method == UNTRAINED:
+            axes.axvline(mean, color=color, linestyle="--", linewidth=1.2, zorder=0)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+
+
 def draw_depth(axes: Axes, summaries: list[Summary], protocol: str, palette: dict[str, str]) -> None:
     """Accuracy against encoder depth, one line per method, with 95 % intervals."""
     lines: dict[str, list[Summary]] = {}

@@ -22,12 +22,30 @@ from mimbench.reporting.summary import Summary, protocols
 def draw(sweep: Sweep, summaries: list[Summary], logged: list[Curve]) -> dict[str, Figure | None]:
     """All figures by file name without extension."""
     return {
+        "accuracy": accuracy_by_method(summaries),
         "layerwise": layerwise(curves.layerwise(sweep.finished)),
         "depth": accuracy_by_depth(summaries),
         **{name: accuracy_by_cost(summaries, cost) for name, cost in COSTS.items()},
         "loss": losses([curve for curve in logged if curve.metric in curves.LOSSES]),
         "throughput": throughput([curve for curve in logged if curve.metric == curves.THROUGHPUT]),
     }
+
+
+def accuracy_by_method(summaries: list[Summary]) -> Figure | None:
+    """Accuracy with intervals: one row per setting, one column per protocol."""
+    measured = [summary for summary in summaries if summary.estimates]
+    if not measured:
+        return None
+    names = protocols(measured)
+    palette = colors(summary.condition.label for summary in measured)
+    rows = [(key, list(group)) for key, group in groupby(measured, key=lambda summary: summary.condition.setting)]
+    height = 0.8 + 0.22 * max(len(group) for _, group in rows)
+    figure, grid = subplots(len(rows), len(names), width=4.2, height=height)
+    for row, (setting, group) in zip(grid, rows, strict=True):
+        for axes, (protocol, name) in zip(row, names.items(), strict=True):
+            panels.draw_methods(axes, [s for s in group if protocol in s.estimates], protocol, palette)
+            axes.set(title=str(setting), xlabel=f"{name} (%)")
+    return figure
 
 
 def layerwise(table: pd.DataFrame) -> Figure | None:

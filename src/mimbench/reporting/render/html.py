@@ -22,6 +22,11 @@ _ASSETS = files("mimbench.reporting").joinpath("assets")
 _SCRIPTS = ("state.js", "figures.js", "panels.js", "tables.js")
 _MAX_FILTER_VALUES = 24
 _FIGURES = {
+    "accuracy": (
+        "Accuracy",
+        "One panel per setting and protocol. Bars: 95 % intervals, over seeds or, with one seed, over test images. "
+        "Dashed: untrained encoder.",
+    ),
     "cost": (
         "Accuracy against cost",
         "One point per method, encoder and depth, with its 95 % interval; the symbol shows the depth. Dotted: Pareto "
@@ -70,7 +75,7 @@ def compose(
         sources=tables.sources(summaries),
         legend=formatting.LEGEND,
         comparisons=num_comparisons(summaries),
-        figures=_figures(data),
+        figures={figure["id"]: figure for figure in _figures(data)},
         costs={name: cost.title for name, cost in COSTS.items()},
         images=images,
         unfinished=_unfinished(sweep, out),
@@ -117,6 +122,7 @@ def _filters(summaries: list[Summary]) -> dict[str, list[str]]:
 def _figures(values: dict[str, Any]) -> list[dict[str, str]]:
     metrics = {curve["metric"] for curve in values["curves"]}
     exists = {
+        "accuracy": any(c["estimates"] for c in values["conditions"]),
         "cost": any(cost for c in values["conditions"] if c["estimates"] for cost in c["costs"].values()),
         "depth": len({c["depth"] for c in values["conditions"] if c["estimates"]}) > 1,
         "layerwise": bool(values["layerwise"]),

@@ -7,9 +7,11 @@ from mimbench.reporting.collect import Sweep
 from mimbench.reporting.render import formatting, provenance, sentences, tables
 from mimbench.reporting.summary import Summary, num_comparisons
 
+LEAD = "accuracy"  # the figure above the sentences
 _NO_TABLE = "No run states data, encoder, depth and method, so there is no table."
 _COST = "Bars: 95 % intervals; thin line: Pareto front; dashed: untrained encoder."
 _CAPTIONS = {
+    "accuracy": "Accuracy of the methods in each setting. Bars: 95 % intervals; dashed: untrained encoder.",
     "layerwise": "Features at every depth of the encoder: accuracy, and results of analyses. Bands: 95 % intervals.",
     "depth": "Accuracy against the depth of the encoder. Bars: 95 % intervals.",
     "flops": f"Accuracy against the FLOPs of pre-training. {_COST}",
@@ -26,6 +28,7 @@ def compose(sweep: Sweep, summaries: list[Summary], *, figures: list[str], warni
         f"# {_inline(sweep.name)}",
         f"**{sentences.state(sweep)}**{_latest(sweep)}",
         *[f"> **Warning:** {_inline(warning)}" for warning in warnings],
+        *[part for name in figures if name == LEAD for part in _figure(name)],
         *_conclusions(summaries),
         *_claims(sweep),
         "## Comparison",
@@ -33,7 +36,7 @@ def compose(sweep: Sweep, summaries: list[Summary], *, figures: list[str], warni
         f"{formatting.LEGEND} {num_comparisons(summaries)} comparisons. As data: [table.csv](table.csv); "
         "for a paper: [table.tex](table.tex).",
         *_published(summaries),
-        *_figures(figures),
+        *_figures([name for name in figures if name != LEAD]),
         *_unfinished(sweep, out),
         "## How the numbers are computed",
         "\n".join(f"- {sentence}" for sentence in provenance.METHOD),
@@ -73,10 +76,12 @@ def _claims(sweep: Sweep) -> list[str]:
 
 def _figures(names: list[str]) -> list[str]:
     parts = ["## Figures"] if names else []
-    for name in names:
-        parts.append(f"![{_CAPTIONS[name]}](figures/{name}.png)")
-        parts.append(f"{_CAPTIONS[name]} [SVG](figures/{name}.svg)")
-    return parts
+    return parts + [part for name in names for part in _figure(name)]
+
+
+def _figure(name: str) -> list[str]:
+    caption = _CAPTIONS[name]
+    return [f"![{caption}](figures/{name}.png)", f"{caption} [SVG](figures/{name}.svg)"]
 
 
 def _unfinished(sweep: Sweep, out: Path) -> list[str]:
