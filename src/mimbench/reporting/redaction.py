@@ -38,14 +38,15 @@ def _redact_run(run: Run) -> Run:
         run,
         error=redact(run.error),
         overrides=tuple(map(redact, run.overrides)),
-        config=_redact_tree(run.config),
+        config=redact_tree(run.config),
         record=record,
     )
 
 
-def _redact_tree(tree: Any) -> Any:
+def redact_tree(tree: Any) -> Any:
+    """Nested values with `redact` applied to every string."""
     if isinstance(tree, str):
         return redact(tree)
     if isinstance(tree, Mapping):
-        return {key: _redact_tree(value) for key, value in tree.items()}
-    return [_redact_tree(value) for value in tree] if isinstance(tree, list) else tree
+        return {key: redact_tree(value) for key, value in tree.items()}
+    return [redact_tree(value) for value in tree] if isinstance(tree, list) else tree

@@ -24,7 +24,7 @@ def move_to_file(run_dir: Path, protocol: str, result: Mapping[str, Any]) -> dic
     return {key: value for key, value in result.items() if key != KEY}
 
 
-def write(run_dir: Path, protocol: str, correct: Sequence[bool]) -> None:
+def write(run_dir: Path, protocol: str, correct: Sequence[bool] | Bool[np.ndarray, " n"]) -> None:
     """Writes `evaluation/<protocol>.npz`: one truth value per test image, in the order of the test split."""
     stream = io.BytesIO()
     np.savez_compressed(stream, correct=np.asarray(correct, dtype=bool))

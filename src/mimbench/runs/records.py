@@ -71,10 +71,14 @@ def read(path: Path) -> Record:
 
 
 def write(record: Record, run_dir: Path) -> None:
-    """Replaces `run_dir/record.json` atomically; numbers that JSON does not have (NaN, inf) become null."""
-    values = _finite(dataclasses.asdict(record))
-    text = json.dumps(values, indent=2, allow_nan=False, ensure_ascii=False)
+    """Replaces `run_dir/record.json` atomically; see `as_json`."""
+    text = json.dumps(as_json(record), indent=2, allow_nan=False, ensure_ascii=False)
     write_atomic(run_dir / RECORD, text + "\n")
+
+
+def as_json(record: Record) -> dict[str, Any]:
+    """The content of `record.json`; numbers that JSON does not have (NaN, inf) become null."""
+    return _finite(dataclasses.asdict(record))
 
 
 _REQUIRED = {"schema": int, "identity": str, "name": str, "status": str, "axes": dict, "started": str}
