@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from mimbench import __version__
+from mimbench.core.errors import UserError, nearest
+from mimbench.experiments.plugins import enabled, split_options
 
 COMMANDS = {
     "run": "pre-train one method on one dataset and evaluate it; with -m, a sweep",
@@ -19,30 +21,40 @@ COMMANDS = {
     "dashboard": "a workspace and a report at Weights & Biases",
     "sync": "upload what runs kept for Weights & Biases while offline",
     "data": "pack a folder of images into shards, and check shards",
+    "new-project": "a repository for methods and data of your own",
     "weights": "look into, import and export files of weights",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command; exit status 0 is success, 1 a failure, 2 a user's error, 130 an interruption."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if sys.flags.safe_path:
-        os.environ["PYTHONSAFEPATH"] = "1"  # also for processes that this one starts, such as Lightning's ranks
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(_usage())
-        return 0
-    if words[0] in ("-V", "--version"):
-        print(f"mimbench {__version__}")
-        return 0
-    if words[0] not in COMMANDS:
-        from mimbench.core.errors import nearest
+    """Runs a command; exit status 0 is success, 1 a failure, 2 a user's error, 130 an interruption.
 
-        print(f"mimbench: no command '{words[0]}'.{nearest(words[0], COMMANDS)} See mimbench --help.", file=sys.stderr)
-        return 2
+    `--config-dir DIR` is understood by every command; see `mimbench.experiments.plugins`.
+    """
     try:
-        return import_module(f"mimbench.cli.{words[0]}").main(words[1:])
+        words, folders = split_options(sys.argv[1:] if argv is None else argv)
+        if sys.flags.safe_path:
+            os.environ["PYTHONSAFEPATH"] = "1"  # also for processes that this one starts, such as Lightning's ranks
+        if not words or words[0] in ("-h", "--help", "help"):
+            print(_usage())
+            return 0
+        if words[0] in ("-V", "--version"):
+            print(f"mimbench {__version__}")
+            return 0
+        if words[0] not in COMMANDS:
+            raise UserError(f"no command '{words[0]}'.{nearest(words[0], COMMANDS)} See mimbench --help.")
+        with enabled(folders):
+            return _call(words[0], words[1:])
+    except UserError as error:
+        print(f"mimbench: {error}", file=sys.stderr)
+        return 2
+
+
+def _call(command: str, words: list[str]) -> int:
+    try:
+        return import_module(f"mimbench.cli.{command.replace('-', '_')}").main(words)
     except KeyboardInterrupt:  # where nothing is left to be said, as in a report
-        print(f"mimbench {words[0]}: Interrupted.", file=sys.stderr)
+        print(f"mimbench {command}: Interrupted.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader, such as head, has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -50,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (MemoryError, OSError, RecursionError) as error:
         if os.environ.get(_DEBUG):
             raise
-        print(f"mimbench {words[0]}: {_explain(error)} {_DEBUG}=1 shows where.", file=sys.stderr)
+        print(f"mimbench {command}: {_explain(error)} {_DEBUG}=1 shows where.", file=sys.stderr)
         return 1 if isinstance(error, MemoryError) else 2
 
 
@@ -70,11 +82,12 @@ def _explain(error: MemoryError | OSError | RecursionError) -> str:
 
 
 def _usage() -> str:
-    rows = "\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items())
+    rows = "\n".join(f"  {name:<13}{text}" for name, text in COMMANDS.items())
     return (
         "usage: mimbench COMMAND ...\n\n"
         "Compares masked-image-modeling methods under one recipe.\n\n"
         f"commands:\n{rows}\n\n"
+        "Every command also takes --config-dir DIR, a folder of config groups of your own.\n"
         "mimbench COMMAND --help says more. First steps:\n"
         "  mimbench run experiment=demo method=mae data=photos\n"
         "  mimbench run -m experiment=demo method=mae,deepmim,localmim,mirl,untrained seed=0,1,2\n"

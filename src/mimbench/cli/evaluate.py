@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mimbench.core.errors import UserError
-from mimbench.experiments.config import config_directory
+from mimbench.experiments.config import option_names
 from mimbench.experiments.errors import CAUSED_BY_USERS, explain
 from mimbench.experiments.evaluation_config import choose_data, compose_evaluation, evaluation_keys, is_override
 
@@ -93,8 +93,7 @@ def _say(message: str, status: int) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    folder = config_directory() / "protocol"
-    known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
+    known = ", ".join(option_names("protocol"))
     parser = argparse.ArgumentParser(
         prog="mimbench evaluate",
         usage="mimbench evaluate RUN|CHECKPOINT|IMPORT... [protocol=a,b] [data=NAME] [key=value ...] [options]",

@@ -20,7 +20,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from mimbench.core.errors import UserError
-from mimbench.experiments.config import check_overrides, config_directory, config_keys
+from mimbench.experiments.config import check_overrides, config_directories, config_directory, config_keys
 from mimbench.experiments.errors import CAUSED_BY_USERS, explain
 
 
@@ -101,7 +101,7 @@ class Composer:
         return plain and scalar and not override.is_hydra_override() and not self._is_group(override.key_or_group)
 
     def _is_group(self, key: str) -> bool:
-        return (config_directory() / key).is_dir()
+        return any((directory / key).is_dir() for directory in config_directories())
 
     def _context(self) -> HydraContext:
         from hydra._internal.callbacks import Callbacks

@@ -13,6 +13,7 @@ import mimbench
 from mimbench.core.dotted import flatten
 from mimbench.core.errors import UserError, nearest
 from mimbench.experiments.errors import CAUSED_BY_USERS
+from mimbench.experiments.plugins import plugins
 from mimbench.runs.identity import identity, is_relevant
 from mimbench.runs.manifest import PlannedRun
 from mimbench.runs.records import AXES
@@ -26,6 +27,16 @@ def config_directory() -> Path:
     package = Path(mimbench.__file__).parent
     shipped = package / "conf"
     return shipped if shipped.is_dir() else package.parents[1] / "conf"
+
+
+def config_directories() -> list[Path]:
+    """`conf/` of mimbench and of all plugins."""
+    return [config_directory(), *(plugin.conf for plugin in plugins())]
+
+
+def option_names(group: str) -> list[str]:
+    """The options of a config group, such as those of data."""
+    return sorted(path.stem for directory in config_directories() for path in (directory / group).glob("*.yaml"))
 
 
 def config_keys(overrides: Sequence[str]) -> list[str]:
@@ -44,8 +55,8 @@ def config_keys(overrides: Sequence[str]) -> list[str]:
 
 def group_names() -> list[str]:
     """The config groups, such as data."""
-    directory = config_directory()
-    return [str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_dir()]
+    found = [str(p.relative_to(d)) for d in config_directories() for p in d.rglob("*") if p.is_dir()]
+    return [group for group in dict.fromkeys(found) if not group.endswith("__pycache__")]
 
 
 def choose_options(overrides: Sequence[str]) -> list[str]:
@@ -69,7 +80,7 @@ def resolve(config: DictConfig) -> dict[str, Any]:
         UserError: It has an unknown top-level key.
     """
     own = yaml.safe_load((config_directory() / "run.yaml").read_text(encoding="utf-8"))
-    known = {*own, "claim", *(path.name for path in config_directory().iterdir() if path.is_dir())} - {"defaults"}
+    known = {*own, "claim", *(group for group in group_names() if "/" not in group)} - {"defaults"}
     if unknown := sorted(str(key) for key in config if key not in known):
         raise UserError(f"Nothing reads the key '{unknown[0]}'.{nearest(unknown[0], known)}")
     visible = OmegaConf.create({key: value for key, value in config.items_ex(resolve=False) if key != "hydra"})
@@ -101,7 +112,12 @@ def _further_axes(config: dict[str, Any], overrides: list[str]) -> dict[str, Any
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
         key = key.split("@")[0].replace("/", ".")
-        if key not in _AXIS_KEYS and key not in ("experiment", "ablation") and is_relevant(key):
+        if (
+            key not in _AXIS_KEYS
+            and key not in ("experiment", "ablation")
+            and is_relevant(key)
+            and not is_evaluation(key)
+        ):
             further[key] = flat.get(key, value)
     return further
 

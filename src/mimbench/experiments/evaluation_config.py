@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from mimbench.core.dotted import flatten
 from mimbench.core.errors import UserError, nearest
-from mimbench.experiments.config import choose_options, config_directory, group_names
+from mimbench.experiments.config import choose_options, config_directory, group_names, option_names
 from mimbench.experiments.errors import CAUSED_BY_USERS
 
 if TYPE_CHECKING:
@@ -81,13 +81,13 @@ def compose_evaluation(overrides: list[str]) -> tuple[dict[str, Any], dict[str, 
 
 def _complete_protocols(override: str) -> str:
     """`protocol=a,b` as a list for Hydra; result names such as linear-v1 stand for their protocol files."""
-    known = [path.stem for path in (config_directory() / "protocol").glob("*.yaml")]
+    known = option_names("protocol")
     chosen: list[str] = []
     for name in filter(None, override.removeprefix("protocol=").strip("[]").replace(" ", "").split(",")):
         candidates = (name, name.replace("-", "_"), re.sub(r"-v\d+$", "", name).replace("-", "_"))
         stem = next((candidate for candidate in candidates if candidate in known), None)
         if stem is None:
-            raise UserError(f"There is no protocol '{name}'.{nearest(name, known)} Valid: {', '.join(sorted(known))}.")
+            raise UserError(f"There is no protocol '{name}'.{nearest(name, known)} Valid: {', '.join(known)}.")
         chosen.append(stem)
     return f"protocol=[{','.join(chosen)}]"
 

@@ -17,6 +17,7 @@ import torch
 
 import mimbench
 from mimbench.core.files import write_atomic
+from mimbench.experiments.plugins import plugins
 from mimbench.runs import correctness, records
 from mimbench.runs.directory import EVALUATION, LOG, RECORD
 from mimbench.runs.manifest import PlannedRun
@@ -140,7 +141,8 @@ def _environment() -> dict[str, Any]:
     packages = {name: version(name) for name in ("torch", "lightning", "timm")}
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {os.cpu_count()} cores"
     own = {"python": platform.python_version(), "mimbench": mimbench.__version__, "commit": _commit(), "device": device}
-    return packages | own | {"host": platform.node()}
+    further = {plugin.name: plugin.version for plugin in plugins() if not plugin.is_folder}
+    return packages | own | {"host": platform.node()} | ({"plugins": further} if further else {})
 
 
 def _commit() -> str | None:

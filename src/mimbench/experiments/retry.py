@@ -10,7 +10,7 @@ import yaml
 from mimbench.core.errors import UserError
 from mimbench.experiments.build import check_parts
 from mimbench.experiments.compose import Composer, composer
-from mimbench.experiments.config import config_directory, describe, resolve, sweep_directory
+from mimbench.experiments.config import config_directories, describe, resolve, sweep_directory
 from mimbench.experiments.launch.slurm import SlurmBackend
 from mimbench.experiments.launch.slurm_jobs import HIDDEN
 from mimbench.experiments.status import RunStatus
@@ -90,14 +90,14 @@ def _check_targets(run: Path, config: dict[str, Any]) -> None:
     for target in find_targets(config):
         if not is_allowed(target) and target not in _shipped_targets():
             raise UserError(
-                f"{run}: the stored overrides name {target}, which is not part of mimbench. Add --use-stored-code if "
-                "you trust it, or start this run with `mimbench run`."
+                f"{run}: the stored overrides name {target}, which is no part of mimbench or of an enabled plugin. Add "
+                "--use-stored-code if you trust it, or start this run with `mimbench run`."
             )
 
 
 def _shipped_targets() -> set[str]:
-    """All `_target_` values in the configurations of mimbench, including callbacks and trackers."""
-    files = (path for path in config_directory().rglob("*.yaml") if "hydra" not in path.parts)
+    """All `_target_` values in the configurations of mimbench and of plugins, including callbacks and trackers."""
+    files = (path for conf in config_directories() for path in conf.rglob("*.yaml") if "hydra" not in path.parts)
     return {target for path in files for target in find_targets(yaml.safe_load(path.read_text(encoding="utf-8")))}
 
 

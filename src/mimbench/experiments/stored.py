@@ -1,4 +1,7 @@
-"""Checks configurations from files of runs, which are not trusted: only parts of mimbench may be built from them."""
+"""Checks configurations from files of runs, which are not trusted.
+
+They may build only parts of mimbench and of plugins that the user has installed or named in the command.
+"""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -7,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mimbench.core.errors import UserError
+from mimbench.experiments.plugins import provides
 
 # A stored configuration may build public subclasses of these classes, by package, and the parts listed below. Their
 # constructors take values; none builds another target by name or runs code from a file.
@@ -18,6 +22,8 @@ _BASES = {
     "optim": ("Recipe",),
     "targets": ("Target", "Teacher"),
 }
+# In mimbench, encoders are made by functions; a plugin may have a class instead.
+_PLUGIN_BASES = {**_BASES, "encoders": ("Encoder",)}
 _FURTHER_PARTS = (
     "mimbench.encoders.swin",
     "mimbench.encoders.timm_swin",
@@ -40,14 +46,14 @@ def check_config(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
         path: The file that it was read from, for the message.
 
     Raises:
-        UserError: A `_target_` is not a public part of mimbench, or a value is an interpolation.
+        UserError: A `_target_` is not a public part of mimbench or a plugin, or a value is an interpolation.
     """
     kept = {key: value for key, value in config.items() if key not in _NEVER_BUILT}
     for key, value in _leaves(kept, ""):
         if key.rpartition(".")[2] == "_target_" and value is not None and not is_allowed(value):
             raise UserError(
-                f"{path}: {key} is {value!r}, which is not part of mimbench. Files of runs may build nothing else; "
-                "remove the key, or evaluate this run from Python."
+                f"{path}: {key} is {value!r}, which is no part of mimbench or of an enabled plugin. Files of runs may "
+                "build nothing else; if it is yours, name its folder with --config-dir."
             )
         if isinstance(value, str) and "${" in value:
             raise UserError(
@@ -63,19 +69,25 @@ def find_targets(tree: Any) -> list[str]:
 
 
 def is_allowed(target: Any) -> bool:
-    """Whether files of runs may build this target: a public part of mimbench that a run can consist of."""
+    """Whether files of runs may build this target: a public part of mimbench or a plugin that a run can consist of."""
     if not isinstance(target, str):
         return False
     if target in _FURTHER_PARTS:
         return True
+    if not target.startswith("mimbench."):
+        return provides(target, tuple(base for package in _PLUGIN_BASES for base in _bases(package)))
     if target.count(".") != 2:
         return False
-    root, package, name = target.split(".")
-    if root != "mimbench" or package not in _BASES or name.startswith("_"):
+    _, package, name = target.split(".")
+    if package not in _BASES or name.startswith("_"):
         return False
+    part = getattr(import_module(f"mimbench.{package}"), name, None)
+    return inspect.isclass(part) and issubclass(part, _bases(package))
+
+
+def _bases(package: str) -> tuple[type, ...]:
     module = import_module(f"mimbench.{package}")
-    part = getattr(module, name, None)
-    return inspect.isclass(part) and issubclass(part, tuple(getattr(module, base) for base in _BASES[package]))
+    return tuple(getattr(module, base) for base in _PLUGIN_BASES[package])
 
 
 def _leaves(tree: Any, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -13,6 +13,7 @@ from mimbench.core.errors import UserError
 from mimbench.experiments.launch.fork import PYTHON, fork_server
 from mimbench.experiments.launch.pool import Job, Start, run_jobs, start_process
 from mimbench.experiments.launch.progress import ProgressLines, read_last_line
+from mimbench.experiments.plugins import folders
 from mimbench.experiments.recorder import RunRecorder
 from mimbench.experiments.sweep import PreparedRun
 from mimbench.runs.directory import LOG
@@ -63,7 +64,7 @@ class LocalBackend:
 
 def build_command(run: PreparedRun) -> list[str]:
     """The command line that executes a run."""
-    return [*PYTHON, "mimbench", "run", *run.plan.overrides]
+    return [*PYTHON, "mimbench", "run", *(f"--config-dir={path}" for path in folders()), *run.plan.overrides]
 
 
 def _devices(config: dict[str, Any]) -> int:

@@ -1,0 +1,1 @@
+"""Hydra finds search-path plugins in this namespace."""
