@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mimbench.core.dotted import flatten
-from mimbench.runs.identity import identity, is_relevant
+from mimbench.runs.identity import identity, is_evaluation, is_relevant, pretraining
 
 CONFIG: dict[str, Any] = {
     "seed": 0,
@@ -97,6 +97,19 @@ def test_devices_and_files_do_not_change_the_identity(key: str, value: Any) -> N
 def test_keys_that_can_change_the_result_change_the_identity(key: str, value: Any) -> None:
     assert identity(changed(key, value)) != identity(CONFIG)
     assert is_relevant(key)
+
+
+def test_protocols_change_the_identity_of_a_run_and_not_that_of_its_pretraining() -> None:
+    for other in (changed("protocol.knn.k", 10), {**CONFIG, "protocol": {}}, {**CONFIG, "protocol": {"linear": {}}}):
+        assert identity(other) != identity(CONFIG)
+        assert pretraining(other) == pretraining(CONFIG)
+    assert is_evaluation("protocol.knn.k")
+
+
+@pytest.mark.parametrize(("key", "value"), [("seed", 1), ("encoder.depth", 8), ("budget.epochs", 61)])
+def test_everything_else_changes_that_of_the_pretraining_too(key: str, value: Any) -> None:
+    assert pretraining(changed(key, value)) != pretraining(CONFIG)
+    assert not is_evaluation(key)
 
 
 def test_every_seed_is_a_different_run() -> None:

@@ -67,10 +67,11 @@ def _run(config: DictConfig) -> None:
     depth, refused = check_parts(resolved)
     if refused:
         raise UserError(refused)
-    run = describe(resolved, overrides, depth)
+    from mimbench.experiments.existing import use_existing
     from mimbench.experiments.pipeline import execute
     from mimbench.training import InterruptedRun, NonFiniteLossError, StopSignals
 
+    run = use_existing(resolved, describe(resolved, overrides, depth))
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     try:
         with StopSignals():

@@ -14,7 +14,7 @@ from mimbench.core.dotted import flatten
 from mimbench.core.errors import UserError, nearest
 from mimbench.experiments.errors import CAUSED_BY_USERS
 from mimbench.experiments.plugins import plugins
-from mimbench.runs.identity import identity, is_relevant
+from mimbench.runs.identity import identity, is_evaluation, is_relevant
 from mimbench.runs.manifest import PlannedRun
 from mimbench.runs.records import AXES
 
@@ -92,7 +92,7 @@ def resolve(config: DictConfig) -> dict[str, Any]:
 def describe(config: dict[str, Any], overrides: list[str], depth: int, refused: str | None = None) -> PlannedRun:
     """Identity, directory name and axes of a resolved configuration.
 
-    The axes are method, encoder, depth, data, seed, and all other overrides that can change the result.
+    The axes are method, encoder, depth, data, seed, and all other overrides that can change the encoder.
 
     Args:
         depth: Depth of the encoder.

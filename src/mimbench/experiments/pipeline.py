@@ -1,7 +1,7 @@
 """One run: pre-train, export, evaluate, record."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +29,9 @@ from mimbench.experiments.build import (
     trainer_options,
 )
 from mimbench.experiments.config_check import ConfigCheck
-from mimbench.experiments.evaluate import cache_options, choose_device
+from mimbench.experiments.encoder_sources import find_source
+from mimbench.experiments.evaluate import Evaluator, cache_options, choose_device
+from mimbench.experiments.existing import missing_protocols
 from mimbench.experiments.recorder import RunRecorder
 from mimbench.experiments.trackers import check_trackers, log_results, log_weights, open_trackers, tracker_callbacks
 from mimbench.methods import Method
@@ -44,13 +46,16 @@ from mimbench.weights.store import write_state_dict
 
 
 def execute(config: dict[str, Any], run: PlannedRun, directory: Path) -> None:
-    """Starts or continues a run; does nothing if it has finished.
+    """Starts or continues a run; if it has finished, evaluates the protocols that are missing.
 
     Raises:
         UserError: The configuration cannot work, or another process works on the run; nothing was written.
     """
     if RunRecorder.is_finished(directory):
-        print(f"{run.name} has finished before; nothing to do.")
+        if missing := missing_protocols(config, directory):
+            _evaluate_finished(config, missing, directory)
+        else:
+            print(f"{run.name} has finished before; nothing to do.")
         return
     resume = None if config["resume"] is None else Path(config["resume"])
     if resume is not None:
@@ -99,6 +104,14 @@ def _execute(
         results = _evaluate(config, parts, directory)
         recorder.record_results(results, time.perf_counter() - begin)
         log_results(loggers, results, recorder.record.cost)
+
+
+def _evaluate_finished(config: Mapping[str, Any], protocols: Iterable[str], directory: Path) -> None:
+    """Adds results of further protocols to a finished run, as `mimbench evaluate` does."""
+    print(f"{directory.name} has finished before; it is evaluated with {', '.join(protocols)}.", flush=True)
+    unchanged = {"truncate": 0, "reinitialize": 0}
+    further = {**config, **unchanged, "protocol": {key: config["protocol"][key] for key in protocols}}
+    Evaluator(further).evaluate(find_source(directory), config["data"])
 
 
 def _print_results(run: PlannedRun, directory: Path) -> None:

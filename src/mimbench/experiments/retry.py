@@ -11,6 +11,7 @@ from mimbench.core.errors import UserError
 from mimbench.experiments.build import check_parts
 from mimbench.experiments.compose import Composer, composer
 from mimbench.experiments.config import config_directories, describe, resolve, sweep_directory
+from mimbench.experiments.existing import use_existing
 from mimbench.experiments.launch.slurm import SlurmBackend
 from mimbench.experiments.launch.slurm_jobs import HIDDEN
 from mimbench.experiments.status import RunStatus
@@ -61,7 +62,7 @@ def _overrides(hydra: Composer, sweep: Path, run: RunStatus, trust: Trust) -> li
     if sweep_directory(config).resolve() != sweep.resolve():
         path = sweep.resolve()
         overrides += [f"paths.runs={_quote(str(path.parent))}", f"sweep={_quote(path.name)}"]
-    described = describe(config, overrides, *check_parts(config))
+    described = use_existing(config, describe(config, overrides, *check_parts(config)), sweep)
     if described.identity != run.identity:
         raise UserError(
             f"The overrides of {run.name} now compose another run ({described.identity}), since the configuration has "

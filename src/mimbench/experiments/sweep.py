@@ -13,6 +13,7 @@ from omegaconf import DictConfig, read_write
 from mimbench.core.errors import UserError
 from mimbench.experiments.build import check_parts
 from mimbench.experiments.config import describe, resolve, run_directory, sweep_directory
+from mimbench.experiments.existing import missing_protocols, use_existing
 from mimbench.experiments.launch.pool import SweepFailed
 from mimbench.experiments.objective import check_objective, read_objective
 from mimbench.experiments.recorder import RunRecorder
@@ -76,7 +77,10 @@ def launch(
         SweepFailed: Some jobs failed; all others have ended.
     """
     resolved = [resolve(config) for config in configs]
-    plans = [describe(config, own, *check_parts(config)) for config, own in zip(resolved, overrides, strict=True)]
+    plans = [
+        use_existing(config, describe(config, own, *check_parts(config)))
+        for config, own in zip(resolved, overrides, strict=True)
+    ]
     runs = [
         PreparedRun(config, plan, run_directory(config, plan)) for config, plan in zip(resolved, plans, strict=True)
     ]
@@ -103,12 +107,12 @@ def launch(
 
 
 def _unfinished(runs: Sequence[PreparedRun]) -> tuple[list[PreparedRun], dict[Path, str]]:
-    """The runs that have not finished, and the reasons for those whose record cannot be read."""
+    """The runs to be trained or evaluated, and the reasons for those whose record cannot be read."""
     left: list[PreparedRun] = []
     unreadable: dict[Path, str] = {}
     for run in runs:
         try:
-            if not RunRecorder.is_finished(run.directory):
+            if not RunRecorder.is_finished(run.directory) or missing_protocols(run.config, run.directory):
                 left.append(run)
         except ValueError as error:
             unreadable[run.directory] = str(error)

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable
 
 from mimbench.reporting import configs
 from mimbench.reporting.runs import Run
+from mimbench.runs.identity import is_evaluation
 from mimbench.runs.records import AXES
 from mimbench.runs.state import State
 
@@ -14,10 +15,16 @@ _CONFIG_GROUPS = ("experiment", "ablation")
 
 
 def name_variants(runs: list[Run]) -> list[Run]:
-    """The runs with their variants: the further axes in which the runs of a setting differ."""
+    """The runs with their variants: the further axes in which the runs of a setting differ.
+
+    Protocols are no variants, since they do not change an encoder. Runs of 0.1.0 have them among their axes; they count
+    only where several runs of one seed differ in nothing else.
+    """
     result: list[Run] = []
     for group in _group((run.condition.setting if run.condition else None, run) for run in runs):
         choices = [_choices(run) for run in group]
+        if _collide(group, choices):
+            choices = [_choices(run, protocols=True) for run in group]
         common = set.intersection(*choices)
         result += [
             dataclasses.replace(run, variant=" ".join(sorted(own - common)))
@@ -49,8 +56,19 @@ def _group(pairs: Iterable[tuple[Hashable, Run]]) -> Iterable[list[Run]]:
     return groups.values()
 
 
-def _choices(run: Run) -> set[str]:
-    axes = [(axis, value) for axis, value in run.axes.items() if axis not in AXES]
+def _collide(runs: list[Run], choices: list[set[str]]) -> bool:
+    keys = [
+        (run.axes.get("method"), run.axes.get("seed"), frozenset(own))
+        for run, own in zip(runs, choices, strict=True)
+        if run.record is not None
+    ]
+    return len(keys) > len(set(keys))
+
+
+def _choices(run: Run, protocols: bool = False) -> set[str]:
+    axes = [
+        (axis, value) for axis, value in run.axes.items() if axis not in AXES and (protocols or not is_evaluation(axis))
+    ]
     selected = [(key, value) for key, value in configs.options(run.overrides) if key in _CONFIG_GROUPS]
     return {f"{key}={value}" for key, value in (*axes, *selected)}
 

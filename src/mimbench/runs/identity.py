@@ -58,8 +58,12 @@ def identity(config: Mapping[str, Any]) -> str:
         >>> identity(run) == identity(run | {"trainer": {"devices": 8}}), identity(run) == identity(run | {"seed": 1})
         (True, False)
     """
-    text = json.dumps(_canonical(former(relevant(config))), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return _hash(relevant(config))
+
+
+def pretraining(config: Mapping[str, Any]) -> str:
+    """Twelve hexadecimal digits as of `identity`, equal for runs that differ in their protocols only."""
+    return _hash({key: value for key, value in relevant(config).items() if not is_evaluation(key)})
 
 
 def relevant(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,6 +79,16 @@ def relevant(config: Mapping[str, Any]) -> dict[str, Any]:
 def is_relevant(key: str) -> bool:
     """Whether a dotted key can change a run's result."""
     return not any(_below(key, name) for name in _IRRELEVANT)
+
+
+def is_evaluation(key: str) -> bool:
+    """Whether a dotted key concerns evaluations only: it changes which results a run has, not its encoder."""
+    return _below(key, "protocol")
+
+
+def _hash(values: Mapping[str, Any]) -> str:
+    text = json.dumps(_canonical(former(values)), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _canonical(value: Any) -> Any:

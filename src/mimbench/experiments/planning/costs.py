@@ -14,6 +14,7 @@ from mimbench.data.sizes import training_size
 from mimbench.experiments.budget import read_budget
 from mimbench.experiments.build import build_on_meta, measure_step_cost
 from mimbench.experiments.config import describe, resolve, run_directory, sweep_directory
+from mimbench.experiments.existing import missing_protocols, use_existing
 from mimbench.experiments.planning.pace import MeasuredRun, Pace, assume_pace, measured_pace, read_finished_runs
 from mimbench.experiments.planning.plan import EstimatedCost, EstimatedRun
 from mimbench.experiments.status import RunStatus, read_sweep
@@ -78,8 +79,9 @@ class _Planner:
 
     def estimate(self, config: dict[str, Any], overrides: list[str]) -> EstimatedRun:
         depth, cost, fixed, refused = self._measure_model(config)
-        run = describe(config, overrides, depth, refused)
-        status = self._read_statuses(sweep_directory(config)).get(run_directory(config, run).name)
+        run = use_existing(config, describe(config, overrides, depth, refused))
+        directory = run_directory(config, run)
+        status = self._read_statuses(sweep_directory(config)).get(directory.name)
         facts = {"identity": run.identity, "name": run.name, "axes": run.axes, "overrides": run.overrides}
         try:
             if fixed is None:
@@ -88,6 +90,8 @@ class _Planner:
         except (UserError, ValueError) as error:
             return EstimatedRun(**facts, state=State.REFUSED, reason=str(error))
         state, reason, done = _plan_state(status)
+        if state == State.FINISHED and (missing := missing_protocols(config, directory)):
+            reason = f"to be evaluated: {', '.join(protocol.label for protocol in missing.values())}"
         return EstimatedRun(**facts, state=state, reason=reason, done=done, cost=estimated)
 
     def _measure_model(self, config: Mapping[str, Any]) -> tuple[int, Cost | None, EstimatedCost | None, str | None]:
