@@ -36,6 +36,8 @@ class Row:
     encoder: Million trained parameters.
     visible: Cells that stay visible, of how many, and whether a batch shares them.
     decoders: Widths; blocks and heads of each.
+    predicted: Cells that are predicted; None: all hidden ones.
+    undecayed: Tokens without weight decay.
     """
 
     batch: int
@@ -48,6 +50,9 @@ class Row:
     decoders: tuple[tuple[int, ...], int, int]
     targets: tuple[str, ...]
     finetune: str
+    predicted: int | None = None
+    undecayed: tuple[str, ...] = ()
+    crop: tuple[float, float] = (0.2, 1.0)
 
 
 STEPS = (312, 12_480)  # 4096 images, 40 epochs of warm-up
@@ -73,6 +78,33 @@ def deepmim(epochs: int, finetune: str, target: str = PIXEL) -> Row:
 def mirl(epochs: int, encoder: int, depths: Any, finetune: str, decoder: tuple[int, int, int] = (512, 2, 16)) -> Row:
     decoders = (decoder[0],) * (len(depths) - 1), decoder[1], decoder[2]
     return Row(4096, epochs, STEPS, (2.4e-3, 0), encoder, tuple(depths), VIT, decoders, (PIXEL,), finetune)
+
+
+def mff(epochs: int) -> Row:
+    finetune, depths, tokens = "mae_base", (1, 3, 5, 7, 9, 12), ("cls_token", "mask_token")
+    decoder, crop = ((512,), 8, 16), (0.75, 0.75)
+    return Row(
+        4096,
+        epochs,
+        STEPS,
+        (2.4e-3, 0),
+        86,
+        depths,
+        VIT,
+        decoder,
+        (PIXEL,),
+        finetune,
+        undecayed=tokens,
+        crop=crop,
+    )
+
+
+def crossmae(encoder: int, depth: int, finetune: str, predicted: int, size: str = "base") -> Row:
+    decoder = ((256,), 12, 8) if size == "small" else ((512,), 12, 16)
+    visible, target = (VIT_H, "pixel 14: 588") if size == "huge" else (VIT, PIXEL)
+    # The released code multiplies the rate by the predicted share of the hidden patches, 1 or 1/3.
+    lr, depths = 16 * 1.5e-4 * predicted / (visible[1] - visible[0]), tuple(range(depth + 1))
+    return Row(4096, 800, STEPS, (lr, 0), encoder, depths, visible, decoder, (target,), finetune, predicted=predicted)
 
 
 TAPS = (2, 4, 10, 12)
@@ -109,6 +141,13 @@ EXPECTED = {
     "mirl_vit_b24_300": mirl(300, 171, range(0, 25, 6), "mirl_s54"),
     "mirl_vit_b48_300": mirl(300, 341, range(0, 49, 8), "mirl_b48"),
     "mirl_vit_b48_800": mirl(800, 341, range(0, 49, 8), "mirl_b48"),
+    "mff_vit_base_300": mff(300),
+    "mff_vit_base_800": mff(800),
+    "crossmae_vit_small_800": crossmae(22, 12, "mae_base", 147, "small"),
+    "crossmae_vit_small_quarter_800": crossmae(22, 12, "mae_base", 49, "small"),
+    "crossmae_vit_base_800": crossmae(86, 12, "mae_base", 147),
+    "crossmae_vit_large_800": crossmae(303, 24, "mae_large", 147),
+    "crossmae_vit_huge_800": crossmae(630, 32, "mae_huge", 64, "huge"),
 }
 
 # epochs, batch, peak lr, layer decay, drop path, warm-up, min lr, EMA
@@ -171,12 +210,14 @@ def test_every_experiment_but_the_demo_has_expected_values() -> None:
 @recipes
 def test_recipes_read_and_predict_what_was_published(name: str) -> None:
     built, row = method(name), EXPECTED[name]
-    blocks = [list(decoder.blocks) for decoder in built.decoders]
+    decoders = getattr(built, "decoders", None) or [built.decoder]
+    blocks = [list(decoder.blocks) for decoder in decoders]
     targets = getattr(built, "targets", None) or [built.target]
     assert built.depths == row.depths
-    assert tuple(decoder.project.out_features for decoder in built.decoders) == row.decoders[0]
+    assert tuple(decoder.mask_token.shape[2] for decoder in decoders) == row.decoders[0]
     assert {len(found) for found in blocks} == {row.decoders[1]}
-    assert {block.attn.num_heads for found in blocks for block in found} == {row.decoders[2]}
+    attentions = [getattr(block, "attn", None) or block.cross_attn for found in blocks for block in found]
+    assert {attention.num_heads for attention in attentions} == {row.decoders[2]}
     assert {type(block) is CrossBlock for found in blocks for block in found} == {name.startswith("mirl")}
     assert tuple(describe(target) for target in targets) == row.targets
     assert all(target.normalize for target in targets if isinstance(target, PixelTarget))
@@ -185,7 +226,10 @@ def test_recipes_read_and_predict_what_was_published(name: str) -> None:
 @recipes
 def test_recipes_hide_three_quarters(name: str) -> None:
     masker, grid = method(name).masker, method(name).encoder.mask_grid
+    visible, cells, _ = EXPECTED[name].visible
     assert (masker.num_visible(grid), grid[0] * grid[1], masker.shared) == EXPECTED[name].visible
+    predicted = cells - visible - masker.num_ignored(grid, method(name).predicted_ratio)
+    assert predicted == (EXPECTED[name].predicted or cells - visible)
 
 
 @recipes
@@ -231,6 +275,7 @@ def test_every_trained_parameter_is_in_one_group_and_vectors_are_not_decayed(nam
     for parameter_name, parameter in method(name).named_parameters():
         vector = parameter.ndim == 1 or parameter_name.endswith("relative_position_bias_table")
         vector |= "swin" in name and parameter_name.endswith("mask_token")
+        vector |= parameter_name.rpartition(".")[2] in EXPECTED[name].undecayed
         where = (undecayed if vector else decayed) if parameter.requires_grad else set()
         assert (id(parameter) in where) == parameter.requires_grad, parameter_name
         assert parameter.requires_grad or id(parameter) not in decayed | undecayed, parameter_name
@@ -239,11 +284,12 @@ def test_every_trained_parameter_is_in_one_group_and_vectors_are_not_decayed(nam
 @recipes
 def test_tokens_are_decayed_and_positions_teachers_and_magnitudes_are_frozen(name: str) -> None:
     groups = optimizer(name).param_groups
+    undecayed = ("mask_token",) if "swin" in name else EXPECTED[name].undecayed
     decayed, trained = {id(p) for p in groups[0]["params"]}, {id(p) for group in groups for p in group["params"]}
     for parameter_name, parameter in method(name).named_parameters():
         if parameter_name.endswith(("pos_embed", "weight.original0")) or ".teacher." in parameter_name:
             assert id(parameter) not in trained
-        elif parameter_name.endswith("mask_token") and "swin" in name:
+        elif parameter_name.rpartition(".")[2] in undecayed:
             assert id(parameter) in trained - decayed
         elif parameter_name.endswith(("cls_token", "mask_token")):
             assert id(parameter) in decayed
@@ -258,7 +304,7 @@ def test_encoders_have_the_published_size(name: str) -> None:
 @recipes
 def test_data_are_imagenet_as_published_less_one_image_per_class(name: str) -> None:
     data = recipe(name)["data"]
-    assert (data["image_size"], data["crop_scale"], data["flip"]) == (224, [0.2, 1.0], True)
+    assert (data["image_size"], tuple(data["crop_scale"]), data["flip"]) == (224, EXPECTED[name].crop, True)
     smallest_and_largest = torch.tensor([0] * 732 + [1] * 1300)
     assert len(stratified_holdout(smallest_and_largest, data["source"]["holdout"], seed=0).held) == 2
     assert (IMAGENET - 1000) // EXPECTED[name].batch == IMAGENET // EXPECTED[name].batch

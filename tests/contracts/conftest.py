@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mimbench.encoders import Encoder, ViTEncoder, vit
 from mimbench.maskers import RandomMasker
-from mimbench.methods import MAE, MIRL, DeepMIM, LocalMIM, MaskFeat, Method, SimMIM
+from mimbench.methods import MAE, MFF, MIRL, CrossMAE, DeepMIM, LocalMIM, MaskFeat, Method, SimMIM
 from mimbench.targets import HOGTarget, PixelTarget, Teacher, TeacherTarget
 
 SIZE, PATCH, BATCH = 32, 8, 3
@@ -63,6 +63,13 @@ METHODS: dict[str, Callable[[Encoder], Method]] = {
     "mae_encode_hidden": lambda e: MAE(e, RandomMasker(), PixelTarget, 16, 1, 2, encode_hidden=True),
     "simmim": lambda e: SimMIM(e, RandomMasker(), partial(PixelTarget, normalize=False, absolute=True)),
     "maskfeat": lambda e: MaskFeat(e, RandomMasker(), HOGTarget),
+    "mff": lambda e: MFF(e, RandomMasker(), PixelTarget, None, 16, 1, 2),
+    "mff_hog": lambda e: MFF(e, RandomMasker(), HOGTarget, None, 16, 1, 2),
+    "crossmae": lambda e: CrossMAE(e, RandomMasker(), PixelTarget, None, 16, 2, 2),
+    "crossmae_teacher": lambda e: CrossMAE(
+        e, RandomMasker(), partial(TeacherTarget, teacher=ConvTeacher()), (1, 3, 4), 16, 2, 2, predicted_ratio=0.75
+    ),
+    "crossmae_no_mixture": lambda e: CrossMAE(e, RandomMasker(), PixelTarget, None, 16, 2, 2, mixture=False),
 }
 
 

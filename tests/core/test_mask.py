@@ -49,3 +49,31 @@ def test_hidden_cells_are_grouped_by_cell_of_the_mask(mask: Mask, scale: int):
 def test_a_grid_that_is_not_a_multiple_is_refused(mask: Mask):
     with pytest.raises(ValueError, match="must be a multiple of the mask's 4x8 cells, got 6x8"):
         mask.cells((6, 8))
+
+
+def test_ignored_cells_are_hidden_and_neither_predicted_nor_weighted():
+    drawn = RandomMasker(0.75)(3, (7, 7), generator=torch.Generator().manual_seed(0), predicted_ratio=0.25)
+    assert drawn.ignored is not None
+    # CrossMAE's released code truncates twice: 49 patches at 0.75 and 0.25 give 12 visible, 24 ignored, 13 predicted.
+    assert [drawn.num_visible, drawn.num_ignored, drawn.cells((7, 7)).shape[1]] == [12, 24, 13]
+    predicted = drawn.hidden & ~drawn.ignored
+    assert torch.equal(drawn.weights((7, 7)), predicted.flatten(1).float())
+    assert torch.equal(drawn.hides((7, 7)), drawn.hidden.flatten(1))
+    for one, cells, visible in zip(predicted, drawn.cells((7, 7)), drawn.visible, strict=True):
+        assert cells.tolist() == np.flatnonzero(one.numpy()).tolist()
+        assert not set(visible.tolist()) & set(cells.tolist())
+
+
+def test_the_same_key_hides_the_same_cells_whatever_part_of_them_is_predicted():
+    keys = torch.arange(4)
+    whole = RandomMasker(0.75).from_keys(keys, (4, 4))
+    part = RandomMasker(0.75).from_keys(keys, (4, 4), 0.25)
+    assert whole.ignored is None
+    assert torch.equal(whole.hidden, part.hidden)
+    assert torch.equal(RandomMasker(0.75).from_keys(keys, (4, 4), 0.75).cells((4, 4)), whole.cells((4, 4)))
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.8, -0.1])
+def test_a_share_of_predicted_cells_that_cannot_be_is_refused(ratio: float):
+    with pytest.raises(ValueError, match=r"set method\.predicted_ratio to a number above 0 and at most 0\.75"):
+        RandomMasker(0.75).from_keys(torch.arange(2), (4, 4), ratio)

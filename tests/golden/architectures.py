@@ -73,12 +73,21 @@ def _mirl(m: re.Match[str]) -> tuple[tuple[str, str], dict[str, Any]]:
     return ("russellllaputa/MIRL", "models_mirl.py"), config
 
 
+def _crossmae(m: re.Match[str]) -> tuple[tuple[str, str], dict[str, Any]]:
+    sizes = SIZES | {"small": (384, 12, 6)}
+    decoder = _decoder(256, 12, 8) if m[1] == "small" else _decoder(512, 12, 16)
+    config = _vit(*sizes[m[1]], patch=int(m[2])) | decoder | {"norm_pix_loss": True}
+    config |= {"weight_fm": True, "use_fm": [-1], "use_input": True, "self_attn": False}
+    return ("TonyLianLong/CrossMAE", "models_cross.py"), config
+
+
 PATTERNS: dict[str, Callable[[re.Match[str]], tuple[tuple[str, str], dict[str, Any]]]] = {
     r"mae/mae_vit_(base|large|huge)_patch(\d+) \(pre-training model\)": _mae,
     r"mae/models_vit\.vit_(base|large|huge)_patch(\d+) global_pool=(True|False)(?: \(count only\))?": _mae_finetune,
     r"deepmim/mae_vit_base_patch16": _deepmim,
     r"localmim/MIM_vit_(base|large|huge)_patch16 hog_nbins=(\d+) hog_bias=(True|False)": _localmim_vit,
     r"localmim/mim_swin_base_patch4_win7 target=(\w+) nbins=(\d+) bias=(True|False)": _localmim_swin,
+    r"crossmae/mae_vit_(small|base|large|huge)_patch(\d+) weight_fm use_input decoder_depth=12": _crossmae,
     "|".join(MIRL_SIZES): _mirl,
     r"models_vit\.vit_(small|base)_depth(\d+)_patch16 global_pool=(True|False) class_num=(\d+)": _mirl_finetune,
 }

@@ -21,10 +21,11 @@ def uniform(count: int, key: str) -> Array:
 
 
 def is_fixed(name: str) -> bool:
-    """Whether the released code computes the entry: position tables, window indices, Sobel kernels."""
+    """Whether the released code computes the entry: position tables, window indices and masks, Sobel kernels."""
     last = name.rsplit(".", 1)[-1]
     sobel = name.startswith("hog_enc.") and name.endswith(".conv.weight")
-    return last.startswith(("pos_embed", "decoder_pos_embed")) or last == "relative_position_index" or sobel
+    tables = ("pos_embed", "decoder_pos_embed", "predictor_pos_embed")
+    return last.startswith(tables) or last in ("relative_position_index", "attn_mask") or sobel
 
 
 def weight(name: str, shape: Sequence[int], linear_in_out: bool) -> Array:
@@ -33,10 +34,12 @@ def weight(name: str, shape: Sequence[int], linear_in_out: bool) -> Array:
     last = name.rsplit(".", 1)[-1]
     if name.startswith("hog_enc.") and last == "bias":
         return (np.rint(64 * u) / 256 + 0.0).astype(np.float32)  # no negative zeros
-    if last == "relative_position_bias_table" or (len(shape) == 3 and shape[0] == shape[1] == 1):
+    if last in ("gamma_1", "gamma_2"):
+        return (0.5 + 0.25 * u).astype(np.float32)
+    if last in ("relative_position_bias_table", "pos_embed") or (len(shape) == 3 and shape[0] == shape[1] == 1):
         return (0.5 * u).astype(np.float32)
     if len(shape) == 1:
-        scale, base = {"weight": (0.1, 1), "weight_g": (0.25, 1), "bias": (0.1, 0)}[last]
+        scale, base = {"weight": (0.1, 1), "weight_g": (0.25, 1)}.get(last, (0.1, 0))
         return (base + scale * u).astype(np.float32)
     fan = shape[0] if linear_in_out and len(shape) == 2 else np.prod(shape[1:])
     return (np.sqrt(3 / fan) * u).astype(np.float32)
@@ -71,6 +74,15 @@ def sincos(tokens: int, dim: int) -> Array:
     angles = [np.outer(axis, omega) for axis in (column, row)]
     table = np.concatenate([f(angle) for angle in angles for f in (np.sin, np.cos)], axis=1)
     return np.concatenate([np.zeros((tokens - side * side, dim)), table]).astype(np.float32)[None]
+
+
+def from_axis(axis: Sequence[Sequence[float]], row_first: bool) -> Array:
+    """Position table [1, 1 + tokens, dim] of a square grid from the codes of a coordinate, with a row of zeros."""
+    code, side = np.array(axis, dtype=np.float32), len(axis)
+    row, column = np.divmod(np.arange(side * side), side)
+    halves = (code[row], code[column]) if row_first else (code[column], code[row])
+    table = np.concatenate(halves, axis=1)
+    return np.concatenate([np.zeros((1, table.shape[1]), np.float32), table])[None]
 
 
 def sha256(arrays: Iterable[Array]) -> str:

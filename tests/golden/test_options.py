@@ -43,6 +43,19 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("localmim_swin_pixel", {"window_size": 14}),
     ("localmim_swin_pixel", {"num_heads": [2, 2, 4, 4]}),
 ]
+OPTIONS += [
+    ("crossmae_wfm_partial", {"use_input": False}),
+    ("crossmae_wfm_partial", {"use_fm": [-2, -1]}),
+    ("crossmae_wfm_partial", {"self_attn": True}),
+    ("crossmae_wfm_partial", {"decoder_depth": 2}),
+    ("crossmae_wfm_partial", {"norm_pix_loss": False}),
+    ("crossmae_wfm_all", {"weight_fm": False}),
+    ("mff_four_levels", {"out_indices": [0, 2, 4, 5]}),
+    ("mff_four_levels", {"out_indices": [5]}),
+    ("mff_four_levels", {"norm_pix": False}),
+    ("mff_four_levels", {"feedforward_channels": 128}),
+    ("mff_four_levels", {"decoder_depth": 1}),
+]
 IGNORED: list[tuple[str, dict[str, Any]]] = [
     ("deepmim_clip", {"norm_pix_loss": True}),
     ("mirl", {"norm_pix_loss": True}),
@@ -57,6 +70,9 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("localmim_vit_hog9", {"scale (hard-wired)": [2.0, 2.0, 1.0, 0.5]}, "cannot rebuild scale"),
     ("localmim_vit_hog9", {"depth": 6}, "coincide or change places"),
     ("deepmim_clip", {"depth": 10}, "reads the last one twice"),
+    ("crossmae_no_wfm", {"norm_layer": "nn.LayerNorm"}, "cannot rebuild norm_layer"),
+    ("crossmae_no_wfm", {"use_cls": False}, "cannot rebuild use_cls=False; it knows no such option"),
+    ("mff_four_levels", {"with_cls_token": False}, "cannot rebuild"),
 ]
 
 

@@ -167,3 +167,19 @@ def test_an_identity_is_twelve_hexadecimal_digits_and_equal_in_all_versions() ->
 
 def test_flattening_joins_keys_by_dots_and_keeps_lists() -> None:
     assert flatten({"a": {"b": 1, "c": {}}, "d": [1, {"e": 2}]}) == {"a.b": 1, "a.c": {}, "d": [1, {"e": 2}]}
+
+
+@pytest.mark.parametrize(
+    ("key", "neutral", "other"),
+    [
+        ("start_lr", 0.0, 1e-6),
+        ("milestones", [], [700]),
+        ("final_weight_decay", None, 0.4),
+        ("clip_norm", None, 5.0),
+        ("ahead", False, True),
+    ],
+)
+def test_newer_keys_count_only_where_they_change_something(key: str, neutral: Any, other: Any) -> None:
+    with_key = {**CONFIG, "optim": {**CONFIG["optim"], key: neutral}}
+    assert identity(with_key) == identity(CONFIG)
+    assert identity(changed(f"optim.{key}", other, with_key)) != identity(CONFIG)

@@ -11,12 +11,15 @@ from mimbench.weights import export_weights, read_file, read_state_dict
 
 NAMES = {"MAE": "mae", "DeepMIM": "deepmim", "LocalMIM ViT": "localmim-vit", "MIRL": "mirl"}
 NAMES |= {"MAE fine-tuning": "mae-finetune", "MIRL fine-tuning": "mirl-finetune"}
+NAMES |= {"CrossMAE": "crossmae", "MFF": "mff"}
 NAMES |= {"LocalMIM Swin with released quirks": "localmim-swin"}
 
 
 def as_words(case: Case) -> list[str]:
     """What shapes do not tell of a small model."""
     words = ["--decoder-heads", str(case.config["decoder_num_heads"])] if "decoder_num_heads" in case.config else []
+    if depths := getattr(case, "depths", None):
+        words += ["--depths", ",".join(map(str, depths))]
     heads = case.config["num_heads"]
     return words if isinstance(heads, list) else [*words, "--num-heads", str(heads)]
 
@@ -37,7 +40,8 @@ def round_trip(case: Case, path: Path, tmp_path: Path, words: list[str]) -> None
     assert out.keys() == given.keys()
     used = [entry for entry, fate in fates.items() if fate == "used"]
     assert all(torch.equal(out[entry], given[entry]) for entry in used)
-    assert all(torch.allclose(out[entry], given[entry].to(out[entry]), rtol=0, atol=1e-6) for entry in out)
+    tolerance = case.format.tolerance
+    assert all(torch.allclose(out[entry], given[entry].to(out[entry]), rtol=0, atol=tolerance) for entry in out)
     assert main(["import", str(released), "--format", name, "--out", str(again), *words]) == 0
     tuned = name.endswith("-finetune")
     assert (first / "method.safetensors").exists() is not tuned

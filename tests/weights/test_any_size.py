@@ -21,6 +21,8 @@ SOURCES = {
     "localmim-vit": ("Haoqing-Wang/LocalMIM", "ViT/models_mim.py"),
     "localmim-swin": ("Haoqing-Wang/LocalMIM", "Swin/models_mim.py"),
     "mirl": (MIRL, "models_mirl.py"),
+    "crossmae": ("TonyLianLong/CrossMAE", "models_cross.py"),
+    "mff": next(source for source in CASES if source[0] == "open-mmlab/mmpretrain"),
     "mae-finetune": (MAE, "models_vit.py"),
     "mirl-finetune": (MIRL, "models_vit.py"),
 }
@@ -55,6 +57,12 @@ def draw(name: str, seed: int) -> dict[str, Any]:
             "weight_norm_pred": on,
         }
     config["decoder_embed_dim"] = dim
+    if name == "crossmae":
+        config["depth"] = any_of([2, 3, 5])
+        mixed = {"weight_fm": seed < 3, "use_fm": any_of([[-1], [1, -1]]), "use_input": on, "self_attn": seed > 1}
+        return config | mixed | {"norm_pix_loss": on}
+    if name == "mff":
+        return mff(config, any_of, on)
     hog = {"hog_nbins": any_of([6, 9, 18]), "hog_bias": on}
     raw = {"norm_pix_loss": on}
     if name == "localmim-vit":
@@ -63,6 +71,21 @@ def draw(name: str, seed: int) -> dict[str, Any]:
         config.pop("depth")
         return config | hog | raw | swin(any_of, decoder_heads, seed)
     return config | raw | {"depth": any_of([11, 12, 14]) if name == "deepmim" else config["depth"]}
+
+
+def mff(config: dict[str, Any], any_of: Callable[[list[Any]], Any], on: bool) -> dict[str, Any]:
+    depth, width = any_of([4, 5, 12]), config["embed_dim"]
+    shared = ("img_size", "patch_size", "num_heads", "decoder_embed_dim", "decoder_depth", "decoder_num_heads")
+    return {key: config[key] for key in shared} | {
+        "embed_dims": width,
+        "num_layers": depth,
+        "out_indices": any_of([[depth - 1], [0, depth - 1], [0, 1, depth - 1]]),
+        "mask_ratio": 0.75,
+        "norm_pix": on,
+        "feedforward_channels": int(width * config["mlp_ratio"]),
+        "norm_cfg": "LN eps 1e-6 everywhere",
+        "in_channels": 3,
+    }
 
 
 def swin(any_of: Callable[[list[Any]], Any], decoder_heads: int, seed: int) -> dict[str, Any]:
@@ -101,7 +124,7 @@ def test_a_file_of_any_size_goes_in_and_out_bit_for_bit(
     found = recognize(given)
     assert found.format == name
     architecture = found.architecture
-    assert architecture.width == config["embed_dim"]
+    assert architecture.width == case.config["embed_dim"]
     assert architecture.image_size == config["img_size"]
     assert architecture.patch_size == config["patch_size"]
     round_trip(case, save_released(case), tmp_path, as_words(case))
@@ -114,6 +137,9 @@ def test_the_draws_cover_every_option():
         ("mae-finetune", "global_pool", {True, False}),
         ("mirl-finetune", "global_pool", {True, False}),
         ("localmim-vit", "hog_bias", {True, False}),
+        ("crossmae", "weight_fm", {True, False}),
+        ("crossmae", "use_input", {True, False}),
+        ("crossmae", "self_attn", {True, False}),
         ("localmim-swin", "target", {"HOG", "Pixel"}),
         ("localmim-swin", "window_size", {4, 7}),
     ):

@@ -1,8 +1,5 @@
 """What a method makes of the hidden part of images, as images that can be laid side by side."""
 
-from collections.abc import Iterable
-from typing import cast
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -10,7 +7,7 @@ from torch import Tensor
 
 from mimbench.analysis.draw_hog import draw_histograms
 from mimbench.core import Mask, denormalize, keys
-from mimbench.methods import MIRL, BranchedMethod, Method
+from mimbench.methods import MIRL, Method
 from mimbench.methods.hidden import composite
 from mimbench.targets import HOGTarget, PixelTarget
 
@@ -20,7 +17,7 @@ MIN_SIDE = 96  # of an image in a figure, in pixels
 def common_mask(method: Method, images: Float[Tensor, "b c h w"], seed: int = 0) -> Mask:
     """A mask that does not depend on the run: the same for all methods of one masker and grid."""
     places = torch.arange(len(images), device=images.device)
-    return method.masker.from_keys(keys(places, seed), method.encoder.mask_grid)
+    return method.masker.from_keys(keys(places, seed), method.encoder.mask_grid, method.predicted_ratio)
 
 
 @torch.no_grad()
@@ -42,7 +39,7 @@ def reconstruct(method: Method, images: Float[Tensor, "b 3 h w"], mask: Mask) ->
     side = images.shape[-1] * -(-MIN_SIDE // images.shape[-1])
     panels = composite(images, rows, mask)
     shown = {name: _enlarge(denormalize(panel).clamp(0, 1), side) for name, panel in panels.items()}
-    edges = _edges(method, images, predictions, mask, side) if isinstance(method, BranchedMethod) else {}
+    edges = _edges(method, images, predictions, mask, side)
     return shown | edges if rows or edges else {}
 
 
@@ -61,18 +58,14 @@ def _mirl(method: MIRL, images: Tensor, predictions: list[Tensor]) -> dict[str, 
     return rows
 
 
-def _edges(
-    method: BranchedMethod, images: Tensor, predictions: list[Tensor], mask: Mask, side: int
-) -> dict[str, Tensor]:
+def _edges(method: Method, images: Tensor, predictions: list[Tensor], mask: Mask, side: int) -> dict[str, Tensor]:
     """Targets and predictions of every scale of HOG; where the image was visible both show the target."""
     rows: dict[str, Tensor] = {}
-    for depth, target, prediction in zip(
-        method.depths, cast("Iterable[object]", method.targets), predictions, strict=True
-    ):
+    for (depth, target), prediction in zip(method.branches, predictions, strict=False):
         if not isinstance(target, HOGTarget):
             continue
         grid, value = target.grid(images), target(images)
-        hidden = mask.weights(grid)[..., None] > 0
+        hidden = mask.hides(grid)[..., None]
         for name, histograms in ("target", value), ("predicted", torch.where(hidden, prediction.to(value), value)):
             panel = draw_histograms(histograms, grid, target.bins, side)
             rows[f"{name}, depth {depth}, cells of {target.cell} px"] = panel.expand(-1, 3, -1, -1)

@@ -129,7 +129,8 @@ def _positive(text: str) -> int:
 
 
 def _depths(text: str) -> tuple[int, ...]:
-    return tuple(_positive(part.strip()) for part in text.split(","))
+    # Depth 0, the embedding, is one that CrossMAE reads.
+    return tuple(0 if part.strip() == "0" else _positive(part.strip()) for part in text.split(","))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -148,7 +149,7 @@ def _inspect_parser(parser: argparse.ArgumentParser) -> None:
 
 
 def _import_parser(parser: argparse.ArgumentParser) -> None:
-    formats = "mae|mae-finetune|deepmim|localmim-vit|localmim-swin|mirl|timm|transformers-vitmae"
+    formats = "mae|mae-finetune|deepmim|localmim-vit|localmim-swin|mirl|crossmae|mff|timm|transformers-vitmae"
     parser.set_defaults(do=_import)
     parser.add_argument("file", metavar="FILE", type=Path, help="file of weights or Hugging Face folder")
     parser.add_argument("--format", metavar="FORMAT", help=f"{formats} (default: what its names tell)")

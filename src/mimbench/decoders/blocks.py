@@ -30,16 +30,20 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention with queries from x, and keys and values from a context."""
+    """Multi-head attention with queries from x, and keys and values from a context.
 
-    def __init__(self, dim: int, num_heads: int):
+    Args:
+        context_dim: Channels of the context; by default those of x.
+    """
+
+    def __init__(self, dim: int, num_heads: int, context_dim: int | None = None):
         super().__init__()
         self.num_heads = num_heads
         self.q = nn.Linear(dim, dim)
-        self.kv = nn.Linear(dim, 2 * dim)
+        self.kv = nn.Linear(context_dim or dim, 2 * dim)
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b m d"]) -> Float[Tensor, "b n d"]:
+    def forward(self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b m e"]) -> Float[Tensor, "b n d"]:
         (q,) = _heads(self.q(x), 1, self.num_heads)
         k, v = _heads(self.kv(context), 2, self.num_heads)
         return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
@@ -77,6 +81,37 @@ class CrossBlock(nn.Module):
         x = (x if last is None else x[:, -last:]) + self.attn(self.norm1(x), last)
         x = x + self.cross_attn(self.norm2(x), self.norm3(context))
         return x + self.mlp(self.norm4(x))
+
+
+class QueryBlock(nn.Module):
+    """Cross-attention to a context and an MLP, each with pre-norm and a residual connection (CrossMAE, section 3.2).
+
+    Args:
+        context_dim: Channels of the context, which gets no norm here.
+        self_attention: Whether the queries first attend to each other.
+    """
+
+    def __init__(
+        self, dim: int, num_heads: int, context_dim: int, mlp_ratio: float = 4.0, self_attention: bool = False
+    ):
+        super().__init__()
+        self.norm0 = LayerNorm(dim) if self_attention else None
+        self.self_attn = SelfAttention(dim, num_heads) if self_attention else None
+        self.norm1, self.norm2 = LayerNorm(dim), LayerNorm(dim)
+        self.cross_attn = CrossAttention(dim, num_heads, context_dim)
+        self.mlp = Mlp(dim, int(dim * mlp_ratio))
+
+    def forward(self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b c e"]) -> Float[Tensor, "b n d"]:
+        if self.self_attn is not None and self.norm0 is not None:
+            x = x + self.self_attn(self.norm0(x))
+        x = x + self.cross_attn(self.norm1(x), context)
+        return x + self.mlp(self.norm2(x))
+
+
+def check_heads(dim: int, num_heads: int) -> None:
+    """Raises ValueError if the attention heads do not divide the width of a decoder."""
+    if dim % num_heads:
+        raise ValueError(f"{num_heads} heads do not divide a decoder width of {dim}; change num_heads or dim.")
 
 
 def _heads(x: Float[Tensor, "b n e"], count: int, num_heads: int) -> Float[Tensor, "count b h n c"]:

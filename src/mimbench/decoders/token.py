@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from mimbench.core import Tap, Tokens, initialize, sincos_2d, take
-from mimbench.decoders.blocks import CrossBlock, LayerNorm, SelfBlock
+from mimbench.decoders.blocks import CrossBlock, LayerNorm, SelfBlock, check_heads
 
 
 class TokenDecoder(nn.Module):
@@ -20,6 +20,7 @@ class TokenDecoder(nn.Module):
         cross: Whether the blocks also attend to a context.
         norm_input: Whether to apply a LayerNorm to the input, for taps without the encoder's final norm.
         mlp_ratio: Hidden width of the blocks' MLPs, in units of `dim`.
+        row_first: Whether the first half of the position's channels encodes the row instead of the column.
 
     Raises:
         ValueError: The heads do not divide the width, or the width is not a multiple of 4.
@@ -37,14 +38,14 @@ class TokenDecoder(nn.Module):
         cross: bool = False,
         norm_input: bool = False,
         mlp_ratio: float = 4.0,
+        row_first: bool = False,
     ):
         super().__init__()
-        if dim % num_heads:
-            raise ValueError(f"{num_heads} heads do not divide a decoder width of {dim}; change num_heads or dim.")
+        check_heads(dim, num_heads)
         self.norm_input = LayerNorm(tap.width) if norm_input else nn.Identity()
         self.project = nn.Linear(tap.width, dim)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, dim))
-        self.register_buffer("positions", sincos_2d(dim, tap.grid, tap.prefix), persistent=False)
+        self.register_buffer("positions", sincos_2d(dim, tap.grid, tap.prefix, row_first), persistent=False)
         self.blocks = nn.ModuleList(
             (CrossBlock if cross else SelfBlock)(dim, num_heads, mlp_ratio) for _ in range(num_blocks)
         )

@@ -30,6 +30,11 @@ class Encoder(nn.Module, ABC):
         return len(self.taps) - 1
 
     @property
+    def final_norm(self) -> nn.Module:
+        """The norm of the output."""
+        return self.trunk.get_submodule("norm")
+
+    @property
     def mask_grid(self) -> Grid:
         """The grid on which masks are drawn."""
         return self.taps[-1].grid
@@ -41,14 +46,16 @@ class Encoder(nn.Module, ABC):
         depths: Collection[int],
         mask: Mask | None = None,
         mask_token: Float[Tensor, "1 1 d"] | None = None,
+        normed: bool = True,
     ) -> dict[int, Tokens]:
         """Encodes images and returns the tokens at `depths`; without a mask all patches are visible.
 
-        The trunk's final norm is applied at the last depth only.
+        The final norm is applied at the last depth only.
 
         Args:
             mask_token: Replaces the embedding of every hidden patch, before positions are added; all patches are then
                 encoded. Without it, only the visible ones are.
+            normed: Whether to apply the final norm; without it, the last depth is raw like all others.
         """
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
@@ -60,4 +67,4 @@ def replace_hidden(
     patches: Float[Tensor, "b n d"], mask: Mask, grid: Grid, mask_token: Float[Tensor, "1 1 d"]
 ) -> Float[Tensor, "b n d"]:
     """Patch embeddings of a full grid with `mask_token` in place of the hidden ones."""
-    return torch.where(mask.weights(grid)[..., None] > 0, mask_token.to(patches.dtype), patches)
+    return torch.where(mask.hides(grid)[..., None], mask_token.to(patches.dtype), patches)

@@ -75,6 +75,7 @@ class SwinEncoder(Encoder):
         depths: Collection[int],
         mask: Mask | None = None,
         mask_token: Float[Tensor, "1 1 d"] | None = None,
+        normed: bool = True,
     ) -> dict[int, Tokens]:
         plan: Sequence[Stage | None] = [None] * (self.depth + 1)
         if mask is None or mask_token is not None:
@@ -93,7 +94,8 @@ class SwinEncoder(Encoder):
             if depth < self.depth:
                 x = _merge(self.stages[depth].downsample, x, plan[depth])
             if depth in depths:
-                out[depth] = self._tokens(self.trunk.norm(x) if depth == self.depth else x, depth, plan[depth])
+                last = normed and depth == self.depth
+                out[depth] = self._tokens(self.trunk.norm(x) if last else x, depth, plan[depth])
         return out
 
     def _plan(self, mask: Mask, device: torch.device) -> list[Stage]:

@@ -51,6 +51,7 @@ class ViTEncoder(Encoder):
         depths: Collection[int],
         mask: Mask | None = None,
         mask_token: Float[Tensor, "1 1 d"] | None = None,
+        normed: bool = True,
     ) -> dict[int, Tokens]:
         x = self._embed(images, mask, mask_token)
         out = {0: x} if 0 in depths else {}
@@ -63,7 +64,8 @@ class ViTEncoder(Encoder):
             else:
                 sequence = block(sequence)
             if depth in depths:
-                out[depth] = x.with_sequence(self.trunk.norm(sequence) if depth == self.depth else sequence)
+                last = normed and depth == self.depth
+                out[depth] = x.with_sequence(self.trunk.norm(sequence) if last else sequence)
         return out
 
     def _embed(self, images: Tensor, mask: Mask | None, mask_token: Tensor | None) -> Tokens:

@@ -49,16 +49,40 @@ class Masker(ABC):
         grid: Grid,
         device: torch.device | str = "cpu",
         generator: torch.Generator | None = None,
+        predicted_ratio: float | None = None,
     ) -> Mask:
         """Draws a mask for `batch` images; the generator must live on `device`."""
-        return self.from_keys(torch.randint(2**63 - 1, (batch,), device=device, generator=generator), grid)
+        keys = torch.randint(2**63 - 1, (batch,), device=device, generator=generator)
+        return self.from_keys(keys, grid, predicted_ratio)
 
-    def from_keys(self, keys: Int64[Tensor, " b"], grid: Grid) -> Mask:
-        """The masks determined by random keys, one per image; a shared mask is determined by the first key."""
-        visible = self.num_visible(grid)
+    def from_keys(self, keys: Int64[Tensor, " b"], grid: Grid, predicted_ratio: float | None = None) -> Mask:
+        """The masks determined by random keys, one per image; a shared mask is determined by the first key.
+
+        Args:
+            predicted_ratio: Fraction of all cells that are predicted; by default all hidden ones.
+        """
+        visible, ignored = self.num_visible(grid), self.num_ignored(grid, predicted_ratio)
         order = self.order(keys[:1] if self.shared else keys, grid)
-        hidden = (order >= visible).reshape(-1, *grid).expand(len(keys), -1, -1)
-        return Mask(hidden, visible, self.shared)
+        order = order.reshape(-1, *grid).expand(len(keys), -1, -1)
+        hidden = order >= visible
+        return Mask(hidden, visible, self.shared, hidden & (order < visible + ignored) if ignored else None, ignored)
+
+    def num_ignored(self, grid: Grid, predicted_ratio: float | None) -> int:
+        """Number of hidden cells that are not predicted: int(n * (ratio - predicted)) of n (CrossMAE, released code).
+
+        Raises:
+            ValueError: More cells would be predicted than are hidden, or none.
+        """
+        if predicted_ratio is None:
+            return 0
+        cells = grid[0] * grid[1]
+        ignored = int(cells * (self.ratio - predicted_ratio))
+        if not 0 < predicted_ratio <= self.ratio or ignored >= cells - self.num_visible(grid):
+            raise ValueError(
+                f"{predicted_ratio} of the cells cannot be predicted while {self.ratio} of {cells} cells are hidden; "
+                f"set method.predicted_ratio to a number above 0 and at most {self.ratio}."
+            )
+        return ignored
 
     @abstractmethod
     def order(self, keys: Int64[Tensor, " b"], grid: Grid) -> Int[Tensor, "b n"]:

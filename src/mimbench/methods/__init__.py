@@ -2,11 +2,25 @@
 
 from mimbench.methods.base import Method, Output
 from mimbench.methods.branched import BranchedMethod
+from mimbench.methods.crossmae import CrossMAE
 from mimbench.methods.deepmim import DeepMIM
 from mimbench.methods.localmim import LocalMIM
 from mimbench.methods.mae import MAE
 from mimbench.methods.maskfeat import MaskFeat
+from mimbench.methods.mff import MFF
 from mimbench.methods.mirl import MIRL
 from mimbench.methods.simmim import SimMIM
 
-__all__ = ["MAE", "MIRL", "BranchedMethod", "DeepMIM", "LocalMIM", "MaskFeat", "Method", "Output", "SimMIM"]
+__all__ = [
+    "MAE",
+    "MFF",
+    "MIRL",
+    "BranchedMethod",
+    "CrossMAE",
+    "DeepMIM",
+    "LocalMIM",
+    "MaskFeat",
+    "Method",
+    "Output",
+    "SimMIM",
+]

@@ -18,6 +18,7 @@ from mimbench.encoders import Encoder
 from mimbench.maskers import Masker
 from mimbench.methods.sharding import shard
 from mimbench.optim import Recipe
+from mimbench.targets import Target
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,13 @@ class Method(L.LightningModule, ABC):
         recipe: The optimizer and its schedule.
         seed: Seed of the masks, which also depend on the epoch and on the image's index in its split.
         mask_token: Replaces hidden patches in the encoder; None if the encoder receives only the visible patches.
+        predicted_ratio: Fraction of all cells that are predicted; None if all hidden cells are.
+        normed: Whether the encoder's final norm is applied to the last depth.
     """
 
     depths: tuple[int, ...]
+    predicted_ratio: float | None = None
+    normed: bool = True
     recipe: Recipe = Recipe()
     seed: int = 0
 
@@ -67,7 +72,7 @@ class Method(L.LightningModule, ABC):
         self, images: Float[Tensor, "b c h w"], mask: Mask, depths: Collection[int] | None = None
     ) -> dict[int, Tokens]:
         """The encoder's tokens, by default at the method's depths."""
-        return self.encoder(images, self.depths if depths is None else depths, mask, self.mask_token)
+        return self.encoder(images, self.depths if depths is None else depths, mask, self.mask_token, self.normed)
 
     @abstractmethod
     def predict(self, features: dict[int, Tokens], mask: Mask | None = None) -> list[Tensor]:
@@ -82,6 +87,11 @@ class Method(L.LightningModule, ABC):
         self, images: Float[Tensor, "b c h w"], predictions: list[Tensor], mask: Mask
     ) -> dict[str, Float[Tensor, ""]]:
         """The loss of every branch; accepts predictions of all cells or of the hidden ones."""
+
+    @property
+    def branches(self) -> Sequence[tuple[int, Target]]:
+        """Depth and target of every prediction, for figures; empty if predictions are not of targets."""
+        return ()
 
     def to_images(self, images: Float[Tensor, "b c h w"], predictions: list[Tensor]) -> dict[str, Tensor]:
         """Predictions of pixels as normalized images "b c h w" by name; empty unless overridden."""
@@ -99,7 +109,8 @@ class Method(L.LightningModule, ABC):
             hidden_only: Whether to skip predictions that the loss does not use; the loss is the same.
         """
         if mask is None:
-            mask = self.masker(len(images), self.encoder.mask_grid, images.device)
+            grid, device = self.encoder.mask_grid, images.device
+            mask = self.masker(len(images), grid, device, predicted_ratio=self.predicted_ratio)
         features = self.encode(images, mask)
         predictions = self.predict(features, mask if hidden_only else None)
         terms = self.losses(images, predictions, mask)
@@ -114,7 +125,7 @@ class Method(L.LightningModule, ABC):
             index: Indices of the images in their split.
         """
         index = torch.full_like(index, step) if self.masker.shared else index
-        return self.masker.from_keys(keys(index, self.seed, epoch), self.encoder.mask_grid)
+        return self.masker.from_keys(keys(index, self.seed, epoch), self.encoder.mask_grid, self.predicted_ratio)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         output = self(batch.images, self.draw_mask(batch.index, self.current_epoch, self.global_step), hidden_only=True)
@@ -160,6 +171,17 @@ class Method(L.LightningModule, ABC):
         scheduler = self.recipe.scheduler(optimizer, total_steps, data.steps_per_epoch)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clips the gradients as the recipe says; without a limit in the recipe, as the trainer says."""
+        if self.recipe.clip_norm is not None:
+            gradient_clip_val, gradient_clip_algorithm = self.recipe.clip_norm, "norm"
+        super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
 
 def _values(stage: str, output: Output) -> dict[str, Tensor]:
     """The loss, and its terms if there are several, by the names under which they are logged."""
@@ -168,12 +190,37 @@ def _values(stage: str, output: Output) -> dict[str, Tensor]:
     return {f"{stage}/{name}": value.detach() for name, value in values.items()}
 
 
-def check_depths(depths: Sequence[int], encoder: Encoder) -> tuple[int, ...]:
+def check_depths(depths: Sequence[int], encoder: Encoder, first: int = 1) -> tuple[int, ...]:
     """Validates depths and returns them as a tuple.
+
+    Args:
+        first: The smallest depth that the method can read.
 
     Raises:
         ValueError: A depth is out of range, repeated or out of order.
     """
-    if list(depths) != sorted(set(depths)) or not depths or not 1 <= depths[0] <= depths[-1] <= encoder.depth:
-        raise ValueError(f"Depths must ascend from 1 to {encoder.depth} without repeats, got {list(depths)}.")
+    if list(depths) != sorted(set(depths)) or not depths or not first <= depths[0] <= depths[-1] <= encoder.depth:
+        raise ValueError(f"Depths must ascend from {first} to {encoder.depth} without repeats, got {list(depths)}.")
     return tuple(depths)
+
+
+def check_output(depths: Sequence[int], encoder: Encoder) -> None:
+    """Raises ValueError if the depths end before the encoder's output, so that deeper units would not be trained."""
+    if depths[-1] != encoder.depth:
+        raise ValueError(
+            f"Units above depth {depths[-1]} would not be trained; let method.depths end with {encoder.depth}."
+        )
+
+
+def check_one_grid(what: str, depths: Sequence[int], encoder: Encoder) -> None:
+    """Raises ValueError if the depths have tokens of different grids or widths.
+
+    Args:
+        what: Method and verb.
+    """
+    if len({(encoder.taps[depth].grid, encoder.taps[depth].width) for depth in depths}) > 1:
+        same = [depth for depth, tap in enumerate(encoder.taps) if tap == encoder.taps[-1]]
+        raise ValueError(
+            f"{what} depths with equal grids, but depths {list(depths)} have grids of different sizes; use a ViT, or "
+            f"method.depths={same}."
+        )

@@ -32,6 +32,11 @@ class BranchedMethod(Method):
         self.decoders = nn.ModuleList(decoders)
         self.targets = nn.ModuleList(targets)
 
+    @property
+    def branches(self) -> list[tuple[int, Target]]:
+        targets = [target for target in self.targets if isinstance(target, Target)]
+        return list(zip(self.depths, targets, strict=True))
+
     def predict(self, features: dict[int, Tokens], mask: Mask | None = None) -> list[Tensor]:
         branches = zip(self.depths, cast("Iterable[TokenDecoder]", self.decoders), strict=True)
         return [
@@ -42,13 +47,12 @@ class BranchedMethod(Method):
     def losses(
         self, images: Float[Tensor, "b c h w"], predictions: list[Tensor], mask: Mask
     ) -> dict[str, Float[Tensor, ""]]:
-        targets = [target for target in self.targets if isinstance(target, Target)]
-        values = target_values(targets, images, mask)
+        values = target_values([target for _, target in self.branches], images, mask)
         return {
             f"depth{depth}": hidden_mean(target, images, values[target], prediction, mask)
-            for depth, target, prediction in zip(self.depths, targets, predictions, strict=True)
+            for (depth, target), prediction in zip(self.branches, predictions, strict=True)
         }
 
     def to_images(self, images: Float[Tensor, "b c h w"], predictions: list[Tensor]) -> dict[str, Tensor]:
-        branches = zip(self.depths, self.targets, predictions, strict=True)
-        return {f"depth{d}": t.to_image(p, images) for d, t, p in branches if isinstance(t, PixelTarget)}
+        branches = zip(self.branches, predictions, strict=True)
+        return {f"depth{d}": t.to_image(p, images) for (d, t), p in branches if isinstance(t, PixelTarget)}

@@ -32,10 +32,10 @@ def hidden_mean(
     prediction: Float[Tensor, "b m d"],
     mask: Mask,
 ) -> Float[Tensor, ""]:
-    """Mean error of a prediction over the hidden cells.
+    """Mean error of a prediction over the predicted cells.
 
     Args:
-        prediction: Of all cells, or of the hidden cells in the order of `Mask.cells`.
+        prediction: Of all cells, or of the predicted cells in the order of `Mask.cells`.
     """
     grid = target.grid(images)
     if prediction.shape[1] < value.shape[1]:
@@ -52,6 +52,6 @@ def composite(
     Args:
         predicted: Images by name, as `Method.to_images` returns them.
     """
-    hidden = mask.weights((images.shape[2], images.shape[3])).reshape(len(images), 1, *images.shape[2:]) > 0
+    hidden = mask.hides((images.shape[2], images.shape[3])).reshape(len(images), 1, *images.shape[2:])
     composed = {name: torch.where(hidden, image, images) for name, image in predicted.items()}
     return {"image": images, "visible": images * ~hidden} | composed

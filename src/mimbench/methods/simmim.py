@@ -1,18 +1,16 @@
 """SimMIM: mask tokens in the encoder and a linear decoder (Xie et al., 2021, arXiv 2111.09886)."""
 
-from jaxtyping import Float
 from torch import Tensor
 
 from mimbench.core import Mask, Tokens
 from mimbench.decoders import LinearDecoder
 from mimbench.encoders import Encoder
 from mimbench.maskers import Masker
-from mimbench.methods.base import Method
-from mimbench.methods.hidden import hidden_mean
-from mimbench.targets import PixelTarget, TargetAt, target_values
+from mimbench.methods.single import SinglePrediction
+from mimbench.targets import TargetAt
 
 
-class SimMIM(Method):
+class SimMIM(SinglePrediction):
     """The encoder receives mask tokens in place of hidden patches, and each of its tokens predicts its own patch.
 
     Args:
@@ -30,13 +28,3 @@ class SimMIM(Method):
     def predict(self, features: dict[int, Tokens], mask: Mask | None = None) -> list[Tensor]:
         tokens = features[self.depths[-1]]
         return [self.decoder(tokens, None if mask is None else mask.cells(tokens.grid))]
-
-    def losses(
-        self, images: Float[Tensor, "b c h w"], predictions: list[Tensor], mask: Mask
-    ) -> dict[str, Float[Tensor, ""]]:
-        value = target_values([self.target], images, mask)[self.target]
-        return {"hidden": hidden_mean(self.target, images, value, predictions[0], mask)}
-
-    def to_images(self, images: Float[Tensor, "b c h w"], predictions: list[Tensor]) -> dict[str, Tensor]:
-        target = self.target
-        return {"prediction": target.to_image(predictions[0], images)} if isinstance(target, PixelTarget) else {}

@@ -47,6 +47,16 @@ _TRAINING = (
 )
 
 
+# Keys that 0.1.0 did not have, with the values at which they change nothing; with these, they are left out.
+_NEUTRAL: dict[str, Any] = {
+    "optim.start_lr": 0,
+    "optim.milestones": [],
+    "optim.final_weight_decay": None,
+    "optim.clip_norm": None,
+    "optim.ahead": False,
+}
+
+
 def identity(config: Mapping[str, Any]) -> str:
     """Twelve hexadecimal digits that differ between configurations whose results can differ.
 
@@ -73,6 +83,7 @@ def relevant(config: Mapping[str, Any]) -> dict[str, Any]:
     if flat.get("method._target_") is None:
         ignored += _TRAINING
     kept = {key: value for key, value in flat.items() if not any(_below(key, name) for name in ignored)}
+    kept = {key: value for key, value in kept.items() if not (key in _NEUTRAL and value == _NEUTRAL[key])}
     return kept | {"method.name": flat.get("method.name")}
 
 

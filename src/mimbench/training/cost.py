@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -91,8 +91,8 @@ def count_flops() -> Iterator[FlopCounterMode]:
 
 def reference_mask(method: Method, batch: int, device: torch.device | str) -> Mask:
     """A fixed mask, drawn on the CPU, for tensors on any device, including the meta device."""
-    drawn = method.masker(batch, method.encoder.mask_grid, "cpu", generator(0))
-    return _DeviceMask(drawn.hidden, drawn.num_visible, drawn.shared, device)
+    drawn = method.masker(batch, method.encoder.mask_grid, "cpu", generator(0), method.predicted_ratio)
+    return _DeviceMask(drawn.hidden, drawn.num_visible, drawn.shared, drawn.ignored, drawn.num_ignored, device)
 
 
 def stored_bytes(encoder: Encoder, method: Method | None, average: bool = False) -> int:
@@ -131,3 +131,6 @@ class _DeviceMask(Mask):
 
     def weights(self, grid: Grid) -> Float[Tensor, "b n"]:
         return super().weights(grid).to(self.device)
+
+    def hides(self, grid: Grid) -> Bool[Tensor, "b n"]:
+        return super().hides(grid).to(self.device)

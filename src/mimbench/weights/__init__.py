@@ -1,6 +1,7 @@
 """The released codes' weights, in and out."""
 
 from mimbench.weights.architecture import Architecture, Branches
+from mimbench.weights.crossmae import CROSSMAE_FORMAT
 from mimbench.weights.deepmim import DEEPMIM_FORMAT
 from mimbench.weights.exporting import export_weights
 from mimbench.weights.files import WeightFile, read_file, read_state_dict
@@ -14,11 +15,13 @@ from mimbench.weights.localmim_swin import (
 )
 from mimbench.weights.localmim_vit import LOCALMIM_VIT_FORMAT
 from mimbench.weights.mae import MAE_FINETUNE_FORMAT, MAE_FORMAT
+from mimbench.weights.mff import MFF_FORMAT
 from mimbench.weights.mirl import MIRL_FINETUNE_FORMAT, MIRL_FORMAT
 from mimbench.weights.recognize import Recognized, recognize
 from mimbench.weights.store import load_classifier, load_encoder, load_method, write_import
 
 __all__ = [
+    "CROSSMAE_FORMAT",
     "DEEPMIM_FORMAT",
     "FORMATS",
     "LOCALMIM_SWIN_FINETUNE_FORMAT",
@@ -27,6 +30,7 @@ __all__ = [
     "LOCALMIM_VIT_FORMAT",
     "MAE_FINETUNE_FORMAT",
     "MAE_FORMAT",
+    "MFF_FORMAT",
     "MIRL_FINETUNE_FORMAT",
     "MIRL_FORMAT",
     "Architecture",

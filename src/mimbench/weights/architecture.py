@@ -15,13 +15,15 @@ class Branches:
     """The decoders of a pre-training model.
 
     Attributes:
-        method: "mae", "deepmim", "localmim" or "mirl".
+        method: "mae", "deepmim", "localmim", "mirl", "mff" or "crossmae".
         depths: The encoder's depths they read; empty where neither shapes nor a released code tells.
         dim: Width of the last decoder; LocalMIM's first one on Swin has half of it.
         target_dim: Channels of one target vector of the last decoder.
         bins: Orientations of HOG targets; None where the weights hold no HOG.
         bias: Whether the HOG has a bias.
         unit_head: Whether MIRL's heads are weight-normalized.
+        mixture: Whether CrossMAE mixes depths.
+        self_attention: Whether CrossMAE's queries attend to each other.
     """
 
     method: str
@@ -34,6 +36,8 @@ class Branches:
     bins: int | None = None
     bias: bool = False
     unit_head: bool = False
+    mixture: bool = False
+    self_attention: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mimbench.encoders import Encoder, ViTEncoder, swin, vit
 from mimbench.maskers import RandomMasker
-from mimbench.methods import MAE, MIRL, DeepMIM, LocalMIM, Method
+from mimbench.methods import MAE, MFF, MIRL, CrossMAE, DeepMIM, LocalMIM, Method
 from mimbench.targets import HOGTarget, Target
 from mimbench.weights.architecture import Architecture, Branches
 
@@ -123,6 +123,11 @@ def _method(encoder: Encoder, branches: Branches, shared: bool) -> Method:
         return MAE(encoder, masker, target, **sizes)
     if branches.method == "mirl":
         return MIRL(encoder, masker, target, branches.depths, unit_head=branches.unit_head, **sizes)
+    if branches.method == "mff":
+        return MFF(encoder, masker, target, branches.depths, **sizes)
+    if branches.method == "crossmae":
+        options = {"mixture": branches.mixture, "self_attention": branches.self_attention}
+        return CrossMAE(encoder, masker, target, branches.depths, **sizes, **options)
     if branches.method == "deepmim":
         return DeepMIM(encoder, masker, target, branches.depths, **sizes)
     return LocalMIM(encoder, masker, _localmim_target(branches, encoder), branches.depths, **sizes)

@@ -19,7 +19,13 @@ class Format:
         name: What a user calls it.
         prefixes: Start of a name of ours -> start of the released name; of several, the longest counts.
             None: the released file has no such entry.
+
+    Attributes:
+        tolerance: Largest difference between a fixed table of the file and ours.
     """
+
+    # Both come from float64 formulas rounded to float32 and may differ in the last bit.
+    tolerance: float = 1e-6
 
     def __init__(self, name: str, prefixes: Mapping[str, str | None]):
         self.name = name
@@ -65,7 +71,7 @@ class Format:
         ]:
             raise ValueError(f"{self.name} weights of another size: {_listed(wrong)}.")
         fixed = read.keys() - module.state_dict().keys()
-        if wrong := [names[name] for name in sorted(fixed) if not _agree(read[name], ours[name])]:
+        if wrong := [names[name] for name in sorted(fixed) if not self._agree(read[name], ours[name])]:
             raise ValueError(f"The file's {_listed(wrong)} differ from the fixed tables of this model.")
         return {name: tensor for name, tensor in read.items() if name not in fixed}
 
@@ -78,6 +84,9 @@ class Format:
         """The module's weights as the released code names and lays them out."""
         ours = entries(module)
         return {theirs: self.write(name, ours[name]) for name, theirs in self.names(module).items()}
+
+    def _agree(self, theirs: Tensor, ours: Tensor) -> bool:
+        return torch.allclose(theirs.to(ours), ours, rtol=0, atol=self.tolerance)
 
     def _check_names(self, released: Iterable[str], expected: set[str]) -> None:
         missing, unexpected = sorted(expected - set(released)), sorted(set(released) - expected)
@@ -93,11 +102,6 @@ def entries(module: nn.Module) -> dict[str, Tensor]:
     return dict(module.state_dict()) | {
         name: buffer.detach() for name, buffer in module.named_buffers(remove_duplicate=False)
     }
-
-
-def _agree(theirs: Tensor, ours: Tensor) -> bool:
-    # Both come from float64 formulas rounded to float32 and may differ in the last bit.
-    return torch.allclose(theirs.to(ours), ours, rtol=0, atol=1e-6)
 
 
 def _listed(items: list[str], most: int = 10) -> str:

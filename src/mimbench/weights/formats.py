@@ -1,5 +1,6 @@
 """All formats by the name a user gives."""
 
+from mimbench.weights.crossmae import CROSSMAE_FORMAT
 from mimbench.weights.deepmim import DEEPMIM_FORMAT
 from mimbench.weights.format import COMPUTED, Format
 from mimbench.weights.localmim_swin import (
@@ -9,6 +10,7 @@ from mimbench.weights.localmim_swin import (
 )
 from mimbench.weights.localmim_vit import LOCALMIM_VIT_FORMAT
 from mimbench.weights.mae import MAE_FINETUNE_FORMAT, MAE_FORMAT
+from mimbench.weights.mff import MFF_FORMAT
 from mimbench.weights.mirl import MIRL_FINETUNE_FORMAT, MIRL_FORMAT
 
 
@@ -31,6 +33,8 @@ FORMATS: dict[str, Format] = {
     "localmim-swin-finetune": LOCALMIM_SWIN_FINETUNE_FORMAT,
     "mirl": MIRL_FORMAT,
     "mirl-finetune": MIRL_FINETUNE_FORMAT,
+    "crossmae": CROSSMAE_FORMAT,
+    "mff": MFF_FORMAT,
     "timm": TIMM_FORMAT,
     # After `from_transformers`, which gives MAE's names.
     "transformers-vitmae": MAE_FORMAT,

@@ -25,8 +25,10 @@ _SAME_CLASSIFIER = {("deepmim", "mae-finetune"), ("localmim-vit", "mae-finetune"
 # A classifier's layers that are no part of an encoder.
 _HEAD = "head."
 
-# Entries of the five released pre-training models that are no part of their encoders.
-_DECODERS = re.compile(r"decoder|mask_token|hog_enc\.|norm_low\.|norm\d|(encoder\.)?norm\.[0-2]\.")
+# Entries of the released pre-training models that are no part of their encoders.
+_DECODERS = re.compile(
+    r"decoder|mask_token|hog_enc\.|norm_low\.|norm\d|(encoder\.)?norm\.[0-2]\.|wfm\.|dec_norms\.|neck\.|backbone\.proj_"
+)
 _NOT_ASKED = {"fate": "left out", "why": "decoders were not asked for"}
 
 Fates = dict[str, dict[str, Any]]

@@ -10,6 +10,7 @@ from torch import Tensor
 from mimbench.methods.deepmim import deepmim_depths
 from mimbench.weights.architecture import Architecture, Branches
 from mimbench.weights.huggingface import from_transformers
+from mimbench.weights.mff import in_our_names
 from mimbench.weights.trunks import count, square, trunk
 
 # Entries that only the file of this format has; the first that fits counts.
@@ -19,6 +20,8 @@ _MARKS: tuple[tuple[str, str], ...] = (
     ("localmim-swin", r"encoder\.patch_embed\.proj\.weight"),
     ("localmim-vit", r"decoder\.0\.mask_token"),
     ("mirl", r"norm_low\.weight|mask_token0"),
+    ("mff", r"backbone\.proj_weights"),
+    ("crossmae", r"decoder_blocks\.0\.cross_attn\.q\.weight"),
     ("deepmim", r"decoder_pred1\.weight|mask_token1"),
     ("mae", r"decoder_pred\.weight|decoder_pos_embed"),
 )
@@ -79,6 +82,9 @@ def architecture_of(state: Mapping[str, Tensor], name: str) -> Architecture:
 
 def method_of(state: Mapping[str, Tensor]) -> str | None:
     """The method of a checkpoint of ours; None for an encoder alone."""
+    for method, mark in (("crossmae", r"decoder\.blocks\.0\.cross_attn\..+"), ("mff", r"fusion\.logits")):
+        if any(re.fullmatch(mark, entry) for entry in state):
+            return method
     decoders = count(state, "decoders.")
     if any(entry.startswith("stem.") for entry in state):
         return "mirl"
@@ -165,6 +171,29 @@ def _hog(state: Mapping[str, Tensor], head: Tensor, channels: int) -> dict[str, 
     return {"bins": head.shape[0] // channels if hog else None, "bias": "hog_enc.0.conv.bias" in state}
 
 
+def _crossmae(state: Mapping[str, Tensor]) -> Architecture:
+    found = trunk(state)
+    # With a mixture the released model has no final norm; ours is there and starts afresh.
+    found = replace(found, timm={name: value for name, value in found.timm.items() if name != "final_norm"})
+    (depth,) = found.num_blocks
+    mixed = "wfm.linear.weight" in state
+    maps = state["wfm.linear.weight"].shape[1] if mixed else 1
+    depths = tuple(range(depth + 1))[-maps:] if not mixed or maps >= depth else ()
+    names = ("decoder_blocks.", "decoder_norm.bias", "decoder_pred.bias")
+    more = {"mixture": mixed, "self_attention": "decoder_blocks.0.norm0.weight" in state}
+    return replace(found, branches=_decoders(state, "crossmae", *names, depths=depths, **more))
+
+
+def _mff(state: Mapping[str, Tensor]) -> Architecture:
+    ours = in_our_names(state)
+    found = _ours(ours)
+    # The recipe's six of twelve blocks; shapes tell only how many.
+    recipe = (found.num_blocks, len(state["backbone.proj_weights"])) == ((12,), 6)
+    depths = (1, 3, 5, 7, 9, 12) if recipe else ()
+    names = ("decoder.blocks.", "decoder.norm.bias", "decoder.head.bias")
+    return replace(found, branches=_decoders(ours, "mff", *names, depths=depths))
+
+
 def _ours(state: Mapping[str, Tensor]) -> Architecture:
     return trunk(_of_prefix(state, "encoder.trunk."))
 
@@ -182,6 +211,8 @@ _ARCHITECTURES = {
     "localmim-swin-finetune": trunk,
     "mirl": _mirl,
     "mirl-finetune": trunk,
+    "crossmae": _crossmae,
+    "mff": _mff,
     "timm": trunk,
     "transformers-vitmae": _transformers,
     "mimbench": _ours,

@@ -94,6 +94,10 @@ class Case(ABC):
     def observe(self, run: Run) -> dict[str, Tensor | list[Any]]:
         """Recorded values of a run, except loss, terms, mask and gradients, by their names in the file."""
 
+    def is_fixed(self, name: str) -> bool:
+        """Whether the released code computes an entry."""
+        return formulas.is_fixed(name)
+
     def fixed(self, name: str) -> np.ndarray:
         """A table of the released code that no formula fills."""
         shape = self.shapes[name]
@@ -103,7 +107,7 @@ class Case(ABC):
     def released(self) -> dict[str, np.ndarray]:
         """The released state dict, in its own names, order and layout."""
         return {
-            name: self.fixed(name) if formulas.is_fixed(name) else formulas.weight(name, shape, self.linear_in_out)
+            name: self.fixed(name) if self.is_fixed(name) else formulas.weight(name, shape, self.linear_in_out)
             for name, shape in self.shapes.items()
         }
 
@@ -130,14 +134,20 @@ class Case(ABC):
         dtype = getattr(torch, precision)
         method = self.build()
         self.format.load({name: torch.from_numpy(value) for name, value in self.released.items()}, method)
+        self.prepare(method)
         method.to(device, dtype).train()
         images = torch.from_numpy(formulas.image(self.config["img_size"])).to(device, dtype)
-        mask = method.masker(len(images), method.encoder.mask_grid, device)
+        grid, ratio = method.encoder.mask_grid, method.predicted_ratio
+        mask = method.masker(len(images), grid, device, predicted_ratio=ratio)
         output = method(images, mask)
         output.loss.backward()
         with torch.no_grad():
-            features = method.encoder(images, range(method.encoder.depth + 1), mask)
+            features = method.encode(images, mask, range(method.encoder.depth + 1))
         return _brought_back(Run(method, images, features, output))
+
+    def prepare(self, method: nn.Module) -> None:
+        """Replaces tables that a file lists and a state dict of ours leaves out, where they differ by rounding."""
+        return
 
     def gradients(self, method: Method) -> dict[str, np.ndarray | None]:
         """The gradient of every trainable parameter, in the released names and layout."""
@@ -183,7 +193,8 @@ def _brought_back(run: Run) -> Run:
         for depth, tokens in run.features.items()
     }
     terms = {name: term.cpu() for name, term in output.terms.items()}
-    seen = Mask(mask.hidden.cpu(), mask.num_visible, mask.shared)
+    ignored = None if mask.ignored is None else mask.ignored.cpu()
+    seen = Mask(mask.hidden.cpu(), mask.num_visible, mask.shared, ignored, mask.num_ignored)
     found = Output(output.loss.cpu(), terms, [prediction.cpu() for prediction in output.predictions], seen)
     return Run(run.method.cpu(), run.images.cpu(), features, found)
 
