@@ -12,7 +12,7 @@ from torch import Tensor
 from mimbench.data import ImageDataModule, MemorySplit, Source
 from mimbench.encoders.vit import vit
 from mimbench.maskers import RandomMasker
-from mimbench.methods import MAE
+from mimbench.methods import MAE, Method
 from mimbench.optim import Recipe
 from mimbench.targets import PixelTarget
 from mimbench.training import Pretraining, pretrain
@@ -59,7 +59,7 @@ class Run:
     num_workers: int = 0
     batch_size: int = BATCH
 
-    def train(self, callbacks: Iterable[L.Callback] = (), method: MAE | None = None, **more: Any) -> Pretraining:
+    def train(self, callbacks: Iterable[L.Callback] = (), method: Method | None = None, **more: Any) -> Pretraining:
         options = {"checkpoint_every_n_epochs": 1} | self.options | more
         options |= {} if options.keys() & {"steps", "epochs", "seconds"} else {"epochs": 2}
         trainer_options = {"accelerator": "cpu"} | options.pop("trainer_options", {})

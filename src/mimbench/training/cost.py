@@ -1,6 +1,6 @@
 """Parameters, tokens and FLOPs of a method."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from mimbench.core import Grid, Mask, generator
-from mimbench.decoders import TokenDecoder
+from mimbench.decoders import QueryDecoder, TokenDecoder
 from mimbench.encoders import Encoder
 from mimbench.methods import Method
 from mimbench.targets import Target
@@ -27,7 +27,7 @@ class Cost:
         decoder_parameters: All other trained parameters.
         target_parameters: Parameters of the targets, such as a teacher.
         encoder_tokens: Tokens that enter the encoder: the visible patches, with class and register tokens.
-        decoder_tokens: Tokens in all decoders together.
+        decoder_tokens: Tokens in all decoders together; of a decoder with cross-attention alone, its queries.
         encoder_flops: Forward operations on the visible part of an image; a multiply-add counts as 2.
         decoder_flops: Forward operations of the decoders and heads.
         target_flops: Forward operations of the targets, which have no backward pass.
@@ -75,7 +75,7 @@ def measure_cost(method: Method, image_size: int) -> Cost:
         decoder_parameters=decoders,
         target_parameters=targets,
         encoder_tokens=features[0].sequence.shape[1],
-        decoder_tokens=sum(m.positions.shape[1] for m in method.modules() if isinstance(m, TokenDecoder)),
+        decoder_tokens=_decoder_tokens(method, predictions),
         encoder_flops=encoder.get_total_flops(),
         decoder_flops=decoder.get_total_flops(),
         target_flops=target.get_total_flops(),
@@ -108,6 +108,12 @@ def stored_bytes(encoder: Encoder, method: Method | None, average: bool = False)
     weights = sum(p.nbytes for p in method.parameters())
     moments = 2 * sum(p.nbytes for p in method.parameters() if p.requires_grad)
     return exported + weights * (2 if average else 1) + moments
+
+
+def _decoder_tokens(method: Method, predictions: Sequence[Tensor]) -> int:
+    full = sum(m.positions.shape[1] for m in method.modules() if isinstance(m, TokenDecoder))
+    queries = any(isinstance(m, QueryDecoder) for m in method.modules())
+    return full + (sum(p.shape[1] for p in predictions) if queries else 0)
 
 
 def _parameters(method: Method) -> tuple[int, int, int]:
