@@ -149,7 +149,7 @@ def test_offline_wandb_run_carries_the_identity_and_is_finished(
     monkeypatch.setenv("WANDB_SILENT", "true")
     assert run("budget.epochs=1", "sweep=a", "logger=[wandb]") == 0
     directory, record = only(tmp_path / "runs" / "a")
-    (log,) = directory.glob(f"wandb/offline-run-*-{record['identity']}/run-{record['identity']}.wandb")
+    (log,) = directory.glob(f"wandb/offline-run-*-{record['identity']}-a/run-{record['identity']}-a.wandb")
     content = log.read_bytes()
     assert b"knn-v1/accuracy" in content
     assert b"optim.base_lr" in content

@@ -161,4 +161,4 @@ def test_an_interrupted_run_goes_on_under_the_same_name_at_wandb(disturbed: Comm
     assert disturbed.run("logger=[wandb]") == 0
     parts = list((disturbed.directory / "wandb").glob("offline-run-*"))
     assert 1 <= len(parts) <= 2  # two within a second share a directory
-    assert {path.name.rsplit("-", 1)[1] for path in parts} == {disturbed.record["identity"]}
+    assert {path.name.split("-")[3] for path in parts} == {disturbed.record["identity"]}

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mimbench.core.dotted import flatten
+from mimbench.runs import introduced
 from mimbench.runs.identity import identity, is_evaluation, is_relevant, pretraining
 
 CONFIG: dict[str, Any] = {
@@ -183,3 +184,20 @@ def test_newer_keys_count_only_where_they_change_something(key: str, neutral: An
     with_key = {**CONFIG, "optim": {**CONFIG["optim"], key: neutral}}
     assert identity(with_key) == identity(CONFIG)
     assert identity(changed(f"optim.{key}", other, with_key)) != identity(CONFIG)
+
+
+def test_a_newer_key_with_its_default_does_not_change_the_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(introduced, "_DEFAULTS", {"method.heat": 0, "optim.mixing": False})
+    older = identity(CONFIG)
+    method, optim = CONFIG["method"], CONFIG["optim"]
+    newer = {**CONFIG, "method": {**method, "heat": 0}, "optim": {**optim, "mixing": False}}
+    assert identity(newer) == older
+    assert pretraining(newer) == pretraining(CONFIG)
+    for change in ({"heat": 1}, {"heat": False}, {"heat": None}):
+        assert identity({**newer, "method": {**method, **change}}) != older
+
+
+def test_defaults_are_told_once() -> None:
+    keys = [key for keys in introduced.INTRODUCED.values() for key in keys]
+    assert len(keys) == len(set(keys))
+    assert all("." in key for key in keys)

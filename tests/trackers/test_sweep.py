@@ -46,7 +46,7 @@ def test_run_logs_all_metrics_of_the_panels_to_wandb_and_tensorboard(server: Any
     assert main(["run", *TINY, *words]) == 0
     (path,) = tmp_path.glob("runs/s/*/record.json")
     record = json.loads(path.read_text())
-    run = server.runs[record["identity"]]
+    run = server.runs[f"{record['identity']}-s"]
     assert (run["displayName"], run["groupName"], run["jobType"]) == (record["name"], "s", "pretrain")
     assert {f"{axis}:{value}" for axis, value in record["axes"].items()} == set(run["tags"])
     config = yaml.safe_load((path.parent / "config.yaml").read_text())
@@ -101,7 +101,7 @@ def test_sync_uploads_an_offline_sweep_as_if_it_had_been_online(
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
     assert _process(tmp_path, "sync", "runs/s") == 0
     records = [json.loads(path.read_text()) for path in tmp_path.glob("runs/s/*/record.json")]
-    assert server.runs.keys() == {record["identity"] for record in records}
+    assert server.runs.keys() == {f"{record['identity']}-s" for record in records}
     assert {run["exit"] for run in server.runs.values()} == {0}
     assert missing(server) == []
     assert {entry["state"] for entry in server.artifacts.values()} == {"COMMITTED"}

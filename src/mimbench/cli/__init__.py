@@ -16,6 +16,7 @@ COMMANDS = {
     "retry": "run again what failed or was lost in a sweep",
     "evaluate": "protocols on finished runs, checkpoints and imported weights",
     "analyze": "what is inside encoders: similarity, rank, attention, gradients, reconstructions",
+    "runs": "the runs of several sweeps and their results: filtered, as a table, CSV or Parquet",
     "report": "tables and figures of a sweep",
     "bench": "how fast this machine trains, and what limits it",
     "dashboard": "a workspace and a report at Weights & Biases",

@@ -30,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
         if state == "uploaded" and run not in todo:
             state = "uploaded before"
         parts = "" if len(run.files) == 1 else f"  {len(run.files)} segments"
-        print(f"{run.identity:<24}{state:<17}{run.directory}{parts}")
+        print(f"{run.identity:<40}{state:<17}{run.directory}{parts}")
     if failed:
         print(said, file=sys.stderr)
         return _refuse(f"{failed} of {len(todo)} could not be uploaded; the same command tries again.", 1)

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -22,12 +23,15 @@ from mimbench.runs.manifest import PlannedRun
 from mimbench.trackers.reconstructions import LogReconstructions
 from mimbench.trackers.run_info import Job, RunInfo
 
+_LONGEST_SWEEP = 40  # characters; W&B allows 128 for an id
+
 
 @contextmanager
 def open_trackers(config: Mapping[str, Any], run: PlannedRun, directory: Path) -> Iterator[list[Any]]:
     """The trackers in the configuration of a run; they are closed at the end, also after an error."""
     job: Job = "pretrain" if config["method"]["_target_"] else "evaluate"
-    info = RunInfo(run.identity, run.name, config["sweep"], job, directory, run.axes, flatten(config))
+    identity = tracker_id(run.identity, config["sweep"], directory)
+    info = RunInfo(identity, run.name, config["sweep"], job, directory, run.axes, flatten(config))
     with _open(config, info) as loggers:
         yield loggers
 
@@ -99,7 +103,8 @@ def log_evaluation(
         return
     try:
         record = records.read(directory / RECORD)
-        identity, title, sweep, axes = record.identity, record.name, record.sweep, record.axes
+        identity = tracker_id(record.identity, record.sweep, directory)
+        title, sweep, axes = record.name, record.sweep, record.axes
     except ValueError:  # imported weights
         identity, title, sweep, axes = _digest(str(directory.resolve()), 12), directory.name, "imported", {}
     digest = _digest(name + suffix, 8)
@@ -149,9 +154,22 @@ def _files(directory: Path) -> list[Path]:
     return [directory / name for name in names if (directory / name).is_file()]
 
 
+def tracker_id(identity: str, sweep: str, directory: Path) -> str:
+    """Identifies a run at Weights & Biases: its identity and the sweep, as letters, digits and hyphens.
+
+    A second sweep of the same configuration is another run there. A run of 0.1.0, whose id had no sweep, keeps it.
+    """
+    if any((directory / "wandb").glob(f"*run-*-{identity}")):
+        return identity
+    name = re.sub(r"[^A-Za-z0-9]+", "-", sweep).strip("-")[:_LONGEST_SWEEP]
+    unique = "" if name == sweep else f"-{_digest(sweep, 6)}"
+    return "-".join(filter(None, (identity, name))) + unique
+
+
 def _parent(directory: Path) -> tuple[str, list[Path]] | None:
     try:
-        return records.read(directory / RECORD).identity, _files(directory)
+        record = records.read(directory / RECORD)
+        return tracker_id(record.identity, record.sweep, directory), _files(directory)
     except ValueError:  # imported weights
         return None
 

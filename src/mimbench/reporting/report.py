@@ -12,6 +12,7 @@ from mimbench.reporting.collect import Sweep, collect
 from mimbench.reporting.figures import static
 from mimbench.reporting.figures.palette import encode, style
 from mimbench.reporting.figures.reconstructions import reconstructions
+from mimbench.reporting.notices import notices
 from mimbench.reporting.redaction import redact, redact_summaries, redact_sweep
 from mimbench.reporting.render import html, latex, markdown, tables
 from mimbench.reporting.summary import Summary, summarize
@@ -44,7 +45,7 @@ def write(
     names = _write_figures(partial(static.draw, sweep, summaries, logged), out / "figures") if draw else []
     if not with_environment:
         sweep, summaries, warnings = redact_sweep(sweep), redact_summaries(summaries), list(map(redact, warnings))
-    warnings = [*sweep.warnings, *warnings]
+    warnings = [*sweep.warnings, *notices(sweep.runs), *warnings]
     if summaries:
         write_atomic(out / "table.csv", tables.csv(summaries))
         write_atomic(out / "table.md", tables.markdown(summaries))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mimbench.core.dotted import flatten
+from mimbench.runs.introduced import is_neutral
 from mimbench.runs.renamed import current, former
 
 # Keys that cannot change the result. The effective batch size can; how it is split over devices cannot.
@@ -47,16 +48,6 @@ _TRAINING = (
 )
 
 
-# Keys that 0.1.0 did not have, with the values at which they change nothing; with these, they are left out.
-_NEUTRAL: dict[str, Any] = {
-    "optim.start_lr": 0,
-    "optim.milestones": [],
-    "optim.final_weight_decay": None,
-    "optim.clip_norm": None,
-    "optim.ahead": False,
-}
-
-
 def identity(config: Mapping[str, Any]) -> str:
     """Twelve hexadecimal digits that differ between configurations whose results can differ.
 
@@ -82,8 +73,11 @@ def relevant(config: Mapping[str, Any]) -> dict[str, Any]:
     ignored = _IRRELEVANT
     if flat.get("method._target_") is None:
         ignored += _TRAINING
-    kept = {key: value for key, value in flat.items() if not any(_below(key, name) for name in ignored)}
-    kept = {key: value for key, value in kept.items() if not (key in _NEUTRAL and value == _NEUTRAL[key])}
+    kept = {
+        key: value
+        for key, value in flat.items()
+        if not any(_below(key, name) for name in ignored) and not is_neutral(key, value)
+    }
     return kept | {"method.name": flat.get("method.name")}
 
 

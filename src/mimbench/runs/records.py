@@ -14,6 +14,7 @@ from mimbench.runs.state import RECORDED
 
 SCHEMA = 1
 AXES = {"method": str, "encoder": str, "depth": int, "data": str, "seed": int}
+BY_STEP = "by_step"  # key of the metrics for results of checkpoints, see `runs.results`
 # The headline of a result is the first of these that it contains.
 HEADLINES = ("accuracy", "miou", "ap_box", "ap")
 

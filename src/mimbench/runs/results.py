@@ -12,9 +12,7 @@ from filelock import FileLock
 from mimbench.core.files import write_atomic
 from mimbench.runs import correctness, records
 from mimbench.runs.directory import EVALUATION, EVALUATION_LOCK, RECORD, RECORD_LOCK
-from mimbench.runs.records import Record
-
-BY_STEP = "by_step"
+from mimbench.runs.records import BY_STEP, Record
 
 
 @dataclass(frozen=True)

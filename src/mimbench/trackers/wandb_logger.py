@@ -120,7 +120,7 @@ class RunLogger(WandbLogger):
 
     @rank_zero_only
     def log_weights(self, files: Sequence[Path], parent: tuple[str, Sequence[Path]] | None = None) -> None:
-        """Logs files as the artifact `model-IDENTITY` if `log_model` is set.
+        """Logs files as the artifact `model-IDENTITY-SWEEP` if `log_model` is set.
 
         Args:
             parent: Identity and files of the run from whose weights this run started; linked if the run is online.

@@ -53,6 +53,7 @@ def rows(summaries: list[Summary]) -> list[dict[str, Any]]:
             "costs": _costs(summary),
             "finished": summary.counts[State.FINISHED],
             "planned": summary.planned,
+            "mark": tables.mark(summary),
             "refused": summary.counts[State.REFUSED],
             "unfinished": tables.unfinished(summary.runs),
         }

@@ -11,6 +11,7 @@ _SYMBOLS = {
     "▼": r"$\blacktriangledown$",
     "≈": r"$\approx$",
     "†": r"\dag{}",
+    "‡": r"\ddag{}",
     "–": "--",
     "·": r"$\cdot$",
     "×": r"$\times$",

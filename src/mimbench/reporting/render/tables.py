@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from mimbench.reporting.notices import MIXED, versions
 from mimbench.reporting.render import formatting
 from mimbench.reporting.runs import Run
 from mimbench.reporting.statistics import Difference, Estimate
@@ -100,9 +101,14 @@ def _cells(summary: Summary, labels: dict[str, str], compared: Compared, marks: 
     cells[IMAGES_PER_SECOND] = formatting.rate(summary.images_per_second)
     cells["minutes"] = formatting.minutes(summary.train_seconds)
     cells[DEVICE_HOURS] = formatting.hours(summary.device_hours)
-    cells["runs"] = f"{summary.counts[State.FINISHED]}/{summary.planned}"
+    cells["runs"] = f"{summary.counts[State.FINISHED]}/{summary.planned}{mark(summary)}"
     cells[NOT_FINISHED] = unfinished(summary.runs)
     return cells
+
+
+def mark(summary: Summary) -> str:
+    """Marks a row whose seeds were run by different versions."""
+    return f" {MIXED}" if len(versions(summary.runs)) > 1 else ""
 
 
 def difference(gain: Difference | None) -> str:
@@ -123,6 +129,7 @@ def _values(summary: Summary, names: list[str]) -> dict[str, object]:
     values["images_per_second"] = summary.images_per_second
     values["train_seconds"] = summary.train_seconds
     values["device_hours"] = summary.device_hours
+    values["versions"] = " ".join(versions(summary.runs))
     values["runs"] = summary.planned
     counts = summary.counts
     values |= {status: counts[status] for status in (State.FINISHED, *UNFINISHED)}

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mimbench.reporting.collect import Sweep
+from mimbench.reporting.notices import notices
 from mimbench.reporting.render import formatting, sentences, tables
 from mimbench.reporting.runs import UNTRAINED, Setting
 from mimbench.reporting.statistics import BETTER, NOISE, WORSE, Difference
@@ -41,7 +42,7 @@ def show(sweep: Sweep, summaries: list[Summary], console: Console) -> None:
             console.print(Text(f"  {sentence}"))
     console.print(Text(f"\n{sweep.name}: {sentences.state(sweep)}", style="bold"))
     _unfinished(sweep, console)
-    for warning in sweep.warnings:
+    for warning in (*sweep.warnings, *notices(sweep.runs)):
         console.print(Text(f"warning: {warning}", style="yellow"))
 
 
@@ -94,7 +95,7 @@ def _cells(summary: Summary, labels: dict[str, str]) -> list[_Cell]:
     flops, rate = formatting.flops(summary.training_flops), formatting.rate(summary.images_per_second)
     cells.append(_Cell(Text(flops), Text(rate)))
     finished = summary.counts[State.FINISHED]
-    runs = State.REFUSED if summary.planned == 0 else f"{finished}/{summary.planned}"
+    runs = State.REFUSED if summary.planned == 0 else f"{finished}/{summary.planned}{tables.mark(summary)}"
     style = "" if finished == summary.planned > 0 else "bold red"
     cells.append(_Cell(Text(formatting.minutes(summary.train_seconds)), Text(runs, style=style)))
     return cells
