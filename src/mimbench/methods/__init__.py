@@ -10,6 +10,7 @@ from mimbench.methods.maskfeat import MaskFeat
 from mimbench.methods.mff import MFF
 from mimbench.methods.mirl import MIRL
 from mimbench.methods.simmim import SimMIM
+from mimbench.methods.single import SinglePrediction
 
 __all__ = [
     "MAE",
@@ -23,4 +24,5 @@ __all__ = [
     "Method",
     "Output",
     "SimMIM",
+    "SinglePrediction",
 ]
