@@ -8,7 +8,6 @@ import numpy as np
 import PIL.Image
 import torch
 from jaxtyping import Bool, Int64, UInt8
-from pycocotools import mask as rle
 from torch import Tensor
 
 from mimbench.data.annotated import AnnotatedSplit, Objects
@@ -66,6 +65,8 @@ class CocoSplit(FileSplit, AnnotatedSplit):
         )
 
     def _mask(self, entry: dict[str, Any], height: int, width: int) -> Bool[np.ndarray, "h w"]:
+        from pycocotools import mask as rle  # not needed to train
+
         outline = entry["segmentation"]
         try:
             _check(outline, height, width)

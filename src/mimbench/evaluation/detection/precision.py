@@ -2,22 +2,24 @@
 
 import contextlib
 import io
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from pycocotools import mask as rle
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 from torch import Tensor
 
 from mimbench.data.annotated import Objects
+
+if TYPE_CHECKING:
+    from pycocotools.coco import COCO
 
 _NAMES = {0: "", 1: "50", 2: "75", 3: "_small", 4: "_medium", 5: "_large"}  # of COCOeval's twelve numbers
 
 
 class AveragePrecision:
     """COCO's AP, AP50, AP75 and AP by size, from annotations and detections in the pixels of the images.
+
+    pycocotools is imported on use: training and the other protocols work without it.
 
     Detections on crowds count neither as right nor as wrong, as pycocotools has it.
 
@@ -55,6 +57,8 @@ class AveragePrecision:
         kinds: dict[str, Literal["bbox", "segm"]] = {"box": "bbox", "mask": "segm"}
         if not self.detections:
             return {f"ap_{kind}{number}": 0.0 for kind in kinds for number in ("", "50", "75")}
+        from pycocotools.coco import COCO
+
         with contextlib.redirect_stdout(io.StringIO()):
             truth = COCO()
             truth.dataset = {  # pyright: ignore[reportAttributeAccessIssue]
@@ -71,7 +75,9 @@ class AveragePrecision:
                 if value >= 0
             }
 
-    def _evaluated(self, truth: COCO, kind: Literal["bbox", "segm"]) -> list[float]:
+    def _evaluated(self, truth: "COCO", kind: Literal["bbox", "segm"]) -> list[float]:
+        from pycocotools.cocoeval import COCOeval
+
         # pycocotools writes into what it is given.
         results: Any = [dict(found) for found in self.detections]
         evaluation = COCOeval(truth, truth.loadRes(results), kind)
@@ -83,6 +89,8 @@ class AveragePrecision:
 
 def _entries(index: int, boxes: Tensor, labels: Tensor, masks: Tensor) -> list[dict[str, Any]]:
     """Boxes become corner, width and height, masks run lengths."""
+    from pycocotools import mask as rle
+
     corners = torch.cat([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], dim=1).tolist()
     pixels = np.asfortranarray(masks.cpu().to(torch.uint8).permute(1, 2, 0).numpy())
     lengths = rle.encode(pixels) if len(boxes) else []
