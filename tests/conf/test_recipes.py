@@ -38,6 +38,9 @@ class Row:
     decoders: Widths; blocks and heads of each.
     predicted: Cells that are predicted; None: all hidden ones.
     undecayed: Tokens without weight decay.
+    clip: Norm to which gradients are clipped.
+    start: Learning rate at which the warm-up begins.
+    milestone: Epoch from which on the rate is a tenth, without a cosine.
     """
 
     batch: int
@@ -53,6 +56,11 @@ class Row:
     predicted: int | None = None
     undecayed: tuple[str, ...] = ()
     crop: tuple[float, float] = (0.2, 1.0)
+    size: int = 224
+    betas: tuple[float, float] = (0.9, 0.95)
+    clip: float | None = None
+    start: float = 0.0
+    milestone: int | None = None
 
 
 STEPS = (312, 12_480)  # 4096 images, 40 epochs of warm-up
@@ -107,6 +115,20 @@ def crossmae(encoder: int, depth: int, finetune: str, predicted: int, size: str 
     return Row(4096, 800, STEPS, (lr, 0), encoder, depths, visible, decoder, (target,), finetune, predicted=predicted)
 
 
+def simmim(epochs: int, encoder: int, depth: int, lr: tuple[float, float, float], visible: Any, **more: Any) -> Row:
+    start, peak, last = lr
+    target = f"pixel raw {more.pop('cell')}: {more.pop('values')}"
+    steps = (625, 6250)
+    row = Row(
+        2048, epochs, steps, (peak, last), encoder, (depth,), visible, ((), 0, 0), (target,), more.pop("finetune")
+    )
+    kind = {"crop": (0.67, 1.0), "betas": (0.9, 0.999), "clip": 5.0, "start": start}
+    return replace(row, **kind, **more)
+
+
+# The released rates are per 512 images.
+SIMMIM = (4 * 5e-7, 4 * 1e-4, 4 * 1e-5)
+ON_SWIN = {"cell": 32, "values": 3072, "size": 192, "undecayed": ("mask_token",)}
 TAPS = (2, 4, 10, 12)
 S54 = (384, 1, 12)
 EXPECTED = {
@@ -141,6 +163,20 @@ EXPECTED = {
     "mirl_vit_b24_300": mirl(300, 171, range(0, 25, 6), "mirl_s54"),
     "mirl_vit_b48_300": mirl(300, 341, range(0, 49, 8), "mirl_b48"),
     "mirl_vit_b48_800": mirl(800, 341, range(0, 49, 8), "mirl_b48"),
+    "simmim_vit_base_800": simmim(
+        *(800, 86, 12, SIMMIM, (19, 49, False)),
+        **{"cell": 16, "values": 768, "undecayed": ("cls_token", "pos_embed"), "milestone": 700},
+        finetune="simmim_vit_base",
+    ),
+    "simmim_swin_base_100": simmim(
+        *(100, 87, 4, (4 * 1e-6, 4 * 2e-4, 4 * 1e-5), (14, 36, False)), **ON_SWIN, finetune="simmim_swin_base_short"
+    ),
+    "simmim_swin_base_800": simmim(
+        *(800, 87, 4, SIMMIM, (14, 36, False)), **ON_SWIN, milestone=700, finetune="simmim_swin_base"
+    ),
+    "simmim_swin_large_800": simmim(
+        *(800, 195, 4, SIMMIM, (14, 36, False)), **ON_SWIN, milestone=700, finetune="simmim_swin_large"
+    ),
     "mff_vit_base_300": mff(300),
     "mff_vit_base_800": mff(800),
     "crossmae_vit_small_800": crossmae(22, 12, "mae_base", 147, "small"),
@@ -167,6 +203,10 @@ FINETUNE = {
     "localmim_swin_large": (100, 2048, 2e-3, 0.8, 0.3, 20, 2.5e-7, None),
     "mirl_b48": (60, 2048, 6e-3, 0.88, 0.0, 30, 1e-6, 0.9998),
     "mirl_s54": (100, 2048, 6e-3, 0.88, 0.1, 20, 1e-6, 0.9998),
+    "simmim_vit_base": (100, 2048, 5e-3, 0.65, 0.1, 20, 1e-6, None),
+    "simmim_swin_base_short": (100, 2048, 5e-3, 0.9, 0.1, 20, 1e-6, None),
+    "simmim_swin_base": (100, 2048, 5e-3, 0.8, 0.1, 20, 1e-6, None),
+    "simmim_swin_large": (100, 2048, 5e-3, 0.7, 0.2, 20, 1e-6, None),
 }
 
 recipes = pytest.mark.parametrize("name", EXPECTED)
@@ -197,7 +237,7 @@ def optimizer(name: str) -> torch.optim.Optimizer:
 def describe(target: Target) -> str:
     if isinstance(target, HOGTarget):
         return f"hog {'with bias ' * (target.offset is not None)}{target.cell}: {target.dim}"
-    kind = "clip" if isinstance(target, TeacherTarget) else "pixel" * target.normalize
+    kind = "clip" if isinstance(target, TeacherTarget) else "pixel" if target.normalize else "pixel raw"
     return f"{kind} {target.cell}: {target.dim}"
 
 
@@ -210,6 +250,11 @@ def test_every_experiment_but_the_demo_has_expected_values() -> None:
 @recipes
 def test_recipes_read_and_predict_what_was_published(name: str) -> None:
     built, row = method(name), EXPECTED[name]
+    if name.startswith("simmim"):
+        assert built.depths == row.depths
+        assert (describe(built.target),) == row.targets
+        assert built.target.absolute
+        return
     decoders = getattr(built, "decoders", None) or [built.decoder]
     blocks = [list(decoder.blocks) for decoder in decoders]
     targets = getattr(built, "targets", None) or [built.target]
@@ -225,7 +270,7 @@ def test_recipes_read_and_predict_what_was_published(name: str) -> None:
 
 @recipes
 def test_recipes_hide_three_quarters(name: str) -> None:
-    masker, grid = method(name).masker, method(name).encoder.mask_grid
+    masker, grid = method(name).masker, method(name).mask_grid
     visible, cells, _ = EXPECTED[name].visible
     assert (masker.num_visible(grid), grid[0] * grid[1], masker.shared) == EXPECTED[name].visible
     predicted = cells - visible - masker.num_ignored(grid, method(name).predicted_ratio)
@@ -237,7 +282,8 @@ def test_optimizer_is_the_published_one(name: str) -> None:
     row, found = EXPECTED[name], optimizer(name)
     assert recipe(name)["data"]["batch_size"] == row.batch
     assert found.defaults["lr"] == pytest.approx(row.lr[0], rel=1e-12)
-    assert tuple(found.defaults["betas"]) == (0.9, 0.95)
+    assert tuple(found.defaults["betas"]) == row.betas
+    assert method(name).recipe.clip_norm == row.clip
     assert [group["weight_decay"] for group in found.param_groups] == [0.05, 0.0]
     assert recipe(name)["optim"]["ema"] is None
     assert recipe(name)["trainer"]["precision"] == "bf16-mixed"
@@ -252,7 +298,7 @@ def test_learning_rate_follows_the_released_schedule_over_imagenet(name: str) ->
     total, warmup = row.epochs * per_epoch, row.steps[1]
     factor = method(name).recipe.scheduler(found, total, per_epoch).lr_lambdas[0]
     rates = {step: row.lr[0] * factor(step) for step in (0, 1, warmup - 1, warmup, total // 2, total - 1, total)}
-    assert (rates[0], rates[warmup]) == (0, row.lr[0])
+    assert (rates[0], rates[warmup]) == (pytest.approx(row.start), row.lr[0])
     assert rates[total] == pytest.approx(row.lr[1], rel=1e-9, abs=1e-18)
     for step, rate in rates.items():
         assert rate == pytest.approx(released_rate(step / per_epoch, row), rel=1e-9, abs=1e-18)
@@ -263,7 +309,9 @@ def released_rate(epoch: float, row: Row) -> float:
     peak, floor = row.lr
     warmup = row.steps[1] / row.steps[0]
     if epoch < warmup:
-        return peak * epoch / warmup
+        return row.start + (peak - row.start) * epoch / warmup
+    if row.milestone is not None:  # SimMIM's released schedule
+        return peak * 0.1 if epoch >= row.milestone else peak
     share = (epoch - warmup) / (row.epochs - warmup)
     return floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * share))
 
@@ -273,7 +321,9 @@ def test_every_trained_parameter_is_in_one_group_and_vectors_are_not_decayed(nam
     decayed, undecayed = ({id(p) for p in group["params"]} for group in optimizer(name).param_groups)
     assert not decayed & undecayed
     for parameter_name, parameter in method(name).named_parameters():
-        vector = parameter.ndim == 1 or parameter_name.endswith("relative_position_bias_table")
+        # SimMIM's released code means to spare the tables, but does not.
+        table = parameter_name.endswith("relative_position_bias_table") and not name.startswith("simmim")
+        vector = parameter.ndim == 1 or table
         vector |= "swin" in name and parameter_name.endswith("mask_token")
         vector |= parameter_name.rpartition(".")[2] in EXPECTED[name].undecayed
         where = (undecayed if vector else decayed) if parameter.requires_grad else set()
@@ -303,8 +353,8 @@ def test_encoders_have_the_published_size(name: str) -> None:
 
 @recipes
 def test_data_are_imagenet_as_published_less_one_image_per_class(name: str) -> None:
-    data = recipe(name)["data"]
-    assert (data["image_size"], tuple(data["crop_scale"]), data["flip"]) == (224, EXPECTED[name].crop, True)
+    data, row = recipe(name)["data"], EXPECTED[name]
+    assert (data["image_size"], tuple(data["crop_scale"]), data["flip"]) == (row.size, row.crop, True)
     smallest_and_largest = torch.tensor([0] * 732 + [1] * 1300)
     assert len(stratified_holdout(smallest_and_largest, data["source"]["holdout"], seed=0).held) == 2
     assert (IMAGENET - 1000) // EXPECTED[name].batch == IMAGENET // EXPECTED[name].batch

@@ -81,6 +81,21 @@ def _crossmae(m: re.Match[str]) -> tuple[tuple[str, str], dict[str, Any]]:
     return ("TonyLianLong/CrossMAE", "models_cross.py"), config
 
 
+def _simmim(m: re.Match[str]) -> tuple[tuple[str, str], dict[str, Any]]:
+    files = "models/simmim.py, models/{}.py, data/data_simmim.py (MaskGenerator)"
+    shared = {"in_chans": 3, "mlp_ratio": 4.0}
+    if m[1] == "vit":
+        encoder = {"img_size": 224, "patch_size": 16, "embed_dim": 768, "depth": 12, "num_heads": 12}
+        encoder |= {"init_values": 0.1, "use_abs_pos_emb": False, "use_shared_rel_pos_bias": True}
+        config = {"encoder_stride": 16, "mask_patch_size": 32, "img_size": 224, "encoder": encoder | shared}
+        return ("microsoft/SimMIM", files.format("vision_transformer")), config
+    width, heads = {"base": (128, [4, 8, 16, 32]), "large": (192, [6, 12, 24, 48])}[m[2]]
+    encoder = {"img_size": 192, "patch_size": 4, "embed_dim": width, "depths": [2, 2, 18, 2], "num_heads": heads}
+    encoder |= {"window_size": int(m[3])}
+    config = {"encoder_stride": 32, "mask_patch_size": 32, "img_size": 192, "encoder": encoder | shared}
+    return ("microsoft/SimMIM", files.format("swin_transformer")), config
+
+
 PATTERNS: dict[str, Callable[[re.Match[str]], tuple[tuple[str, str], dict[str, Any]]]] = {
     r"mae/mae_vit_(base|large|huge)_patch(\d+) \(pre-training model\)": _mae,
     r"mae/models_vit\.vit_(base|large|huge)_patch(\d+) global_pool=(True|False)(?: \(count only\))?": _mae_finetune,
@@ -88,6 +103,8 @@ PATTERNS: dict[str, Callable[[re.Match[str]], tuple[tuple[str, str], dict[str, A
     r"localmim/MIM_vit_(base|large|huge)_patch16 hog_nbins=(\d+) hog_bias=(True|False)": _localmim_vit,
     r"localmim/mim_swin_base_patch4_win7 target=(\w+) nbins=(\d+) bias=(True|False)": _localmim_swin,
     r"crossmae/mae_vit_(small|base|large|huge)_patch(\d+) weight_fm use_input decoder_depth=12": _crossmae,
+    r"simmim/(vit)_(base)_patch16 shared relative bias": _simmim,
+    r"simmim/(swin)_(base|large)_patch4 window=(\d+)": _simmim,
     "|".join(MIRL_SIZES): _mirl,
     r"models_vit\.vit_(small|base)_depth(\d+)_patch16 global_pool=(True|False) class_num=(\d+)": _mirl_finetune,
 }

@@ -38,7 +38,8 @@ def census(case: Case, module: nn.Module) -> dict[str, int]:
 
 def _sizes(module: nn.Module) -> dict[str, int]:
     tensors = dict(module.named_parameters(remove_duplicate=False)) | dict(module.named_buffers(remove_duplicate=False))
-    return {name: tensor.numel() if tensor.is_floating_point() else 0 for name, tensor in tensors.items()}
+    counted = {name for name, x in tensors.items() if x.is_floating_point() and not name.endswith("attn_mask")}
+    return {name: tensor.numel() if name in counted else 0 for name, tensor in tensors.items()}
 
 
 def _buffers(module: nn.Module) -> int:

@@ -120,6 +120,22 @@ def test_mask_tokens_in_the_encoder_cost_more_than_visible_patches_alone() -> No
     assert costs[1].decoder_flops > costs[0].decoder_flops
 
 
+@pytest.mark.parametrize("method", [SimMIM, MaskFeat])
+def test_patches_can_be_hidden_in_larger_cells(method: type[SimMIM]) -> None:
+    target = L1 if method is SimMIM else HOGTarget
+    model = method(vit(32, 4, 24, 2, 2), RandomMasker(0.5), target, mask_cell=8).double()
+    images = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    mask = model.draw_mask(torch.arange(3), 0)
+    assert mask.hidden.shape == (3, 4, 4)
+    whole, part = model(images, mask), model(images, mask, hidden_only=True)
+    torch.testing.assert_close(whole.loss, part.loss, rtol=1e-12, atol=0)
+
+
+def test_cells_that_are_no_whole_patches_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"set method\.mask_cell to one of \[8, 16\]"):
+        SimMIM(vit(32, 8, 24, 2, 2), RandomMasker(), L1, mask_cell=12)
+
+
 def test_cells_that_do_not_divide_a_patch_are_refused() -> None:
     with pytest.raises(ValueError, match=r"Cells of 3 px do not divide patches of 8 px; choose one of \[1, 2, 4, 8\]"):
         SimMIM(vit(32, 8, 24, 2, 2), RandomMasker(), L1, cell=3)

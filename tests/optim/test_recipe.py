@@ -53,6 +53,15 @@ def test_relative_position_biases_have_no_weight_decay() -> None:
     assert not any(id(table) in decayed for table in tables)
 
 
+def test_relative_position_biases_can_have_weight_decay_after_all() -> None:
+    swin = timm.create_model(
+        "swin_tiny_patch4_window7_224", img_size=64, window_size=2, embed_dim=12, num_heads=(1,) * 4
+    )
+    decayed = {id(p) for p in parameter_groups(swin, 0.05, decayed=["relative_position_bias_table"])[0]["params"]}
+    tables = [p for name, p in swin.named_parameters() if name.endswith("relative_position_bias_table")]
+    assert {id(table) for table in tables} <= decayed
+
+
 def test_weight_decay_shrinks_only_one_group() -> None:
     layer = nn.Linear(3, 3)
     nn.init.ones_(layer.weight)

@@ -178,6 +178,7 @@ def test_flattening_joins_keys_by_dots_and_keeps_lists() -> None:
         ("final_weight_decay", None, 0.4),
         ("clip_norm", None, 5.0),
         ("ahead", False, True),
+        ("decayed", [], ["relative_position_bias_table"]),
     ],
 )
 def test_newer_keys_count_only_where_they_change_something(key: str, neutral: Any, other: Any) -> None:

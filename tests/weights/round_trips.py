@@ -11,7 +11,7 @@ from mimbench.weights import export_weights, read_file, read_state_dict
 
 NAMES = {"MAE": "mae", "DeepMIM": "deepmim", "LocalMIM ViT": "localmim-vit", "MIRL": "mirl"}
 NAMES |= {"MAE fine-tuning": "mae-finetune", "MIRL fine-tuning": "mirl-finetune"}
-NAMES |= {"CrossMAE": "crossmae", "MFF": "mff"}
+NAMES |= {"CrossMAE": "crossmae", "MFF": "mff", "SimMIM": "simmim"}
 NAMES |= {"LocalMIM Swin with released quirks": "localmim-swin"}
 
 
@@ -21,7 +21,9 @@ def as_words(case: Case) -> list[str]:
     if depths := getattr(case, "depths", None):
         words += ["--depths", ",".join(map(str, depths))]
     heads = case.config["num_heads"]
-    return words if isinstance(heads, list) else [*words, "--num-heads", str(heads)]
+    # Relative-position tables tell the heads.
+    told = isinstance(heads, list) or any("relative_position_bias_table" in name for name in case.shapes)
+    return words if told else [*words, "--num-heads", str(heads)]
 
 
 def round_trip(case: Case, path: Path, tmp_path: Path, words: list[str]) -> None:
@@ -32,7 +34,7 @@ def round_trip(case: Case, path: Path, tmp_path: Path, words: list[str]) -> None
     assert notes["entries"].keys() == case.shapes.keys()
     fates = {entry: fate["fate"] for entry, fate in notes["entries"].items()}
     assert set(fates.values()) <= {"used", "created by us"}
-    tables = ("decoder_pos_embed", "pos_embed", "conv.weight", "relative_position_index")
+    tables = ("decoder_pos_embed", "pos_embed", "conv.weight", "relative_position_index", "attn_mask")
     assert all(any(table in entry for table in tables) for entry, fate in fates.items() if fate == "created by us")
     (released,) = export_weights(first, "released", tmp_path / "released.safetensors")
     given = read_file(path).state

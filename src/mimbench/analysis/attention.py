@@ -13,7 +13,7 @@ from torch import Tensor
 from mimbench.analysis.distance import attention_distance
 from mimbench.analysis.diversity import head_diversity
 from mimbench.analysis.entropy import attention_entropy
-from mimbench.encoders import Encoder, ViTEncoder
+from mimbench.encoders import BeitEncoder, Encoder, ViTEncoder
 
 _MAX_ENTRIES = 2**25  # of one tensor of attention: 128 MiB in fp32
 
@@ -87,6 +87,8 @@ def check_attention(encoder: Encoder) -> ViTEncoder:
     Raises:
         ValueError: It is a Swin, whose windows bound the distance of attention, or has blocks of another kind.
     """
+    if isinstance(encoder, BeitEncoder):
+        raise ValueError("Attention is analyzed for ViTs without a relative position bias; use another encoder.")
     if not isinstance(encoder, ViTEncoder):
         raise ValueError("Attention is analyzed for ViTs; in a Swin the windows decide how far it reaches.")
     for block in encoder.trunk.blocks:

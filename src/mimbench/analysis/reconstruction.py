@@ -17,7 +17,7 @@ MIN_SIDE = 96  # of an image in a figure, in pixels
 def common_mask(method: Method, images: Float[Tensor, "b c h w"], seed: int = 0) -> Mask:
     """A mask that does not depend on the run: the same for all methods of one masker and grid."""
     places = torch.arange(len(images), device=images.device)
-    return method.masker.from_keys(keys(places, seed), method.encoder.mask_grid, method.predicted_ratio)
+    return method.masker.from_keys(keys(places, seed), method.mask_grid, method.predicted_ratio)
 
 
 @torch.no_grad()

@@ -184,18 +184,20 @@ def swin(
     mlp_ratio: float = 4.0,
     in_channels: int = 3,
     released_quirks: bool = False,
+    norm_eps: float = 1e-6,
 ) -> SwinEncoder:
-    """A Swin of any size as LocalMIM builds it: LayerNorm eps 1e-6, no drop path, windows no larger than their grid.
+    """A Swin of any size as LocalMIM builds it: no drop path, windows no larger than their grid.
 
     Linear weights are initialized as in the ViTs; relative-position biases follow a truncated normal distribution with
-    standard deviation 0.02, as in timm. The eps is not part of a state dict: timm's models and LocalMIM's fine-tuning
-    use 1e-5.
+    standard deviation 0.02, as in timm.
 
     Args:
         width: Channels of the first stage; every patch merging doubles them.
         depths: Blocks of every stage.
         num_heads: Attention heads of every stage.
         window: Side of a window in tokens.
+        norm_eps: Of all LayerNorms; not part of a state dict. LocalMIM's pre-training has 1e-6; timm's models, SimMIM
+            and LocalMIM's fine-tuning have 1e-5.
 
     Raises:
         ValueError: The image cannot be halved that often, the heads do not divide a stage's width, or `depths` and
@@ -209,7 +211,7 @@ def swin(
     for stage, heads in enumerate(num_heads):
         if width * 2**stage % heads:
             raise ValueError(f"{heads} heads do not divide a width of {width * 2**stage}; change encoder.num_heads.")
-    norm: Any = partial(nn.LayerNorm, eps=1e-6)
+    norm: Any = partial(nn.LayerNorm, eps=norm_eps)
     trunk = SwinTransformer(
         img_size=image_size,
         patch_size=patch_size,

@@ -122,10 +122,8 @@ def vit(
         >>> tokens[4].patches.shape, tokens[4].prefix.shape
         (torch.Size([2, 16, 48]), torch.Size([2, 1, 48]))
     """
-    for name, value in {"patch_size": patch_size, "width": width, "depth": depth, "num_heads": num_heads}.items():
-        if type(value) is not int or value < 1:
-            raise ValueError(f"encoder.{name} is {value!r}; it must be a whole number of at least 1.")
-    _check_patch(image_size, patch_size)
+    check_sizes(patch_size=patch_size, width=width, depth=depth, num_heads=num_heads)
+    check_patch(image_size, patch_size)
     if width % num_heads:
         raise ValueError(f"{num_heads} heads do not divide a width of {width}; choose another encoder.num_heads.")
     trunk = VisionTransformer(
@@ -166,11 +164,19 @@ def timm_vit(model_name: str, image_size: int, patch_size: int | None = None, pr
         raise ValueError(f"'{model_name}' is not a plain ViT; encoder=timm needs a VisionTransformer of timm.")
     trunk = timm.create_model(model_name, pretrained=pretrained, img_size=image_size, num_classes=0, **extra)
     if isinstance(stem := getattr(trunk, "patch_embed", None), PatchEmbed):
-        _check_patch(image_size, cast("Grid", stem.patch_size)[0])
+        check_patch(image_size, cast("Grid", stem.patch_size)[0])
     return ViTEncoder(cast("VisionTransformer", trunk))
 
 
-def _check_patch(image_size: int, patch_size: int) -> None:
+def check_sizes(**sizes: Any) -> None:
+    """Raises ValueError if a size of an encoder is not a positive whole number."""
+    for name, value in sizes.items():
+        if type(value) is not int or value < 1:
+            raise ValueError(f"encoder.{name} is {value!r}; it must be a whole number of at least 1.")
+
+
+def check_patch(image_size: int, patch_size: int) -> None:
+    """Raises ValueError if patches do not divide an image."""
     if image_size % patch_size:
         divisors = [p for p in range(2, image_size) if image_size % p == 0]
         raise ValueError(

@@ -7,7 +7,7 @@ from timm.layers import LayerScale
 from torch import nn
 
 from mimbench.core import generator, initialize
-from mimbench.encoders import Encoder, SwinEncoder, ViTEncoder
+from mimbench.encoders import BeitEncoder, Encoder, SwinEncoder, ViTEncoder
 
 
 def drop(encoder: Encoder, k: int) -> Encoder:
@@ -21,9 +21,9 @@ def drop(encoder: Encoder, k: int) -> Encoder:
     """
     _check(encoder, k)
     trunk = copy.deepcopy(encoder.trunk)
-    if isinstance(encoder, ViTEncoder):
+    if isinstance(encoder, ViTEncoder | BeitEncoder):
         trunk.blocks = trunk.blocks[:-k]  # pyright: ignore[reportIndexIssue,reportArgumentType]
-        return ViTEncoder(trunk)  # pyright: ignore[reportArgumentType]
+        return type(encoder)(trunk)  # pyright: ignore[reportArgumentType]
     if isinstance(encoder, SwinEncoder):
         trunk.layers = trunk.layers[:-k]  # pyright: ignore[reportIndexIssue,reportArgumentType]
         old = trunk.norm
@@ -41,7 +41,7 @@ def reinitialize(encoder: Encoder, k: int, seed: int = 0) -> Encoder:
     """
     _check(encoder, k)
     encoder = copy.deepcopy(encoder)
-    units = encoder.trunk.blocks if isinstance(encoder, ViTEncoder) else encoder.trunk.layers
+    units = encoder.trunk.blocks if isinstance(encoder, ViTEncoder | BeitEncoder) else encoder.trunk.layers
     for unit in list(units)[-k:]:  # pyright: ignore[reportArgumentType]
         _draw(unit, generator(seed, encoder.depth, k))
     return encoder
@@ -63,5 +63,5 @@ def _draw(unit: nn.Module, draws: torch.Generator) -> None:
 
 def _check(encoder: Encoder, k: int) -> None:
     if not 1 <= k < encoder.depth:
-        unit = "blocks" if isinstance(encoder, ViTEncoder) else "stages"
+        unit = "blocks" if isinstance(encoder, ViTEncoder | BeitEncoder) else "stages"
         raise ValueError(f"Of {encoder.depth} {unit} between 1 and {encoder.depth - 1} can be cut, got {k}.")

@@ -25,6 +25,7 @@ _BASES = {
 # In mimbench, encoders are made by functions; a plugin may have a class instead.
 _PLUGIN_BASES = {**_BASES, "encoders": ("Encoder",)}
 _FURTHER_PARTS = (
+    "mimbench.encoders.beit",
     "mimbench.encoders.swin",
     "mimbench.encoders.timm_swin",
     "mimbench.encoders.timm_vit",

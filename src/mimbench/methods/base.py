@@ -12,7 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 
-from mimbench.core import Mask, Tokens, keys
+from mimbench.core import Grid, Mask, Tokens, keys
 from mimbench.data import Batch
 from mimbench.encoders import Encoder
 from mimbench.maskers import Masker
@@ -68,6 +68,11 @@ class Method(L.LightningModule, ABC):
         if encode_hidden:
             self.mask_token = nn.Parameter(nn.init.normal_(torch.empty(1, 1, encoder.taps[0].width), std=0.02))
 
+    @property
+    def mask_grid(self) -> Grid:
+        """The grid on which masks are drawn; the encoder's unless overridden."""
+        return self.encoder.mask_grid
+
     def encode(
         self, images: Float[Tensor, "b c h w"], mask: Mask, depths: Collection[int] | None = None
     ) -> dict[int, Tokens]:
@@ -109,7 +114,7 @@ class Method(L.LightningModule, ABC):
             hidden_only: Whether to skip predictions that the loss does not use; the loss is the same.
         """
         if mask is None:
-            grid, device = self.encoder.mask_grid, images.device
+            grid, device = self.mask_grid, images.device
             mask = self.masker(len(images), grid, device, predicted_ratio=self.predicted_ratio)
         features = self.encode(images, mask)
         predictions = self.predict(features, mask if hidden_only else None)
@@ -125,7 +130,7 @@ class Method(L.LightningModule, ABC):
             index: Indices of the images in their split.
         """
         index = torch.full_like(index, step) if self.masker.shared else index
-        return self.masker.from_keys(keys(index, self.seed, epoch), self.encoder.mask_grid, self.predicted_ratio)
+        return self.masker.from_keys(keys(index, self.seed, epoch), self.mask_grid, self.predicted_ratio)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         output = self(batch.images, self.draw_mask(batch.index, self.current_epoch, self.global_step), hidden_only=True)

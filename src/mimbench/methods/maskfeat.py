@@ -14,5 +14,12 @@ class MaskFeat(SimMIM):
         cell: Side of the predicted cells in pixels; by default half a patch (8 of 16 px).
     """
 
-    def __init__(self, encoder: Encoder, masker: Masker, target: TargetAt, cell: int | None = None):
-        super().__init__(encoder, masker, target, cell or max(1, encoder.taps[-1].cell // 2))
+    def __init__(
+        self,
+        encoder: Encoder,
+        masker: Masker,
+        target: TargetAt,
+        cell: int | None = None,
+        mask_cell: int | None = None,
+    ):
+        super().__init__(encoder, masker, target, cell or max(1, encoder.taps[-1].cell // 2), mask_cell)

@@ -22,6 +22,7 @@ class Recipe:
         weight_decay: Applied to matrices, not to vectors, biases and norms.
         betas: Decay rates of AdamW's moment estimates.
         undecayed: Further parameters without weight decay, by the last part of their name.
+        decayed: Parameters with weight decay after all, such as relative-position biases, likewise.
         fused: Whether to use PyTorch's fused kernel.
         start_lr: Learning rate at which the warm-up begins, absolute.
         milestones: Epochs from which on the rate is a tenth of what it was, instead of the cosine (SimMIM).
@@ -46,6 +47,7 @@ class Recipe:
     final_weight_decay: float | None = None
     clip_norm: float | None = None
     ahead: bool = False
+    decayed: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         optional = [name for name in ("final_weight_decay", "clip_norm") if getattr(self, name) is not None]
@@ -71,7 +73,7 @@ class Recipe:
     def optimizer(self, module: nn.Module, batch_size: int) -> torch.optim.AdamW:
         """AdamW over the trainable parameters, with and without weight decay."""
         return torch.optim.AdamW(
-            parameter_groups(module, self.weight_decay, self.undecayed),
+            parameter_groups(module, self.weight_decay, self.undecayed, self.decayed),
             lr=self.peak_lr(batch_size),
             betas=(self.betas[0], self.betas[1]),
             fused=self.fused,
@@ -122,7 +124,9 @@ class DecaySchedule(torch.optim.lr_scheduler.LambdaLR):
         return {key: value for key, value in super().state_dict().items() if key != "_decay"}
 
 
-def parameter_groups(module: nn.Module, weight_decay: float, undecayed: Sequence[str] = ()) -> list[dict[str, Any]]:
+def parameter_groups(
+    module: nn.Module, weight_decay: float, undecayed: Sequence[str] = (), decayed: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """Trainable parameters with and without weight decay.
 
     Vectors and biases have no decay; class and mask tokens have, since they have three axes (MAE, released code).
@@ -130,8 +134,9 @@ def parameter_groups(module: nn.Module, weight_decay: float, undecayed: Sequence
 
     Args:
         undecayed: Further parameters without decay, by the last part of their name.
+        decayed: Parameters with decay after all, by the last part of their name; vectors have none.
     """
-    undecayed_names = {"bias", "relative_position_bias_table", *undecayed}
+    undecayed_names = {"bias", "relative_position_bias_table", *undecayed} - set(decayed)
     with_decay, without_decay = list[nn.Parameter](), list[nn.Parameter]()
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:

@@ -16,6 +16,9 @@ INTRODUCED: Mapping[str, Mapping[str, Any]] = {
         "optim.final_weight_decay": None,
         "optim.clip_norm": None,
         "optim.ahead": False,
+        "optim.decayed": [],
+        "method.mask_cell": None,
+        "encoder.norm_eps": 1e-6,
         "data.source.labels": True,
     },
 }

@@ -91,7 +91,7 @@ def count_flops() -> Iterator[FlopCounterMode]:
 
 def reference_mask(method: Method, batch: int, device: torch.device | str) -> Mask:
     """A fixed mask, drawn on the CPU, for tensors on any device, including the meta device."""
-    drawn = method.masker(batch, method.encoder.mask_grid, "cpu", generator(0), method.predicted_ratio)
+    drawn = method.masker(batch, method.mask_grid, "cpu", generator(0), method.predicted_ratio)
     return _DeviceMask(drawn.hidden, drawn.num_visible, drawn.shared, drawn.ignored, drawn.num_ignored, device)
 
 

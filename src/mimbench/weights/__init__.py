@@ -18,6 +18,7 @@ from mimbench.weights.mae import MAE_FINETUNE_FORMAT, MAE_FORMAT
 from mimbench.weights.mff import MFF_FORMAT
 from mimbench.weights.mirl import MIRL_FINETUNE_FORMAT, MIRL_FORMAT
 from mimbench.weights.recognize import Recognized, recognize
+from mimbench.weights.simmim import SIMMIM_FORMAT
 from mimbench.weights.store import load_classifier, load_encoder, load_method, write_import
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "MFF_FORMAT",
     "MIRL_FINETUNE_FORMAT",
     "MIRL_FORMAT",
+    "SIMMIM_FORMAT",
     "Architecture",
     "Branches",
     "Format",

@@ -15,7 +15,7 @@ class Branches:
     """The decoders of a pre-training model.
 
     Attributes:
-        method: "mae", "deepmim", "localmim", "mirl", "mff" or "crossmae".
+        method: "mae", "deepmim", "localmim", "mirl", "mff", "crossmae" or "simmim", a linear layer without blocks.
         depths: The encoder's depths they read; empty where neither shapes nor a released code tells.
         dim: Width of the last decoder; LocalMIM's first one on Swin has half of it.
         target_dim: Channels of one target vector of the last decoder.
@@ -45,7 +45,7 @@ class Architecture:
     """Everything but the numbers.
 
     Attributes:
-        family: "vit" or "swin".
+        family: "vit", "swin", or "beit", a ViT with a shared relative position bias.
         num_blocks: Blocks of a ViT, or of every stage of a Swin.
         num_heads: Likewise; None where shapes do not tell and no paper does.
         window: Side of a Swin's windows in tokens.
@@ -54,6 +54,7 @@ class Architecture:
         global_pool: What the head sees: "avg" of the patches, or the class "token".
         timm: Arguments of timm's VisionTransformer in which it differs from the papers' ViT.
         branches: Decoders, if any.
+        norm_eps: Of a Swin's LayerNorms.
     """
 
     family: str
@@ -70,6 +71,7 @@ class Architecture:
     global_pool: Literal["token", "avg"] = "token"
     timm: dict[str, Any] = field(default_factory=dict)
     branches: Branches | None = None
+    norm_eps: float = 1e-6
 
     @property
     def classifier(self) -> bool:
@@ -93,7 +95,7 @@ class Architecture:
         whole = replace(self, image_size=image_size)
         if self.branches is not None:
             whole = replace(whole, branches=_with_depths(_with_heads(self.branches, decoder_heads), depths))
-        if self.family == "swin":
+        if self.num_heads is not None and self.family != "vit":
             if num_heads is not None:
                 raise ValueError("A Swin's heads follow from its relative-position tables; leave --num-heads out.")
             return whole
@@ -122,6 +124,8 @@ class Architecture:
 
 
 def _with_heads(branches: Branches, given: int | None) -> Branches:
+    if not branches.num_blocks:
+        return replace(branches, num_heads=0)
     num_heads = given or branches.dim // _DECODER_HEAD
     if num_heads < 1 or branches.dim % num_heads:
         raise ValueError(

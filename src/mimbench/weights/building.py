@@ -9,9 +9,9 @@ from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from mimbench.encoders import Encoder, ViTEncoder, swin, vit
+from mimbench.encoders import Encoder, ViTEncoder, beit, swin, vit
 from mimbench.maskers import RandomMasker
-from mimbench.methods import MAE, MFF, MIRL, CrossMAE, DeepMIM, LocalMIM, Method
+from mimbench.methods import MAE, MFF, MIRL, CrossMAE, DeepMIM, LocalMIM, Method, SimMIM
 from mimbench.targets import HOGTarget, Target
 from mimbench.weights.architecture import Architecture, Branches
 
@@ -68,7 +68,11 @@ def _encoder(a: Architecture, released_quirks: bool) -> Encoder:
     if a.family == "swin":
         assert a.window is not None
         sizes = (a.image_size, a.width, a.num_blocks, a.num_heads, a.window, a.patch_size, a.mlp_ratio, a.in_channels)
-        return swin(*sizes, released_quirks=released_quirks)
+        return swin(*sizes, released_quirks=released_quirks, norm_eps=a.norm_eps)
+    if a.family == "beit":
+        (depth,), (heads,) = a.num_blocks, a.num_heads
+        scale = a.timm.get("init_values", 0.1)
+        return beit(a.image_size, a.patch_size, a.width, depth, heads, a.mlp_ratio, scale, a.in_channels)
     if a.timm:
         return ViTEncoder(_timm_vit(a))
     (depth,), (heads,) = a.num_blocks, a.num_heads
@@ -123,6 +127,8 @@ def _method(encoder: Encoder, branches: Branches, shared: bool) -> Method:
         return MAE(encoder, masker, target, **sizes)
     if branches.method == "mirl":
         return MIRL(encoder, masker, target, branches.depths, unit_head=branches.unit_head, **sizes)
+    if branches.method == "simmim":
+        return SimMIM(encoder, RandomMasker(0.6), target)
     if branches.method == "mff":
         return MFF(encoder, masker, target, branches.depths, **sizes)
     if branches.method == "crossmae":

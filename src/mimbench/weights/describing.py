@@ -10,6 +10,7 @@ def format_text(name: str) -> str:
     return name + _ALSO.get(name, "")
 
 
+_FAMILIES = {"vit": "ViT", "swin": "Swin", "beit": "ViT with a shared relative position bias"}
 _ALSO = {
     "timm": " (an encoder alone; MAE's have the same names)",
     "mae-finetune": " (a classifier; DeepMIM's, LocalMIM's on ViT and timm's have the same names)",
@@ -35,7 +36,7 @@ def described(found: Recognized, num_heads: int | None) -> dict[str, str]:
     size = f"{a.image_size} px" if a.image_size else "not in the weights"
     grid = f", {a.image_size // a.patch_size} x {a.image_size // a.patch_size} patches" if a.image_size else ""
     rows = {
-        "encoder": f"{'ViT' if a.family == 'vit' else 'Swin'}, width {a.width}, {_joined(a.num_blocks)} blocks",
+        "encoder": f"{_FAMILIES[a.family]}, width {a.width}, {_joined(a.num_blocks)} blocks",
         "heads": heads_text,
         "image": f"{size}{grid} of {a.patch_size} px, {a.in_channels} channels",
     }
@@ -50,7 +51,8 @@ def described(found: Recognized, num_heads: int | None) -> dict[str, str]:
         where = f"{len(b.depths)} at depths {_joined(b.depths)}" if b.depths else "at depths not in the weights"
         if b.method in ("mff", "crossmae"):
             where = f"one that reads depths {_joined(b.depths)}" if b.depths else "one, of depths not in the weights"
-        rows["decoders"] = f"{where}, width {b.dim}, {b.num_blocks} block{plural}"
+        size = f"width {b.dim}, {b.num_blocks} block{plural}" if b.num_blocks else "a linear layer"
+        rows["decoders"] = f"{where}, {size}"
         rows["target"] = f"HOG, {b.bins} bins{', biased' if b.bias else ''}" if b.bins else f"{b.target_dim} values"
     return rows
 

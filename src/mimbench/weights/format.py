@@ -50,6 +50,10 @@ class Format:
         """Our entry `name` in the released layout; the inverse of `read`."""
         return tensor
 
+    def own_entry(self, entry: str, module: nn.Module) -> str:
+        """The entry that `names` gives for an entry of a file; another one where several become one tensor of ours."""
+        return entry
+
     def names(self, module: nn.Module) -> dict[str, str]:
         """Our name -> released name, for all entries of a module that a released file holds."""
         renamed = {name: self.rename(name) for name in entries(module)}

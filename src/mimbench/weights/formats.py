@@ -12,6 +12,7 @@ from mimbench.weights.localmim_vit import LOCALMIM_VIT_FORMAT
 from mimbench.weights.mae import MAE_FINETUNE_FORMAT, MAE_FORMAT
 from mimbench.weights.mff import MFF_FORMAT
 from mimbench.weights.mirl import MIRL_FINETUNE_FORMAT, MIRL_FORMAT
+from mimbench.weights.simmim import SIMMIM_FORMAT
 
 
 class _Timm(Format):
@@ -35,6 +36,7 @@ FORMATS: dict[str, Format] = {
     "mirl-finetune": MIRL_FINETUNE_FORMAT,
     "crossmae": CROSSMAE_FORMAT,
     "mff": MFF_FORMAT,
+    "simmim": SIMMIM_FORMAT,
     "timm": TIMM_FORMAT,
     # After `from_transformers`, which gives MAE's names.
     "transformers-vitmae": MAE_FORMAT,

@@ -27,7 +27,7 @@ _HEAD = "head."
 
 # Entries of the released pre-training models that are no part of their encoders.
 _DECODERS = re.compile(
-    r"decoder|mask_token|hog_enc\.|norm_low\.|norm\d|(encoder\.)?norm\.[0-2]\.|wfm\.|dec_norms\.|neck\.|backbone\.proj_"
+    r"decoder|mask_token|hog_enc\.|norm_low\.|norm\d|(encoder\.)?norm\.[0-2]\.|encoder\.mask_token|wfm\.|dec_norms\.|neck\.|backbone\.proj_"
 )
 _NOT_ASKED = {"fate": "left out", "why": "decoders were not asked for"}
 
@@ -143,7 +143,8 @@ def _fates(state: Mapping[str, Tensor], known: Format, module: nn.Module, loaded
         ours.setdefault(theirs, []).append(own)
     fates: Fates = {}
     for entry in state:
-        own = ours.get(released_name(entry) if name == "transformers-vitmae" else entry)
+        entry_of_ours = released_name(entry) if name == "transformers-vitmae" else known.own_entry(entry, module)
+        own = ours.get(entry_of_ours)
         if own is not None:
             fate = "used" if loaded & set(own) else "created by us"
             fates[entry] = {"fate": fate, "as": own}

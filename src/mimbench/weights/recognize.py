@@ -11,12 +11,13 @@ from mimbench.methods.deepmim import deepmim_depths
 from mimbench.weights.architecture import Architecture, Branches
 from mimbench.weights.huggingface import from_transformers
 from mimbench.weights.mff import in_our_names
-from mimbench.weights.trunks import count, square, trunk
+from mimbench.weights.trunks import beit, count, square, trunk
 
 # Entries that only the file of this format has; the first that fits counts.
 _MARKS: tuple[tuple[str, str], ...] = (
     ("mimbench", r"encoder\.trunk\..+"),
     ("transformers-vitmae", r"(vit\.)?embeddings\.patch_embeddings\.projection\.weight"),
+    ("simmim", r"encoder\.mask_token"),
     ("localmim-swin", r"encoder\.patch_embed\.proj\.weight"),
     ("localmim-vit", r"decoder\.0\.mask_token"),
     ("mirl", r"norm_low\.weight|mask_token0"),
@@ -194,6 +195,26 @@ def _mff(state: Mapping[str, Tensor]) -> Architecture:
     return replace(found, branches=_decoders(ours, "mff", *names, depths=depths))
 
 
+def _simmim(state: Mapping[str, Tensor]) -> Architecture:
+    inner = _of_prefix(state, "encoder.")
+    if "rel_pos_bias.relative_position_bias_table" in inner:
+        found = beit(inner)
+    else:
+        # The released layer scale and biases have other names than a plain ViT's.
+        inner |= {"blocks.0.ls1.gamma": inner["blocks.0.gamma_1"]} if "blocks.0.gamma_1" in inner else {}
+        inner |= {"blocks.0.attn.qkv.bias": inner["blocks.0.attn.q_bias"]} if "blocks.0.attn.q_bias" in inner else {}
+        found = replace(trunk(inner), norm_eps=1e-5 if "layers.0.blocks.0.norm1.bias" in inner else 1e-6)
+        if found.family == "vit":
+            # Learned positions are timm's default, and no part of the papers' ViT.
+            found = replace(found, timm=found.timm | {"fc_norm": False})
+    if "decoder.0.weight" not in state:
+        return found
+    values, dim, *_ = state["decoder.0.weight"].shape
+    depth = len(found.num_blocks) if found.family == "swin" else found.num_blocks[0]
+    branches = Branches("simmim", (depth,), dim, 0, 0.0, values)
+    return replace(found, branches=branches)
+
+
 def _ours(state: Mapping[str, Tensor]) -> Architecture:
     return trunk(_of_prefix(state, "encoder.trunk."))
 
@@ -213,6 +234,7 @@ _ARCHITECTURES = {
     "mirl-finetune": trunk,
     "crossmae": _crossmae,
     "mff": _mff,
+    "simmim": _simmim,
     "timm": trunk,
     "transformers-vitmae": _transformers,
     "mimbench": _ours,

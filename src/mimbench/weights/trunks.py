@@ -18,6 +18,22 @@ def trunk(state: Mapping[str, Tensor]) -> Architecture:
     return _swin(state) if any(entry.startswith("layers.") for entry in state) else _vit(state)
 
 
+def beit(state: Mapping[str, Tensor]) -> Architecture:
+    """A ViT with a shared relative position bias and a square grid, in the names of its released code.
+
+    Raises:
+        KeyError: An entry that tells a size is missing.
+    """
+    width, channels, patch, _ = state["patch_embed.proj.weight"].shape
+    distances, heads = state["rel_pos_bias.relative_position_bias_table"].shape
+    side = (round((distances - 3) ** 0.5) + 1) // 2
+    ratio = state["blocks.0.mlp.fc1.bias"].shape[0] / width
+    extra = {} if "blocks.0.gamma_1" in state else {"init_values": None}
+    return Architecture(
+        "beit", width, (count(state, "blocks."),), patch, side * patch, ratio, (heads,), channels, timm=extra
+    )
+
+
 def count(state: Mapping[str, Tensor], prefix: str) -> int:
     """Length of the list of modules whose entries start with `prefix`."""
     return len({entry.removeprefix(prefix).split(".")[0] for entry in state if entry.startswith(prefix)})

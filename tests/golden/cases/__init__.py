@@ -9,8 +9,9 @@ from cases.base import Case
 CASES: dict[tuple[str, str], type[Case]] = {}
 for _info in pkgutil.iter_modules(__path__):
     if _info.name != "base":
-        _case = importlib.import_module(f"cases.{_info.name}").CASE
-        CASES[_case.source] = _case
+        _module = importlib.import_module(f"cases.{_info.name}")
+        for _case in getattr(_module, "CASES", None) or (_module.CASE,):
+            CASES[_case.source] = _case
 
 
 def rebuild(document: dict[str, Any]) -> Case:

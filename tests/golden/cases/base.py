@@ -50,6 +50,7 @@ class Case(ABC):
         source: Repository and file of the released code.
         format: Translation of its weights.
         linear_in_out: Whether linear weights are listed as [in, out].
+        float32_gradients: Tolerance of gradients in float32, as the files' description says.
         reads: Constructor arguments that `build` reads; None: all.
         assumes: Arguments that `build` does not read, with all values for which the released model equals the one that
             it builds; None: any value, since the released model ignores the argument.
@@ -58,6 +59,7 @@ class Case(ABC):
     source: ClassVar[tuple[str, str]]
     format: ClassVar[Format]
     linear_in_out: ClassVar[bool] = False
+    float32_gradients: ClassVar[float] = 1e-5
     reads: ClassVar[frozenset[str] | None] = None
     assumes: ClassVar[dict[str, tuple[Any, ...] | None]] = {}
 
@@ -137,7 +139,7 @@ class Case(ABC):
         self.prepare(method)
         method.to(device, dtype).train()
         images = torch.from_numpy(formulas.image(self.config["img_size"])).to(device, dtype)
-        grid, ratio = method.encoder.mask_grid, method.predicted_ratio
+        grid, ratio = method.mask_grid, method.predicted_ratio
         mask = method.masker(len(images), grid, device, predicted_ratio=ratio)
         output = method(images, mask)
         output.loss.backward()

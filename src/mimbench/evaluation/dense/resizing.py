@@ -39,7 +39,10 @@ class AnySize(nn.Module):
     def __init__(self, encoder: Encoder, run: RunBlock | None = None, checkpointing: bool = False):
         super().__init__()
         if not isinstance(encoder, ViTEncoder | SwinEncoder):
-            raise ValueError(f"Dense features come from a ViT or a Swin, not from {type(encoder).__name__}.")
+            raise ValueError(
+                f"Dense features come from a ViT or a Swin, not from {type(encoder).__name__}; use another encoder, or "
+                "leave out segmentation and detection."
+            )
         if run is not None and isinstance(encoder, SwinEncoder):
             raise ValueError("A Swin has windows of its own; leave out those for a ViT.")
         self.encoder, self.run, self.checkpointing = encoder, run or run_block, checkpointing

@@ -6,6 +6,7 @@ from typing import cast
 
 import torch
 from timm.layers import DropPath, calculate_drop_path_rates
+from timm.models.beit import Attention, Beit
 from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
@@ -39,8 +40,10 @@ def classifier(
     """
     trunk = encoder.trunk
     trunk.requires_grad_(True)
-    if isinstance(trunk, VisionTransformer):
+    if isinstance(trunk, VisionTransformer | Beit):
         _pool_vit(trunk, pooling)
+        if isinstance(trunk, Beit):
+            _separate_biases(trunk)
     elif not isinstance(trunk, SwinTransformer):
         raise ValueError(f"Fine-tuning knows timm's VisionTransformer and SwinTransformer, not {type(trunk).__name__}.")
     elif pooling != "avg":
@@ -77,7 +80,22 @@ def set_drop_path(trunk: nn.Module, rate: float) -> None:
             setattr(block, name, DropPath(share) if share else nn.Identity())
 
 
-def _pool_vit(trunk: VisionTransformer, pooling: str) -> None:
+def _separate_biases(trunk: Beit) -> None:
+    """Gives every block a copy of the shared relative position bias (SimMIM, released fine-tuning)."""
+    if (shared := trunk.rel_pos_bias) is None:
+        return
+    for block in _children(trunk.blocks):
+        attention = cast("Attention", block.get_submodule("attn"))
+        attention.window_size = shared.window_size
+        attention.relative_position_bias_table = nn.Parameter(shared.relative_position_bias_table.detach().clone())
+        del attention.relative_position_index
+        attention.register_buffer(
+            "relative_position_index", shared.get_buffer("relative_position_index"), persistent=False
+        )
+    trunk.rel_pos_bias = None
+
+
+def _pool_vit(trunk: VisionTransformer | Beit, pooling: str) -> None:
     if pooling == "token" and trunk.cls_token is None:
         raise ValueError("This encoder has no class token; choose finetune.pooling=avg.")
     if pooling == "avg":
