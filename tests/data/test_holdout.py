@@ -20,7 +20,7 @@ def test_the_seed_decides() -> None:
 
 
 def test_a_class_with_one_sample_is_refused() -> None:
-    with pytest.raises(ValueError, match="Class 7 has too few"):
+    with pytest.raises(ValueError, match="Class 7 has too few samples, 1,"):
         stratified_holdout(torch.tensor([0, 0, 0, 7]), 0.5, seed=0)
 
 

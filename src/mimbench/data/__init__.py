@@ -14,7 +14,9 @@ from mimbench.data.sources.fashion import Fashion as Fashion
 from mimbench.data.sources.fashion_mnist import FashionMNIST as FashionMNIST
 from mimbench.data.sources.folder import Folder as Folder
 from mimbench.data.sources.hub import Hub as Hub
+from mimbench.data.sources.table import Table as Table
 from mimbench.data.sources.torchvision import TorchVision as TorchVision
+from mimbench.data.sources.unlabeled import Images as Images
 from mimbench.data.synthetic.collages import Collages as Collages
 from mimbench.data.synthetic.photos import Photos as Photos
 from mimbench.data.synthetic.scenes import Scenes as Scenes

@@ -1,5 +1,6 @@
 """Stratified, deterministic hold-out of labeled samples."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +18,14 @@ class HoldOut(NamedTuple):
     held: Int64[Tensor, " m"]
 
 
-def stratified_holdout(labels: Int64[Tensor, " n"], fraction: float, seed: int) -> HoldOut:
+def stratified_holdout(labels: Int64[Tensor, " n"], fraction: float, seed: int, classes: Sequence[str] = ()) -> HoldOut:
     """Holds out the same fraction of every class (rounded, at least one sample).
 
-    Raises ValueError for a fraction outside (0, 1) and for a class that would be left with nothing.
+    Args:
+        classes: Names of the labels, for messages.
+
+    Raises:
+        ValueError: The fraction is outside (0, 1), or a class would be left with nothing.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"The hold-out fraction is {fraction}; it must lie strictly between 0 and 1.")
@@ -30,9 +35,12 @@ def stratified_holdout(labels: Int64[Tensor, " n"], fraction: float, seed: int) 
     _, starts, counts = np.unique(values[order], return_index=True, return_counts=True)
     num_held = np.maximum(1, np.floor(counts * fraction + 0.5).astype(np.int64))
     if (num_held >= counts).any():
-        short = values[order][starts[np.argmax(num_held >= counts)]]
+        place = np.argmax(num_held >= counts)
+        short, count = int(values[order][starts[place]]), int(counts[place])
+        name = repr(classes[short]) if short in range(len(classes)) else short
         raise ValueError(
-            f"Class {short} has too few samples to hold out {fraction:g} of them; add samples or lower the fraction."
+            f"Class {name} has too few samples, {count}, to hold out {fraction:g} of them; add samples, remove the "
+            "class or lower the fraction (holdout)."
         )
     rank = np.arange(len(values)) - np.repeat(starts, counts)
     is_held = rank < np.repeat(num_held, counts)

@@ -1,11 +1,8 @@
 """How many images a source trains on, told without a download."""
 
 import math
-import os
 from pathlib import Path
 from typing import Any
-
-from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from mimbench.data.shards.manifest import MANIFEST
 from mimbench.data.shards.source import Shards
@@ -13,8 +10,10 @@ from mimbench.data.source import Source
 from mimbench.data.sources.digits import Digits
 from mimbench.data.sources.fashion import Fashion
 from mimbench.data.sources.fashion_mnist import FashionMNIST
-from mimbench.data.sources.folder import Folder, class_folders
+from mimbench.data.sources.folder import Folder, class_folders, image_files
+from mimbench.data.sources.table import Table
 from mimbench.data.sources.torchvision import TorchVision
+from mimbench.data.sources.unlabeled import Images
 from mimbench.data.synthetic.collages import Collages
 from mimbench.data.synthetic.photos import Photos
 from mimbench.data.synthetic.scenes import Scenes
@@ -57,6 +56,8 @@ def training_size(source: type[Source], **arguments: Any) -> int | None:
         return classes * _kept(images, known.holdout)
     if issubclass(source, Folder) and (Path(arguments["root"]) / "train").is_dir():
         return _count(Path(arguments["root"]) / "train", arguments.get("holdout", 0.02))
+    if issubclass(source, Images | Table) and Path(arguments["train" if source is Table else "root"]).exists():
+        return len(source(**arguments).split("train"))
     if issubclass(source, Shards) and (Path(arguments["root"]) / MANIFEST).is_file():
         return Shards(**arguments).num_train
     return None
@@ -65,8 +66,7 @@ def training_size(source: type[Source], **arguments: Any) -> int | None:
 def _count(folder: Path, holdout: float) -> int:
     total = 0
     for name in class_folders(folder):
-        images = sum(entry.name.lower().endswith(IMG_EXTENSIONS) for entry in os.scandir(folder / name))
-        total += _kept(images, holdout)
+        total += _kept(len(image_files(folder / name)), holdout)
     return total
 
 

@@ -129,6 +129,63 @@ def test_a_class_without_images_is_refused(root: Path) -> None:
         Folder(root)
 
 
+def test_a_class_of_one_image_is_named(root: Path) -> None:
+    for file in sorted(root.glob("train/dog/*"))[1:]:
+        file.unlink()
+    with pytest.raises(ValueError, match=r"Class 'dog' has too few samples, 1, .* remove the class or lower"):
+        Folder(root)
+
+
+def test_images_in_folders_within_classes_are_counted_in_a_warning_and_not_used(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(root / "train/cat/more/deep/0.png", 0)
+    write(root / "train/cat/more/1.png", 0)
+    assert len(Folder(root, holdout=0.2).split("train")) == 16
+    assert "2 images lie in folders within class folders" in caplog.text
+    assert "train/cat/more" in caplog.text
+
+
+def test_hidden_files_and_folders_are_left_out(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (root / "train/cat/._0.png").write_bytes(b"metadata of another system")
+    write(root / "train/.trash/0.png", 0)
+    write(root / "train/cat/.trash/0.png", 0)
+    assert len(Folder(root, holdout=0.2).split("train")) == 16
+    assert caplog.text == ""
+
+
+def test_names_may_contain_anything(root: Path) -> None:
+    for split in ("train", "val"):
+        (root / split / "cat").rename(root / split / "a = b, ü\n[bold]")
+        (root / split / "a = b, ü\n[bold]" / "0.png").rename(root / split / "a = b, ü\n[bold]" / "=1,\n ü.png")
+    source = Folder(root, holdout=0.2)
+    assert source.classes == ("a = b, ü\n[bold]", "dog")
+    assert [len(source.split(name)) for name in ("train", "val", "test")] == [16, 4, 6]
+    for split in (source.split(name) for name in ("train", "val", "test")):
+        assert all(split[i][0].shape == (3, 30, 40) for i in range(len(split)))
+
+
+def test_links_are_followed_and_a_broken_one_counts_as_damaged(
+    root: Path, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "0.png"
+    (root / "val/cat/0.png").rename(elsewhere)
+    (root / "val/cat/0.png").symlink_to(elsewhere)
+    (root / "val/cat/1.png").unlink()
+    (root / "val/cat/1.png").symlink_to(root / "nowhere.png")
+    split = Folder(root, holdout=0.2).split("test")
+    assert np.array_equal(split[0][0].permute(1, 2, 0).numpy(), np.asarray(Image.open(elsewhere)))
+    assert torch.equal(split[1][0], split[2][0])
+    assert "cat/1.png" in caplog.text
+
+
+def test_an_empty_file_counts_as_damaged(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (root / "val/cat/1.png").write_bytes(b"")
+    split = Folder(root, holdout=0.2).split("test")
+    assert torch.equal(split[1][0], split[2][0])
+    assert "cat/1.png" in caplog.text
+
+
 def test_classes_that_differ_are_named(root: Path) -> None:
     (root / "val/dog").rename(root / "val/wolf")
     with pytest.raises(ValueError, match=r"dog \(only in train/\), wolf \(only in val/\)"):

@@ -1,5 +1,6 @@
 """Folders of class folders, in ImageNet's layout."""
 
+import logging
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from mimbench.data.images.files import FileSplit, subset
 from mimbench.data.images.unreadable import Damaged
 from mimbench.data.source import Source, SplitName
 
+log = logging.getLogger(__name__)
 NUM_CHECKED = 4096
 
 
@@ -39,7 +41,7 @@ class Folder(Source):
     ) -> None:
         self.root, self.image_size, self.holdout, self.seed = Path(root), image_size, holdout, seed
         self._classes, self._train, self._test = read_layout(self.root, Damaged(max_damaged), min_size)
-        self._holdout = stratified_holdout(self._train.labels, holdout, seed)
+        self._holdout = stratified_holdout(self._train.labels, holdout, seed, self._classes)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -72,25 +74,55 @@ def read_layout(root: Path, damaged: Damaged, min_size: int) -> Layout:
 def class_folders(folder: Path) -> list[str]:
     """Names of the class folders, sorted."""
     if not folder.is_dir():
-        raise ValueError(f"There is no folder {folder}; expected train/ and val/ with one folder per class.")
+        raise ValueError(
+            f"There is no folder {folder}; expected train/ and val/ with one folder per class. For images without "
+            "labels or without a test part choose data=images, for a table of files data=table."
+        )
     names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
     if not names:
-        raise ValueError(f"{folder} has no class folders, so its images have no labels; expected CLASS/image.jpg.")
+        raise ValueError(
+            f"{folder} has no class folders, so its images have no labels; expected CLASS/image.jpg. To pre-train "
+            "without labels choose data=images."
+        )
     return names
 
 
 def scan(folder: Path, classes: tuple[str, ...], damaged: Damaged, min_size: int) -> FileSplit:
-    """All image files below the class folders, sorted."""
+    """The image files of the class folders, sorted; warns of images in folders within them, which are left out."""
     files, labels = list[str](), list[int]()
     for label, name in enumerate(classes):
-        found = sorted(e.path for e in os.scandir(folder / name) if e.name.lower().endswith(IMG_EXTENSIONS))
+        found = image_files(folder / name)
         if not found:
             raise ValueError(f"{folder / name} has no images ({' '.join(IMG_EXTENSIONS)}).")
         files += found
         labels += [label] * len(found)
+    _warn_of_nested(folder, classes)
     split = FileSplit(files, torch.tensor(labels), damaged, min_size)
     split.check_sizes(at_most=NUM_CHECKED)
     return split
+
+
+def image_files(folder: Path) -> list[str]:
+    """Paths of the image files in a folder, sorted, without hidden ones; links count, broken ones too."""
+    return sorted(entry.path for entry in os.scandir(folder) if is_image(entry.name))
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's name says that it is an image, and is not hidden."""
+    return name.lower().endswith(IMG_EXTENSIONS) and not name.startswith(".")
+
+
+def _warn_of_nested(folder: Path, classes: tuple[str, ...]) -> None:
+    entries = (entry for name in classes for entry in os.scandir(folder / name))
+    nested = [e.path for e in entries if not is_image(e.name) and not e.name.startswith(".") and e.is_dir()]
+    number = sum(is_image(name) for path in nested for _, _, names in os.walk(path) for name in names)
+    if number:
+        log.warning(
+            "%s: %d images lie in folders within class folders, such as %s, and are not used; only CLASS/IMAGE is.",
+            folder,
+            number,
+            min(nested),
+        )
 
 
 def listed(names: list[str], at_most: int = 8) -> str:

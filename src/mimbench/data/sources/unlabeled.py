@@ -1,0 +1,69 @@
+"""Any folder of images, without labels, for pre-training."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from mimbench.data.holdout import stratified_holdout
+from mimbench.data.images.files import FileSplit, subset
+from mimbench.data.images.unreadable import Damaged
+from mimbench.data.source import Source, SplitName
+from mimbench.data.sources.folder import NUM_CHECKED, is_image
+
+
+class Images(Source):
+    """All images below a folder, however deep, without labels; hidden files and folders are left out.
+
+    A random share becomes "val", for the loss. There is no "test" split, and protocols that need labels are refused
+    before training; evaluate the encoder on labeled data (`mimbench evaluate RUN data=...`).
+
+    Args:
+        holdout: Fraction of the images that becomes "val".
+        max_damaged: Damaged files tolerated per process.
+        min_size: Smallest side of an image in pixels; take the patch size.
+        seed: Decides the hold-out. Part of the dataset, not of a run.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        image_size: int = 224,
+        holdout: float = 0.02,
+        max_damaged: int = 10,
+        min_size: int = 16,
+        seed: int = 0,
+    ) -> None:
+        self.root, self.image_size = Path(root), image_size
+        files = images_below(self.root)
+        self._files = FileSplit(files, torch.full((len(files),), -1), Damaged(max_damaged), min_size)
+        self._files.check_sizes(at_most=NUM_CHECKED)
+        self._holdout = stratified_holdout(torch.zeros(len(files), dtype=torch.int64), holdout, seed)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return ()
+
+    def split(self, name: SplitName) -> FileSplit:
+        if name == "test":
+            raise ValueError(f"The images of {self.root} have no labels and no test split; evaluate on other data.")
+        return subset(self._files, self._holdout.held if name == "val" else self._holdout.kept)
+
+
+def images_below(root: Path) -> list[str]:
+    """Paths of all images below a folder, sorted.
+
+    Raises:
+        ValueError: There is no such folder, or no image in it.
+    """
+    if not root.is_dir():
+        raise ValueError(f"There is no folder {root}; set data.source.root to a folder of images.")
+    files, seen = list[str](), set[str]()
+    for folder, below, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        below[:] = [] if real in seen else [name for name in below if not name.startswith(".")]
+        files += [] if real in seen else [f"{folder}/{name}" for name in names if is_image(name)]
+        seen.add(real)
+    if not files:
+        raise ValueError(f"{root} and the folders below it have no images (.jpg, .png, .webp, .tif and so on).")
+    return sorted(files)
