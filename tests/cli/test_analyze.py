@@ -112,7 +112,7 @@ def test_several_runs_are_compared_in_their_common_parent(runs: dict[str, Path],
     only = "cka,rank,gradients,reconstructions"
     assert analyze(parent, "--images", 40, "--only", only) == 0  # a sweep means its runs
     told = capsys.readouterr()
-    assert f"Side by side: {parent / 'analysis'}" in told.out
+    assert f"Comparison: {parent / 'analysis'}" in told.out
     assert "the encoder was not trained and has no decoders" in told.err
     found = read(parent / "analysis" / "cka.json")
     assert found["labels"] == ["mae", "mirl", "untrained"]
@@ -181,7 +181,7 @@ def test_encoders_shown_different_images_are_not_compared(
     config["data"]["source"]["seed"] = 1  # other splits
     (other / "config.yaml").write_text(yaml.safe_dump(config))
     assert analyze(runs["mae"], other, "--only", "cka", "--images", 30, "--out", tmp_path / "out") == 0
-    assert "shown different images" in capsys.readouterr().err
+    assert "analyzed on different images" in capsys.readouterr().err
     assert not (tmp_path / "out" / "analysis" / "cka.json").exists()
     assert (other / "analysis" / "cka.json").is_file()  # a directory without a record will do
 
@@ -207,15 +207,15 @@ def test_a_swins_attention_is_left_out_with_the_reason(tmp_path: Path, capsys: p
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "Name runs, checkpoints or imported weights"),
+        ([], "Give runs, checkpoints or imported weights"),
         (["{tmp}/none"], "There is no"),
         (["{tmp}"], "expected a run, a checkpoint"),
         (["{run}", "--only", "rnak"], "no analysis 'rnak'. Did you mean rank?"),
         (["{run}", "--onyl", "rank"], "There is no option --onyl"),
         (["{run}", "data=digitz"], "data has no option 'digitz'"),
         (["{run}", "data.seeed=3"], "There is no key 'data.seeed'"),
-        (["{run}", "encoder.depth=3"], "encoder.depth=3 means nothing here"),
-        (["{run}", "data=digits", "data.image_size=64"], "takes images of 32 px, these have 64 px"),
+        (["{run}", "encoder.depth=3"], "encoder.depth=3 does not apply to analyze"),
+        (["{run}", "data=digits", "data.image_size=64"], "expects images of 32 px, got 64 px"),
         (["{import}"], "have no data; choose some with data="),
     ],
 )

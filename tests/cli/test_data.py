@@ -27,7 +27,7 @@ def test_a_folder_is_packed_checked_and_the_next_command_told(
     assert "12 images of 2 classes in 2 shards" in said
     assert f"data=shards data.source.root={out}" in said
     assert main(["data", "check", str(out)]) == 0
-    assert "All 2 shards are as they were written." in capsys.readouterr().out
+    assert "All 2 shards match their checksums." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

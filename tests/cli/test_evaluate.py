@@ -127,7 +127,7 @@ def test_a_sweep_is_evaluated_past_what_is_broken(run: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ([], "Name runs"),
+        ([], "Give runs"),
         (["nowhere", "protocol=knn"], "There is no nowhere"),
         (["RUN", "--agian"], "no option --agian"),
         (["RUN", "protocol=knnn"], "Did you mean knn?"),
@@ -137,7 +137,7 @@ def test_a_sweep_is_evaluated_past_what_is_broken(run: Path, capsys: pytest.Capt
         (["RUN", "protocol=knn", "data.sourse.seed=1"], "data.source.seed"),
         (["RUN", "protocol=knn", "truncate=2"], "between 1 and 1 can be cut"),
         (["RUN", "protocol=knn", "truncate=-1"], "truncate is -1; it must be a number of last blocks"),
-        (["RUN", "protocol=[]"], "nothing to do"),
+        (["RUN", "protocol=[]"], "protocol is empty"),
         (["RUN/config.yaml", "protocol=knn"], "expected a run, a checkpoint"),
         (["RUN", "RUN/config.yaml", "--every-checkpoint", "protocol=knn", "nowhere"], "There is no nowhere"),
     ],
@@ -242,7 +242,7 @@ def test_a_signal_keeps_what_was_measured_and_leaves_nothing_half_written(
     process.send_signal(number)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "the same command does the rest" in error
+    assert "finished results are kept, the same command continues" in error
     assert "Traceback" not in error
     names = {path.name for path in (run / "evaluation").iterdir() if path.suffix == ".json"}
     assert names == {"knn-v1.json", "knn-v1+ks=1.json"}

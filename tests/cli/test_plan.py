@@ -117,7 +117,7 @@ def test_data_that_are_not_here_leave_the_sums_unknown(plan: Plan, capsys: pytes
     assert run["cost"]["gpu_hours"] is None
     assert run["cost"]["parameters"]["encoder"] > 0
     assert planned["totals"]["unknown"] == 1
-    assert "1 run whose data are not here" in capsys.readouterr().out
+    assert "1 run whose data are not available" in capsys.readouterr().out
 
 
 def test_the_words_of_a_cluster_do_not_matter(plan: Plan) -> None:

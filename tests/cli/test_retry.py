@@ -159,7 +159,7 @@ def test_several_sweeps_and_none_are_refused(backend: Backend, capsys: pytest.Ca
     run()
     run("sweep=t")
     assert main(["retry", "runs"]) == 2
-    assert "name one" in capsys.readouterr().err
+    assert "choose one" in capsys.readouterr().err
     assert main(["retry", "nowhere"]) == 2
 
 

@@ -114,7 +114,7 @@ def test_a_full_disk_is_named_and_the_checkpoint_before_is_kept(disturbed: Comma
     assert disturbed.run(largest_file=len(before) // 2) == 1
     output = disturbed.log.read_text()
     assert "last.ckpt; the previous checkpoint is kept" in output
-    assert "Make room" in output
+    assert "Free disk space" in output
     assert "Traceback" not in output
     assert disturbed.record["status"] == "failed"
     assert disturbed.record["error"]["type"] == "NotSavedError"

@@ -1,4 +1,4 @@
-"""The command line: one file per command, imported when it is called."""
+"""The command line: one module per command, imported when the command is called."""
 
 import os
 import sys
@@ -11,31 +11,31 @@ from mimbench.experiments.plugins import enabled, split_options
 
 COMMANDS = {
     "run": "pre-train one method on one dataset and evaluate it; with -m, a sweep",
-    "plan": "what the same words would run, and what it would cost",
-    "status": "how the runs of a sweep are",
-    "retry": "run again what failed or was lost in a sweep",
-    "evaluate": "protocols on finished runs, checkpoints and imported weights",
-    "analyze": "what is inside encoders: similarity, rank, attention, gradients, reconstructions",
-    "runs": "the runs of several sweeps and their results: filtered, as a table, CSV or Parquet",
-    "report": "tables and figures of a sweep",
-    "bench": "how fast this machine trains, and what limits it",
-    "dashboard": "a workspace and a report at Weights & Biases",
-    "sync": "upload what runs kept for Weights & Biases while offline",
+    "plan": "list the runs that the same arguments of run would start, and their cost",
+    "status": "show the state of every run of a sweep",
+    "retry": "run the failed and lost runs of a sweep again",
+    "evaluate": "run protocols on finished runs, checkpoints and imported weights",
+    "analyze": "analyze encoders: similarity, rank, attention, gradients, reconstructions",
+    "runs": "list the runs of several sweeps and their results: filtered, as a table, CSV or Parquet",
+    "report": "write the tables and figures of a sweep",
+    "bench": "measure how fast this machine trains, and what limits it",
+    "dashboard": "create a workspace and a report on Weights & Biases",
+    "sync": "upload offline runs to Weights & Biases",
     "data": "pack a folder of images into shards, and check shards",
-    "new-project": "a repository for methods and data of your own",
-    "weights": "look into, import and export files of weights",
+    "new-project": "create a repository for methods and data of your own",
+    "weights": "inspect, import and export weight files",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command; exit status 0 is success, 1 a failure, 2 a user's error, 130 an interruption.
+    """Runs a command and returns its exit status: 0 success, 1 failure, 2 user error, 130 interruption.
 
-    `--config-dir DIR` is understood by every command; see `mimbench.experiments.plugins`.
+    Every command accepts `--config-dir DIR`; see `mimbench.experiments.plugins`.
     """
     try:
         words, folders = split_options(sys.argv[1:] if argv is None else argv)
         if sys.flags.safe_path:
-            os.environ["PYTHONSAFEPATH"] = "1"  # also for processes that this one starts, such as Lightning's ranks
+            os.environ["PYTHONSAFEPATH"] = "1"  # for child processes too, such as Lightning's ranks
         if not words or words[0] in ("-h", "--help", "help"):
             print(_usage())
             return 0
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"mimbench {__version__}")
             return 0
         if words[0] not in COMMANDS:
-            raise UserError(f"no command '{words[0]}'.{nearest(words[0], COMMANDS)} See mimbench --help.")
+            raise UserError(f"There is no command '{words[0]}'.{nearest(words[0], COMMANDS)} See mimbench --help.")
         with enabled(folders):
             return _call(words[0], words[1:])
     except UserError as error:
@@ -54,16 +54,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _call(command: str, words: list[str]) -> int:
     try:
         return import_module(f"mimbench.cli.{command.replace('-', '_')}").main(words)
-    except KeyboardInterrupt:  # where nothing is left to be said, as in a report
+    except KeyboardInterrupt:  # in commands without a message of their own, such as report
         print(f"mimbench {command}: Interrupted.", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader, such as head, has what it wanted
+    except BrokenPipeError:  # the reader, such as head, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (MemoryError, OSError, RecursionError) as error:
         if os.environ.get(_DEBUG):
             raise
-        print(f"mimbench {command}: {_explain(error)} {_DEBUG}=1 shows where.", file=sys.stderr)
+        print(f"mimbench {command}: {_explain(error)} {_DEBUG}=1 prints the traceback.", file=sys.stderr)
         return 1 if isinstance(error, MemoryError) else 2
 
 
@@ -71,7 +71,7 @@ _DEBUG = "MIMBENCH_DEBUG"
 
 
 def _explain(error: MemoryError | OSError | RecursionError) -> str:
-    """One line for an error of the machine, or of a file that no command expected."""
+    """A one-line message for an operating-system or file error that no command handles."""
     if isinstance(error, MemoryError):
         return "There is not enough memory; use smaller batches or images, or close other programs."
     if isinstance(error, RecursionError):
@@ -88,8 +88,8 @@ def _usage() -> str:
         "usage: mimbench COMMAND ...\n\n"
         "Compares masked-image-modeling methods under one recipe.\n\n"
         f"commands:\n{rows}\n\n"
-        "Every command also takes --config-dir DIR, a folder of config groups of your own.\n"
-        "mimbench COMMAND --help says more. First steps:\n"
+        "Every command also accepts --config-dir DIR, a folder with config groups of your own.\n"
+        "mimbench COMMAND --help lists the options of a command. First steps:\n"
         "  mimbench run experiment=demo method=mae data=photos\n"
         "  mimbench run -m experiment=demo method=mae,deepmim,localmim,mirl,untrained seed=0,1,2\n"
         "  mimbench report runs/demo"

@@ -1,4 +1,4 @@
-"""`mimbench analyze`: what is inside trained encoders: similarity, rank, attention, gradients, reconstructions."""
+"""`mimbench analyze`: similarity, rank, attention, gradients and reconstructions of trained encoders."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Analyses everything that is named, and where there are several also side by side; 2 for a error."""
+    """Analyzes every given encoder and compares several; exit status 2 for a user error, 130 for an interruption."""
     from mimbench.experiments.evaluation_config import evaluation_keys, is_override
 
     options, words = _parser().parse_known_args(list(argv))
@@ -27,9 +27,12 @@ def main(argv: Sequence[str]) -> int:
         if unknown := [word for word in words if word.startswith("-")]:
             raise UserError(f"There is no option {unknown[0]}. See mimbench analyze --help.")
         if not paths:
-            raise UserError("Name runs, checkpoints or imported weights. See mimbench analyze --help.")
+            raise UserError("Give runs, checkpoints or imported weights. See mimbench analyze --help.")
         if foreign := [word for word in overrides if not word.startswith(("data", "logger"))]:
-            raise UserError(f"{foreign[0]} means nothing here; data=NAME chooses other images, logger=NAME a tracker.")
+            raise UserError(
+                f"{foreign[0]} does not apply to analyze; expected data=NAME for other images or logger=NAME for a "
+                "tracker."
+            )
         return _analyze(paths, overrides, options)
     except UserError as error:
         return _refuse(str(error))
@@ -38,11 +41,11 @@ def main(argv: Sequence[str]) -> int:
     except OSError as error:
         return _refuse(f"{error.filename or 'a file'} cannot be read or written ({error.strerror or error}).")
     except KeyboardInterrupt:
-        return _refuse("Interrupted; what was analyzed is kept.", 130)
+        return _refuse("Interrupted; finished analyses are kept.", 130)
 
 
 def _analyze(paths: list[Path], overrides: list[str], options: argparse.Namespace) -> int:
-    # Heavy imports wait until they are needed: --help and errors answer at once.
+    # Heavy imports are deferred so that --help and errors are fast.
     from mimbench.experiments.analysis.results import analyze
     from mimbench.experiments.encoder_sources import expand_paths, find_source
     from mimbench.experiments.evaluation_config import compose_evaluation
@@ -53,71 +56,73 @@ def _analyze(paths: list[Path], overrides: list[str], options: argparse.Namespac
     config, _ = compose_evaluation(overrides)
     check_trackers(config)
     with style():
-        subjects = [_context(find_source(path), path, overrides, options) for path in expand_paths(paths)]
-        found = [_told(subject, analyze(subject, chosen), config) for subject in subjects]
-        if not any(found):
-            raise UserError("Nothing was analyzed; the reasons stand above.")
-        if len(subjects) > 1:
-            _together(subjects, found, chosen, options.out)
+        contexts = [_context(find_source(path), path, overrides, options) for path in expand_paths(paths)]
+        results: list[dict[str, AnalysisResult]] = []
+        for context in contexts:
+            results.append(analyze(context, chosen))
+            _log(context, results[-1], config)
+        if not any(results):
+            raise UserError("Nothing was analyzed; the reasons are listed above.")
+        if len(contexts) > 1:
+            _compare(contexts, results, chosen, options.out)
     return 0
 
 
-def _told(
-    subject: "AnalysisContext", found: dict[str, "AnalysisResult"], config: dict[str, Any]
-) -> dict[str, "AnalysisResult"]:
-    """Tells trackers what was found, and passes it on."""
+def _log(context: "AnalysisContext", results: dict[str, "AnalysisResult"], config: dict[str, Any]) -> None:
+    """Logs the summary to the trackers."""
     from mimbench.experiments.analysis.results import merge_summaries
     from mimbench.experiments.trackers import log_evaluation
 
-    if summary := merge_summaries(found):
-        numbers = {"depths": list(range(subject.encoder.depth + 1)), **summary}
-        log_evaluation(config, subject.directory, "analysis", "analysis-v1", numbers, subject.suffix)
-    return found
+    if summary := merge_summaries(results):
+        numbers = {"depths": list(range(context.encoder.depth + 1)), **summary}
+        log_evaluation(config, context.directory, "analysis", "analysis-v1", numbers, context.suffix)
 
 
-def _context(candidate: Any, path: Path, overrides: list[str], options: argparse.Namespace) -> "AnalysisContext":
+def _context(source: Any, path: Path, overrides: list[str], options: argparse.Namespace) -> "AnalysisContext":
     from mimbench.experiments.analysis.context import AnalysisContext, Sample
     from mimbench.experiments.build import build_data
     from mimbench.experiments.evaluation_config import choose_data
 
-    data = choose_data(candidate, overrides)
+    data = choose_data(source, overrides)
     sample = Sample(data, build_data(data), options.split, options.images, _device(options.device))
     try:
-        context = AnalysisContext(candidate, path, sample)
+        context = AnalysisContext(source, path, sample)
         tap = context.encoder.taps[0]
     except ValueError as error:
-        raise UserError(f"{candidate.name}: {error}") from error
+        raise UserError(f"{source.name}: {error}") from error
     size, side = sample.datamodule.image_size, tap.grid[0] * tap.cell
     if size != side:
-        raise UserError(
-            f"{candidate.name} takes images of {side} px, these have {size} px; add data.image_size={side}."
-        )
+        raise UserError(f"{source.name} expects images of {side} px, got {size} px; add data.image_size={side}.")
     return context
 
 
-def _together(
-    subjects: list["AnalysisContext"], found: list[dict[str, "AnalysisResult"]], chosen: Sequence[str], out: Path | None
+def _compare(
+    contexts: list["AnalysisContext"],
+    results: list[dict[str, "AnalysisResult"]],
+    chosen: Sequence[str],
+    out: Path | None,
 ) -> None:
+    """Writes the figures and numbers that compare several encoders."""
     from mimbench.experiments.analysis import comparison
     from mimbench.experiments.analysis.results import merge_summaries, write_figure, write_numbers
 
-    folder = (out or comparison.common_parent(subjects)) / ANALYSIS
-    drawn = comparison.draw_curves(subjects, [merge_summaries(own) for own in found])
-    if not comparison.have_same_images(subjects):
-        note = "the encoders were shown different images; name the same with data=NAME."
-        print(f"CKA and images side by side are left out: {note}", file=sys.stderr)
+    folder = (out or comparison.common_parent(contexts)) / ANALYSIS
+    drawn = comparison.draw_curves(contexts, [merge_summaries(own) for own in results])
+    if not comparison.have_same_images(contexts):
+        note = "the encoders were analyzed on different images; choose the same for all with data=NAME."
+        print(f"The comparison has no CKA and no reconstructions: {note}", file=sys.stderr)
     else:
-        if "cka" in chosen and all("cka" in own for own in found):
-            finding = comparison.compare_cka(subjects)
-            write_numbers(folder / "cka.json", finding.numbers)
-            drawn |= finding.figures
-        rows = [own["reconstructions"].panels if "reconstructions" in own else {} for own in found]
-        if (figure := comparison.draw_panels(subjects, rows)) is not None:
+        if "cka" in chosen and all("cka" in own for own in results):
+            compared = comparison.compare_cka(contexts)
+            write_numbers(folder / "cka.json", compared.numbers)
+            drawn |= compared.figures
+        rows = [own["reconstructions"].panels if "reconstructions" in own else {} for own in results]
+        if (figure := comparison.draw_panels(contexts, rows)) is not None:
             drawn["reconstructions"] = figure
     for title, figure in drawn.items():
         write_figure(folder / title, figure)
     if drawn:
-        print(f"Side by side: {folder}")
+        print(f"Comparison: {folder}")
 
 
 def _chosen(only: str | None) -> list[str]:
@@ -132,13 +137,13 @@ def _device(name: str) -> Any:
     import torch
 
     if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("There is no CUDA device; leave --device out or take cpu.")
+        raise UserError("There is no CUDA device; leave out --device or use --device cpu.")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no positive whole number")
+        raise argparse.ArgumentTypeError(f"expected a positive integer, got '{text}'")
     return int(text)
 
 
@@ -152,13 +157,22 @@ def _parser() -> argparse.ArgumentParser:
         prog="mimbench analyze",
         usage="mimbench analyze RUN|CHECKPOINT|IMPORT... [data=NAME] [options]",
         description=__doc__,
-        epilog="Numbers go to RUN/analysis/, figures to RUN/figures/, a summary into RUN/record.json. Several encoders "
-        "are also compared, in analysis/ beside them. Imported weights have no images of their own: choose data=NAME.",
+        epilog="Writes numbers to RUN/analysis/, figures to RUN/figures/ and a summary to RUN/record.json. Comparisons "
+        "of several encoders go to analysis/ in their common parent. Imported weights have no images of their own and "
+        "need data=NAME.",
         allow_abbrev=False,
     )
-    parser.add_argument("--only", metavar="A,B", help=f"some of {','.join(NAMES)}")
-    parser.add_argument("--images", metavar="N", type=_positive, default=1000, help="(default: %(default)s)")
-    parser.add_argument("--split", choices=("train", "val", "test"), default="val", help="(default: %(default)s)")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: a GPU if any)")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="where comparisons go (default: the common parent)")
+    parser.add_argument("--only", metavar="A,B", help=f"some of {','.join(NAMES)} (default: all)")
+    parser.add_argument(
+        "--images", metavar="N", type=_positive, default=1000, help="number of images (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--split", choices=("train", "val", "test"), default="val", help="split of the images (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: a GPU if there is one)"
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, help="folder for comparisons (default: the common parent of the encoders)"
+    )
     return parser

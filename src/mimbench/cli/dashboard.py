@@ -1,4 +1,4 @@
-"""`mimbench dashboard`: a workspace and a report at Weights & Biases that compare the methods of a project."""
+"""`mimbench dashboard`: a workspace and a report on Weights & Biases that compare the methods of a project."""
 
 import argparse
 import json
@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 
 def main(argv: Sequence[str]) -> int:
-    """Creates both or renews them; 2 for a error, 1 where the server does not take them."""
+    """Creates or updates both; exit status 2 for a user error, 1 if the server rejects them."""
     options = _parser().parse_args(list(argv))
     if not re.fullmatch(r"[\w.-]+/[\w. -]+", options.target):
-        return _refuse(f"'{options.target}' is not ENTITY/PROJECT, such as my-team/mimbench.")
+        return _refuse(f"expected ENTITY/PROJECT, such as my-team/mimbench; got '{options.target}'.")
     entity, project = options.target.split("/")
     from mimbench.trackers import wandb_panels
 
@@ -22,7 +22,7 @@ def main(argv: Sequence[str]) -> int:
         from mimbench.trackers.wandb_access import access_error
 
         if reason := access_error():
-            return _refuse(f"{reason} --print needs neither key nor server.")
+            return _refuse(f"{reason} --print needs no API key and no server.")
     from mimbench.trackers import wandb_workspace
 
     if options.print:
@@ -43,8 +43,8 @@ def _refuse(message: str, status: int = 2) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mimbench dashboard", description=__doc__, allow_abbrev=False)
-    parser.add_argument("target", metavar="ENTITY/PROJECT", help="where the runs are")
+    parser.add_argument("target", metavar="ENTITY/PROJECT", help="project of the runs")
     shown = parser.add_mutually_exclusive_group()
-    shown.add_argument("--print", action="store_true", help="print what would be saved, as JSON, without a network")
-    shown.add_argument("--panels", action="store_true", help="print the list of panels and their metrics only")
+    shown.add_argument("--print", action="store_true", help="only print what would be saved, as JSON; needs no network")
+    shown.add_argument("--panels", action="store_true", help="only print the panels and their metrics")
     return parser

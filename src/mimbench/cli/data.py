@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def main(argv: list[str]) -> int:
-    """Does what the first word says; 2 where a folder or a shard is not what it should be."""
+    """Packs or checks; exit status 2 for an invalid folder or a damaged shard, 130 for an interruption."""
     arguments = _parser().parse_args(argv)
     try:
         arguments.do(arguments)
@@ -15,7 +15,7 @@ def main(argv: list[str]) -> int:
     except OSError as error:
         return _refuse(f"{error.filename or 'a file'} cannot be read or written ({error.strerror or error}).")
     except KeyboardInterrupt:
-        return _refuse("interrupted; the same command goes on from here.", 130)
+        return _refuse("Interrupted; the same command continues.", 130)
     return 0
 
 
@@ -33,7 +33,7 @@ def _check(arguments: argparse.Namespace) -> None:
     from mimbench.data.shards.pack import check
 
     manifest = check(arguments.directory)
-    print(f"All {sum(map(len, manifest.shards.values()))} shards are as they were written.")
+    print(f"All {sum(map(len, manifest.shards.values()))} shards match their checksums.")
 
 
 def _refuse(message: str, status: int = 2) -> int:
@@ -43,14 +43,16 @@ def _refuse(message: str, status: int = 2) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mimbench data", description=__doc__, allow_abbrev=False)
-    commands = parser.add_subparsers(required=True, metavar="WHAT")
-    pack = commands.add_parser("pack", help="train/CLASS/* and val/CLASS/* into shards; goes on where it was stopped")
-    pack.add_argument("folder", metavar="FOLDER", type=Path, help="has train/ and val/")
-    pack.add_argument("out", metavar="OUT", type=Path, help="where the shards go")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    pack = commands.add_parser(
+        "pack", help="pack train/CLASS/* and val/CLASS/* into shards; continues if it was interrupted"
+    )
+    pack.add_argument("folder", metavar="FOLDER", type=Path, help="folder with train/ and val/")
+    pack.add_argument("out", metavar="OUT", type=Path, help="folder for the shards")
     pack.add_argument("--shard-mb", metavar="MB", type=float, default=1000, help="size of a shard (default: 1000)")
-    pack.add_argument("--follow-links", action="store_true", help="also copy what links out of FOLDER point to")
+    pack.add_argument("--follow-links", action="store_true", help="also pack files that links out of FOLDER point to")
     pack.set_defaults(do=_pack)
     check = commands.add_parser("check", help="read all shards and compare their checksums")
-    check.add_argument("directory", metavar="DIR", type=Path, help="where pack.json lies")
+    check.add_argument("directory", metavar="DIR", type=Path, help="folder of the shards, with pack.json")
     check.set_defaults(do=_check)
     return parser

@@ -1,4 +1,4 @@
-"""`mimbench evaluate`: protocols on finished runs, on checkpoints and on imported weights."""
+"""`mimbench evaluate`: runs protocols on finished runs, checkpoints and imported weights."""
 
 import argparse
 import logging
@@ -16,7 +16,7 @@ from mimbench.experiments.evaluation_config import choose_data, compose_evaluati
 
 
 def main(argv: Sequence[str]) -> int:
-    """Evaluates everything that is named; 2 for a error, 130 for an interruption. What was measured stays."""
+    """Evaluates every given encoder and keeps finished results; exit status 2 for a user error, 130 if interrupted."""
     parser = _parser()
     options, words = parser.parse_known_args(list(argv))
     paths = [Path(word) for word in words if not is_override(word)]
@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
     if unknown := [word for word in words if word.startswith("--")]:
         return _say(f"There is no option {unknown[0]}. See mimbench evaluate --help.", 2)
     if not paths:
-        return _say("Name runs, checkpoints or imported weights. See mimbench evaluate --help.", 2)
+        return _say("Give runs, checkpoints or imported weights. See mimbench evaluate --help.", 2)
     try:
         with _interruptible():
             return _evaluate(paths, overrides, options)
@@ -33,12 +33,12 @@ def main(argv: Sequence[str]) -> int:
     except CAUSED_BY_USERS as error:
         return _say(explain(error, evaluation_keys(overrides)), 2)
     except KeyboardInterrupt:
-        return _say("Interrupted; what was measured is kept, the same command does the rest.", 130)
+        return _say("Interrupted; finished results are kept, the same command continues.", 130)
 
 
 def _evaluate(paths: list[Path], overrides: list[str], options: argparse.Namespace) -> int:
     config, _ = compose_evaluation(overrides)
-    # Heavy imports wait until they are needed: --help and errors answer at once.
+    # Heavy imports are deferred so that --help and errors are fast.
     from mimbench.experiments.build import build_protocols
     from mimbench.experiments.encoder_sources import EncoderSource, expand_paths, find_source
     from mimbench.experiments.evaluate import Evaluator
@@ -50,7 +50,7 @@ def _evaluate(paths: list[Path], overrides: list[str], options: argparse.Namespa
     except (ValueError, TypeError) as error:
         raise UserError(str(error)) from error
     if not names:
-        raise UserError("protocol names nothing to do; see mimbench evaluate --help.")
+        raise UserError("protocol is empty; see mimbench evaluate --help.")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     evaluator = Evaluator(config, options.again)
 
@@ -74,8 +74,8 @@ def _evaluate(paths: list[Path], overrides: list[str], options: argparse.Namespa
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Makes KeyboardInterrupt of the signals that end a process, so that nothing half-written is left behind."""
-    usual = {
+    """Raises KeyboardInterrupt for SIGTERM and SIGHUP, so that no incomplete files are left."""
+    previous = {
         number: signal.signal(number, signal.default_int_handler)
         for number in (signal.SIGTERM, signal.SIGHUP)
         if signal.getsignal(number) is signal.SIG_DFL and threading.current_thread() is threading.main_thread()
@@ -83,7 +83,7 @@ def _interruptible() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in usual.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
@@ -98,16 +98,20 @@ def _parser() -> argparse.ArgumentParser:
         prog="mimbench evaluate",
         usage="mimbench evaluate RUN|CHECKPOINT|IMPORT... [protocol=a,b] [data=NAME] [key=value ...] [options]",
         description=__doc__,
-        epilog=f"protocols: {known}. Results go to RUN/evaluation/ and into RUN/record.json; what exists is not "
-        "computed again. Other keys: truncate=K and reinitialize=K cut the last K blocks; protocol.linear.epochs=5 "
-        "changes a protocol, and its name; trainer.precision=bf16-mixed, paths.cache=DIR.",
+        epilog=f"protocols: {known}. Writes results to RUN/evaluation/ and RUN/record.json; existing results are not "
+        "computed again. Other keys: truncate=K removes the last K blocks, reinitialize=K initializes them anew; "
+        "protocol.linear.epochs=5 changes a protocol, and its name; trainer.precision=bf16-mixed, paths.cache=DIR.",
         allow_abbrev=False,
     )
-    parser.add_argument("--again", action="store_true", help="compute what exists already")
+    parser.add_argument("--again", action="store_true", help="compute existing results again")
     parser.add_argument(
         "--every-checkpoint", action="store_true", help="follow runs and evaluate each of their checkpoints"
     )
     parser.add_argument(
-        "--interval", type=float, default=5.0, metavar="S", help="seconds between looks at a run (default: %(default)s)"
+        "--interval",
+        type=float,
+        default=5.0,
+        metavar="S",
+        help="seconds between two searches for checkpoints (default: %(default)s)",
     )
     return parser

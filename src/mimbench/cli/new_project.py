@@ -1,4 +1,4 @@
-"""`mimbench new-project`: a repository for methods and data of one's own."""
+"""`mimbench new-project`: creates a repository for methods and data of your own."""
 
 import argparse
 import keyword
@@ -10,11 +10,11 @@ from pathlib import Path
 import mimbench
 from mimbench.core.errors import UserError
 
-_NAME = "my_lab"  # the package in `template/`, replaced by the name of the new one
+_NAME = "my_lab"  # the package in `template/`; replaced by the name of the new package
 
 
 def main(argv: list[str]) -> int:
-    """Writes the template into a new or empty folder; 2 if it is neither."""
+    """Writes the template into a new or empty folder; exit status 2 for any other folder."""
     arguments = _parser().parse_args(argv)
     directory: Path = arguments.directory
     try:
@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
         print(f"mimbench new-project: {error}", file=sys.stderr)
         return 2
     print(
-        f"{directory} has a method, a dataset, their configuration and a test. Next, in the environment of "
+        f"{directory} contains a method, a dataset, their configuration and a test. Next, in the environment of "
         "mimbench:\n"
         f"  cd {directory}\n"
         "  pip install --no-deps --editable .\n"
@@ -37,13 +37,13 @@ def main(argv: list[str]) -> int:
 
 
 def create(directory: Path, name: str) -> None:
-    """Copies the template with `name` as the name of its package.
+    """Copies the template, with `name` as the name of its package.
 
     Raises:
         UserError: The directory exists and is not empty.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise UserError(f"{directory} exists and is not empty; name a new folder.")
+        raise UserError(f"{directory} exists and is not empty; choose a new folder.")
     template = _template()
     for source in sorted(path for path in template.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
         relative = source.relative_to(template).as_posix().replace(_NAME, name)
@@ -53,21 +53,23 @@ def create(directory: Path, name: str) -> None:
 
 
 def package_name(folder: str) -> str:
-    """The name of the package in a repository of this name: `my-lab` contains `my_lab`.
+    """The name of the package in a repository called `folder`; `my-lab` contains `my_lab`.
 
     Raises:
-        UserError: Python cannot import a package of this name, or would import another one.
+        UserError: The name is not a valid package name, or a package of this name exists.
     """
     name = re.sub(r"[^a-z0-9]+", "_", folder.lower()).strip("_")
     if not name.isidentifier() or keyword.iskeyword(name):
-        raise UserError(f"{folder!r} gives no name for a package; expected letters and digits, a letter first.")
+        raise UserError(
+            f"{folder!r} cannot be made a package name; expected letters and digits, starting with a letter."
+        )
     if name in ("tests", "conf") or find_spec(name) is not None:
         raise UserError(f"A package {name} exists already; choose another name for the folder.")
     return name
 
 
 def _template() -> Path:
-    """`template/`: in the package if installed, at the top of the repository in a checkout."""
+    """The folder `template/`: in the installed package, or at the top of a checkout."""
     package = Path(mimbench.__file__).parent
     shipped = package / "template"
     return shipped if shipped.is_dir() else package.parents[1] / "template"
@@ -76,11 +78,11 @@ def _template() -> Path:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mimbench new-project",
-        description="Makes a repository with one method, one dataset, their configuration files and a test.",
-        epilog="docs/extend/own_repository.md explains what is in it.",
+        description="Creates a repository with one method, one dataset, their configuration files and a test.",
+        epilog="docs/extend/own_repository.md explains its contents.",
         allow_abbrev=False,
     )
     parser.add_argument(
-        "directory", metavar="DIR", type=Path, help="a new folder; its name becomes that of the package"
+        "directory", metavar="DIR", type=Path, help="a new folder, which also gives the package its name"
     )
     return parser

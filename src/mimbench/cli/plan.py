@@ -1,4 +1,4 @@
-"""`mimbench plan`: what a sweep will cost, before it is started."""
+"""`mimbench plan`: the runs of a sweep and their cost, before it is started."""
 
 import argparse
 import json
@@ -12,10 +12,10 @@ from mimbench.runs.state import State
 
 
 def main(argv: list[str]) -> int:
-    """Prints the plan; 2 where no run can exist. Writes nothing but the file asked for by --json."""
+    """Prints the plan; exit status 2 if every run is refused. Writes only the file of --json."""
     arguments, words = _parser().parse_known_args(argv)
     words = [word for word in words if word not in ("-m", "--multirun")]
-    # PyTorch takes some seconds to import; --help need not wait for it.
+    # Importing PyTorch takes seconds; --help does not need it.
     from mimbench.experiments.compose import run_command
 
     return run_command("plan", words, lambda: _plan(arguments, words))
@@ -33,7 +33,7 @@ def _plan(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     from mimbench.experiments.planning.plan import totals
 
     if arguments.json is not None and arguments.json.is_dir():
-        raise UserError(f"--json {arguments.json} is a directory; name a file.")
+        raise UserError(f"--json expects a file, but {arguments.json} is a directory.")
     with composer(words) as hydra:
         jobs = hydra.jobs()
         configs = hydra.configs(jobs)
@@ -62,17 +62,24 @@ def _row(run: Any) -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mimbench plan",
-        usage="mimbench plan [options] WORDS OF mimbench run ...",
+        usage="mimbench plan [options] [arguments of mimbench run ...]",
         description=(
-            "Identity, state, parameters, tokens, FLOPs, disk and estimated GPU-hours of every run. Models are built "
-            "without memory; nothing is downloaded or written. GPU-hours are those of pre-training, without evaluation."
+            "Prints identity, state, parameters, tokens, FLOPs, disk space and estimated GPU-hours of every run. "
+            "Models are built without allocating memory; nothing is downloaded or written. GPU-hours cover "
+            "pre-training, not evaluation."
         ),
         allow_abbrev=False,
     )
-    parser.add_argument("--json", metavar="FILE", type=Path, help="also write the plan here")
-    parser.add_argument("--images-per-second", metavar="X", type=float, help="on one device, for every run")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="also write the plan to this file")
     parser.add_argument(
-        "--gpu", metavar="NAME", help="assume this GPU (h100, a100, ...); by default finished runs, else h100"
+        "--images-per-second", metavar="X", type=float, help="assume this rate per device for every run"
     )
-    parser.add_argument("--mfu", metavar="X", type=float, default=0.4, help="share of its peak assumed (default: 0.4)")
+    parser.add_argument(
+        "--gpu",
+        metavar="NAME",
+        help="assume this GPU (h100, a100, ...); by default estimate from finished runs, otherwise assume h100",
+    )
+    parser.add_argument(
+        "--mfu", metavar="X", type=float, default=0.4, help="assumed fraction of the GPU's peak (default: 0.4)"
+    )
     return parser

@@ -1,4 +1,4 @@
-"""A plan on a terminal."""
+"""The plan of a sweep as a table in the terminal."""
 
 from collections.abc import Mapping, Sequence
 
@@ -24,7 +24,7 @@ COLORS = {
 
 
 def show(runs: Sequence[EstimatedRun], console: Console) -> None:
-    """One row per run, then sums and what the estimate rests on."""
+    """Prints one row per run, then the totals and the source of the estimate."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("identity", no_wrap=True)
     table.add_column("state", no_wrap=True)
@@ -42,7 +42,7 @@ def show(runs: Sequence[EstimatedRun], console: Console) -> None:
 
 
 def _common(runs: Sequence[EstimatedRun]) -> list[str]:
-    """What no row need repeat."""
+    """Settings that all runs share; rows do not repeat them."""
     further = [[f"{key}={value}" for key, value in run.axes.items() if key not in AXES] for run in runs]
     return [word for word in further[0] if all(word in words for words in further)]
 
@@ -76,10 +76,10 @@ def _parts(values: Mapping[str, int]) -> str:
 def _sums(runs: Sequence[EstimatedRun], console: Console) -> None:
     sums = totals(runs)
     states = ", ".join(f"{count} {state}" for state, count in sums.states.items())
-    unknown = f" (without {_runs(sums.unknown)} whose data are not here)" if sums.unknown else ""
+    unknown = f" (without {_runs(sums.unknown)} whose data are not available)" if sums.unknown else ""
     console.print(
         f"\n{_runs(len(runs))}: {states}. {power(sums.training_flops)} training FLOPs, {amount(sums.disk, 'B')} disk, "
-        f"{hours(sums.gpu_hours)} GPU-hours, of which {hours(sums.gpu_hours_left)} to be done{unknown}."
+        f"{hours(sums.gpu_hours)} GPU-hours, of which {hours(sums.gpu_hours_left)} remain{unknown}."
     )
     console.print(
         "Parameters, tokens and forward FLOPs: encoder + decoders + targets. GPU-hours: pre-training only.", style="dim"
@@ -93,7 +93,7 @@ def _runs(count: int) -> str:
 
 
 def amount(value: float, unit: str = "") -> str:
-    """Three digits and a prefix: 85.8M, 1.2GB."""
+    """Three digits and a metric prefix, such as 85.8M or 1.2GB."""
     for size, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= size:
             return f"{value / size:.3g}{prefix}{unit}"
@@ -101,12 +101,12 @@ def amount(value: float, unit: str = "") -> str:
 
 
 def power(value: float | None) -> str:
-    """Three digits and a power of ten, as reports write FLOPs: 1.12e12."""
+    """Three digits and a power of ten, such as 1.12e12, as in reports."""
     return "?" if value is None else f"{value:.3g}".replace("e+", "e")
 
 
 def hours(value: float | None) -> str:
-    """Hours, with as many digits as an estimate deserves."""
+    """Hours with at most three digits after rounding; whole hours from 100 on."""
     if value is None:
         return "?"
     if 0 < value < 0.01:

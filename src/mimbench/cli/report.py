@@ -1,4 +1,4 @@
-"""`mimbench report`: which method wins, by how much, at what cost, and what did not finish."""
+"""`mimbench report`: which method is best, by how much, at what cost, and which runs have not finished."""
 
 import argparse
 import io
@@ -9,9 +9,9 @@ from mimbench.runs.directory import REPORT
 
 
 def main(argv: list[str]) -> int:
-    """Prints the comparison and writes the report; 2 where there is nothing to report on."""
+    """Prints the comparison and writes the report; exit status 2 if there are no runs."""
     arguments = _parser().parse_args(argv)
-    # pandas, scipy and matplotlib take a second to import; --help need not wait for them.
+    # Importing pandas, scipy and matplotlib takes a second; --help does not need them.
     from mimbench.reporting import archive
 
     try:
@@ -31,7 +31,7 @@ def _report(directory: Path, arguments: argparse.Namespace) -> int:
     sweep = collect(directory)
     summaries = summary.summarize(sweep)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # A terminal without ± or ▲ still gets its table.
+        sys.stdout.reconfigure(errors="replace")  # for terminals that cannot encode ± or ▲
     width = max(Console().width, terminal.WIDTH)
     terminal.show(sweep, summaries, Console(width=width, highlight=False))
     source: Path = arguments.source
@@ -41,10 +41,11 @@ def _report(directory: Path, arguments: argparse.Namespace) -> int:
         path = report.write(sweep, summaries, out, draw=arguments.figures, with_environment=shown)
         if arguments.archive:
             number = archive.write(sweep, arguments.archive)
-            left = len(sweep.runs) - number
-            print(f"\nArchive: {arguments.archive}, {number} runs" + f"; {left} without a record left out" * (left > 0))
+            omitted = len(sweep.runs) - number
+            note = f"; {omitted} without a record left out" if omitted else ""
+            print(f"\nArchive: {arguments.archive}, {number} runs{note}")
     except OSError as error:
-        return _refuse(f"the report cannot be written ({error}). Choose another folder with --out.")
+        return _refuse(f"The report cannot be written ({error}). Choose another folder with --out.")
     print(f"\nReport: {path}")
     return 0
 
@@ -56,15 +57,13 @@ def _refuse(message: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mimbench report", description=__doc__, allow_abbrev=False)
-    parser.add_argument(
-        "source", metavar="DIR", type=Path, help="directory of a sweep: runs and sweep.json; or a file of --archive"
-    )
+    parser.add_argument("source", metavar="DIR", type=Path, help="directory of a sweep, or a file written by --archive")
     parser.add_argument("--out", metavar="DIR", type=Path, help="where to write the report (default: DIR/report)")
     parser.add_argument(
-        "--archive", metavar="FILE", type=Path, help="also write all results into one file that this command reads"
+        "--archive", metavar="FILE", type=Path, help="also write all results to one file, which this command can read"
     )
     parser.add_argument(
-        "--with-environment", action="store_true", help="also write host names and absolute paths into the report"
+        "--with-environment", action="store_true", help="include host names and absolute paths in the report"
     )
-    parser.add_argument("--no-figures", dest="figures", action="store_false", help="tables only, which is faster")
+    parser.add_argument("--no-figures", dest="figures", action="store_false", help="write tables only, which is faster")
     return parser

@@ -1,4 +1,4 @@
-"""`mimbench retry`: runs again what failed or was lost in a sweep."""
+"""`mimbench retry`: runs the failed and lost runs of a sweep again."""
 
 import argparse
 import sys
@@ -9,9 +9,9 @@ from mimbench.runs.state import State
 
 
 def main(argv: list[str]) -> int:
-    """Continues from the checkpoints; 0 if all runs have finished or none had to, 1 if some failed again."""
+    """Continues from checkpoints; exit status 0 if all runs finished or none was left, 1 if some failed again."""
     arguments, overrides = _parser().parse_known_args(argv)
-    # PyTorch takes some seconds to import; --help need not wait for it.
+    # Importing PyTorch takes seconds; --help does not need it.
     from mimbench.experiments.compose import run_command
 
     return run_command("retry", overrides, lambda: _retry(arguments, overrides))
@@ -25,7 +25,7 @@ def _retry(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     wanted = (State.FAILED, State.LOST, *((State.INTERRUPTED, State.PLANNED) if arguments.all else ()))
     if other := [own for own in overrides if not own.lstrip("+").startswith(("hydra/launcher=", "hydra.launcher."))]:
         raise UserError(
-            f"{other[0]}: runs are repeated as they were; only the launcher can be chosen (hydra/launcher=...)."
+            f"{other[0]}: runs keep their configuration; only the launcher can be changed (hydra/launcher=...)."
         )
     try:
         [sweep, *more] = sweeps_below(arguments.directory)
@@ -33,7 +33,7 @@ def _retry(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
     except ValueError as error:
         raise UserError(str(error)) from error
     if more:
-        raise UserError(f"{arguments.directory} holds several sweeps; name one, such as {sweep}.")
+        raise UserError(f"{arguments.directory} contains several sweeps; choose one, such as {sweep}.")
     if not runs:
         print(f"{sweep}: no run is {' or '.join(wanted)}; nothing to do.")
         return 0
@@ -57,20 +57,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mimbench retry",
         usage="mimbench retry [options] DIR [hydra/launcher=... hydra.launcher...=...]",
-        description="Runs again the failed and lost runs of a sweep, each from its checkpoint and as it was.",
+        description="Runs the failed and lost runs of a sweep again, each from its checkpoint with its configuration.",
         allow_abbrev=False,
     )
     parser.add_argument("directory", metavar="DIR", type=Path, help="directory of a sweep")
-    parser.add_argument("--all", action="store_true", help="interrupted runs and those that never started as well")
+    parser.add_argument("--all", action="store_true", help="also run interrupted runs and runs that never started")
     parser.add_argument(
         "--use-stored-setup",
         action="store_true",
-        help="run the shell lines (setup) and options of sbatch in the sweep's files; only for sweeps you trust",
+        help="execute the shell lines (setup) and sbatch options in the sweep's files; only for sweeps you trust",
     )
     parser.add_argument(
         "--use-stored-code",
         action="store_true",
-        help="build classes outside mimbench that the sweep's overrides name; only for sweeps you trust",
+        help="instantiate classes outside mimbench named by the sweep's overrides; only for sweeps you trust",
     )
-    parser.add_argument("--dry-run", action="store_true", help="only list the runs")
+    parser.add_argument("--dry-run", action="store_true", help="list the runs without starting them")
     return parser

@@ -23,13 +23,13 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs Hydra with this command's words; see `mimbench.cli.main` for the exit status."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
+    """Runs Hydra with the arguments of the command; see `mimbench.cli.main` for the exit status."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises errors instead of printing them
     call = sys.argv
-    raised: list[BaseException] = []  # what a run raises, kept from Hydra, which would print it
+    raised: list[BaseException] = []  # errors of the run; Hydra would print them
 
     def task(config: DictConfig) -> None:
-        sys.argv = call  # Lightning starts further ranks with it
+        sys.argv = call  # Lightning starts further ranks with this command line
         try:
             _run(config)
         except (UserError, SweepFailed, KeyboardInterrupt) as error:
@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
     application = hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="run")(task)
     try:
         check_overrides(argv)
-        with tempfile.TemporaryDirectory() as scratch:  # where Hydra may write; a run writes its own directory
+        with tempfile.TemporaryDirectory() as scratch:  # Hydra's output; a run writes its own directory
             os.environ["MIMBENCH_SCRATCH"] = scratch
             sys.argv = ["mimbench run", *argv]
             application()
@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
     except SweepFailed as failure:
         return _say(str(failure), 1)
     except KeyboardInterrupt:
-        return _say("Interrupted; the same command goes on from here.", 130)
+        return _say("Interrupted; the same command continues.", 130)
     finally:
         sys.argv = call
     return 0
@@ -61,7 +61,7 @@ def _run(config: DictConfig) -> None:
     _check_mode(HydraConfig.get().overrides.hydra)
     overrides = list(HydraConfig.get().overrides.task)
     resolved = resolve(config)
-    # Heavy imports wait until they are needed: --help and errors answer at once.
+    # Heavy imports are deferred so that --help and errors are fast.
     from mimbench.experiments.build import check_parts
 
     depth, refused = check_parts(resolved)
@@ -83,24 +83,24 @@ def _run(config: DictConfig) -> None:
         raise SweepFailed(str(error)) from None
     except OSError as error:
         if error.errno in _NO_ACCESS and error.filename:
-            place = "Choose places that can be written with paths.runs and paths.cache."
-            raise UserError(f"{error.strerror}: {error.filename}. {place}") from None
+            advice = "Choose writable folders with paths.runs and paths.cache."
+            raise UserError(f"{error.strerror}: {error.filename}. {advice}") from None
         if error.errno not in _NO_ROOM:
             raise
-        raise SweepFailed(f"{error}. Make room; the same command goes on from the last checkpoint.") from None
+        raise SweepFailed(f"{error}. Free disk space; the same command continues from the last checkpoint.") from None
 
 
 def warm_up() -> None:
-    """Imports what every run needs, in a process that runs are forked from."""
+    """Imports the modules that every run needs, in the process that runs are forked from."""
     import_module("mimbench.experiments.pipeline")
     Plugins.instance()
 
 
 def _check_mode(overrides: Sequence[str]) -> None:
-    """Nobody means a run on this machine when she names a launcher; only -m heeds one."""
+    """Rejects launcher and sweeper overrides given without -m."""
     for word in overrides:
         if word.startswith(("hydra/launcher=", "hydra/sweeper=", "hydra.launcher.", "hydra.sweeper.")):
-            raise UserError(f"{word.partition('=')[0]} is heeded by sweeps only, even of one run: add -m.")
+            raise UserError(f"{word.partition('=')[0]} applies to sweeps only; add -m, also for a single run.")
 
 
 def _say(message: str, status: int) -> int:

@@ -1,4 +1,4 @@
-"""`mimbench status`: how the runs of a sweep are."""
+"""`mimbench status`: the state of every run of a sweep."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from mimbench.runs.state import State
 
 
 def main(argv: list[str]) -> int:
-    """Prints one table per sweep; 2 where there is none. With --watch again and again until all runs have ended."""
+    """Prints one table per sweep, with --watch until all runs have ended; exit status 2 if there is no sweep."""
     arguments = _parser().parse_args(argv)
     from rich.console import Console
 
@@ -26,20 +26,20 @@ def main(argv: list[str]) -> int:
         print(f"mimbench status: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return 0  # how a watch ends
+        return 0  # the usual end of --watch
     return 0
 
 
 def _view(directory: Path) -> tuple[object, bool]:
-    """What to print, and whether anything still goes on."""
+    """The tables, and whether any run is still active."""
     from rich.console import Group
 
     from mimbench.cli.status_table import render
     from mimbench.experiments.status import ENDED, RunStatus, read_sweep, sweeps_below
 
     sweeps: Sequence[tuple[Path, list[RunStatus]]] = [(path, read_sweep(path)) for path in sweeps_below(directory)]
-    going = any(run.state not in (*ENDED, State.PLANNED) for _, runs in sweeps for run in runs)
-    return Group(*(render(path, runs) for path, runs in sweeps)), going
+    active = any(run.state not in (*ENDED, State.PLANNED) for _, runs in sweeps for run in runs)
+    return Group(*(render(path, runs) for path, runs in sweeps)), active
 
 
 def _watch(directory: Path, seconds: float, console: object) -> None:
@@ -48,11 +48,11 @@ def _watch(directory: Path, seconds: float, console: object) -> None:
 
     assert isinstance(console, Console)
     with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
-        going = True
-        while going:
-            view, going = _view(directory)
+        active = True
+        while active:
+            view, active = _view(directory)
             live.update(view, refresh=True)  # pyright: ignore[reportArgumentType]
-            if going:
+            if active:
                 time.sleep(seconds)
 
 
@@ -65,6 +65,6 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         nargs="?",
         const=5.0,
-        help="look again every so often (5) until no run goes on",
+        help="repeat every SECONDS (default: 5) until no run is active",
     )
     return parser

@@ -1,4 +1,4 @@
-"""The state of a sweep on a terminal."""
+"""The state of a sweep as a table in the terminal."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ WIDTH = 140
 
 
 def render(directory: Path, runs: Sequence[RunStatus]) -> Group:
-    """One row per run: state, how far, how fast, how long still, and what it said last."""
+    """One row per run: state, progress, rate, time left, error and log file."""
     title = Text(printable(str(directory)))
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), title=title, title_justify="left")
     table.add_column("run", overflow="fold", min_width=30)
@@ -31,7 +31,7 @@ def render(directory: Path, runs: Sequence[RunStatus]) -> Group:
         table.add_row(Text(run.name), state, *_progress(run), _remarks(run, directory))
     states = Counter(run.state for run in runs)
     counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
-    advice = f" `mimbench retry {directory}` runs the failed and lost ones again."
+    advice = f" `mimbench retry {directory}` runs failed and lost runs again."
     broken = states[State.FAILED] + states[State.LOST]
     total = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
     return Group(table, Text(f"{total}: {counts}.{advice if broken else ''}\n"))
@@ -47,7 +47,7 @@ def _progress(run: RunStatus) -> list[str]:
 
 
 def _remarks(run: RunStatus, directory: Path) -> Text:
-    """The error, and where to read on while there is something to read."""
+    """The error, and the log file unless the run has finished."""
     lines = [run.error] if run.error else []
     if run.log is not None and run.state != State.FINISHED:
         lines.append(str(run.log.relative_to(directory) if run.log.is_relative_to(directory) else run.log))
@@ -55,7 +55,7 @@ def _remarks(run: RunStatus, directory: Path) -> Text:
 
 
 def duration(seconds: float | None) -> str:
-    """Two units are enough: 3 d 4 h, 5 h 10 min, 40 s."""
+    """A duration in at most two units: 3 d 4 h, 5 h 10 min, 40 s."""
     if seconds is None:
         return "?"
     left = round(seconds)

@@ -1,4 +1,4 @@
-"""`mimbench sync`: uploads what runs have kept for Weights & Biases while they were offline."""
+"""`mimbench sync`: uploads offline runs to Weights & Biases."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ from mimbench.runs.lock import is_alive
 
 
 def main(argv: Sequence[str]) -> int:
-    """Uploads and prints a table; 1 if something could not be uploaded, 2 for an error in the command."""
+    """Uploads and prints a table; exit status 1 if an upload failed, 2 for a user error."""
     options = _parser().parse_args(list(argv))
     if not options.directory.is_dir():
         return _refuse(f"{options.directory} is not a directory; give a run or a sweep.")
@@ -17,7 +17,7 @@ def main(argv: Sequence[str]) -> int:
 
     runs = wandb_sync.find(options.directory)
     if not runs:
-        return _refuse(f"{options.directory} holds no offline runs of W&B; they begin with logger=wandb.")
+        return _refuse(f"{options.directory} contains no offline runs of W&B; logger=wandb writes them.")
     live = {run.identity for run in runs if run.pending and is_alive(run.directory)}
     todo = [run for run in runs if run.pending and run.identity not in live]
     if todo and (reason := wandb_access.access_error()):
@@ -33,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"{run.identity:<40}{state:<17}{run.directory}{parts}")
     if failed:
         print(said, file=sys.stderr)
-        return _refuse(f"{failed} of {len(todo)} could not be uploaded; the same command tries again.", 1)
+        return _refuse(f"{failed} of {len(todo)} runs could not be uploaded; the same command tries again.", 1)
     return 0
 
 
@@ -44,7 +44,7 @@ def _refuse(message: str, status: int = 2) -> int:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no positive whole number")
+        raise argparse.ArgumentTypeError(f"expected a positive integer, got '{text}'")
     return int(text)
 
 
@@ -52,13 +52,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mimbench sync",
         description=__doc__,
-        epilog="What was uploaded is marked and left out the next time. Segments of a requeued run become one run.",
+        epilog="Uploaded runs are marked and skipped the next time. Segments of a requeued run become one run.",
         allow_abbrev=False,
     )
     parser.add_argument("directory", metavar="DIR", type=Path, help="a run, a sweep, or a folder of sweeps")
     parser.add_argument(
-        "--parallel", metavar="N", type=_positive, default=5, help="runs at once (default: %(default)s)"
+        "--parallel", metavar="N", type=_positive, default=5, help="number of parallel uploads (default: %(default)s)"
     )
-    parser.add_argument("--project", help="another project than the runs name")
-    parser.add_argument("--entity", help="another user or team than the runs name")
+    parser.add_argument("--project", help="project to upload to (default: that of the run)")
+    parser.add_argument("--entity", help="user or team to upload to (default: that of the run)")
     return parser

@@ -1,4 +1,4 @@
-"""`mimbench weights`: look into, import and export files of weights."""
+"""`mimbench weights`: inspect, import and export weight files."""
 
 import argparse
 import sys
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: list[str]) -> int:
-    """Does what the first word says; 2 where a file is not what it should be."""
+    """Inspects, imports or exports; exit status 2 for an invalid file or a user error."""
     arguments = _parser().parse_args(argv)
     try:
         arguments.do(arguments)
@@ -42,20 +42,20 @@ def _inspect(arguments: argparse.Namespace) -> None:
     rows["parameters"] = f"{sum(t.numel() for t in file.state.values() if t.is_floating_point()):,}"
     rows["entries"] = str(len(file.state))
     if file.beside:
-        rows["beside them"] = ", ".join(file.beside)
+        rows["other content"] = ", ".join(file.beside)
     print("\n".join(f"{name:<14}{printable(text)}" for name, text in rows.items()))
     _check_finite(file, arguments.strict)
 
 
 def _check_finite(file: "WeightFile", strict: bool) -> None:
-    """Names tensors with NaN or infinity on stderr; with `strict` they are an error."""
+    """Warns of tensors with NaN or infinity on stderr; with `strict`, raises ValueError."""
     names = file.not_finite()
     if not names:
         return
     listed = ", ".join(map(printable, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     message = f"{file.path.name} has NaN or infinity in {listed}."
     if strict:
-        raise ValueError(f"{message} Leave out --strict to go on.")
+        raise ValueError(f"{message} Leave out --strict to use the file anyway.")
     print(f"mimbench weights: warning: {message}", file=sys.stderr)
 
 
@@ -124,43 +124,53 @@ def _refuse(message: str) -> int:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no positive whole number")
+        raise argparse.ArgumentTypeError(f"expected a positive integer, got '{text}'")
     return int(text)
 
 
 def _depths(text: str) -> tuple[int, ...]:
-    # Depth 0, the embedding, is one that CrossMAE reads.
+    # CrossMAE also reads depth 0, the embedding.
     return tuple(0 if part.strip() == "0" else _positive(part.strip()) for part in text.split(","))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mimbench weights", description=__doc__, allow_abbrev=False)
-    words = parser.add_subparsers(metavar="WORD", required=True)
-    _inspect_parser(words.add_parser("inspect", help="say what a file is", allow_abbrev=False))
-    _import_parser(words.add_parser("import", help="read a released file into weights of ours", allow_abbrev=False))
-    _export_parser(words.add_parser("export", help="write weights of ours for timm and others", allow_abbrev=False))
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _inspect_parser(commands.add_parser("inspect", help="describe a weight file", allow_abbrev=False))
+    _import_parser(commands.add_parser("import", help="convert a released file to mimbench", allow_abbrev=False))
+    _export_parser(commands.add_parser("export", help="convert weights to timm and others", allow_abbrev=False))
     return parser
 
 
 def _inspect_parser(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(do=_inspect)
-    parser.add_argument("file", metavar="FILE", type=Path, help="file of weights, run, import or Hugging Face folder")
-    parser.add_argument("--strict", action="store_true", help="refuse weights with NaN or infinity")
+    parser.add_argument("file", metavar="FILE", type=Path, help="weight file, run, import or Hugging Face folder")
+    parser.add_argument("--strict", action="store_true", help="reject weights with NaN or infinity")
 
 
 def _import_parser(parser: argparse.ArgumentParser) -> None:
     formats = "mae|mae-finetune|deepmim|localmim-vit|localmim-swin|mirl|crossmae|mff|simmim|timm|transformers-vitmae"
     parser.set_defaults(do=_import)
-    parser.add_argument("file", metavar="FILE", type=Path, help="file of weights or Hugging Face folder")
-    parser.add_argument("--format", metavar="FORMAT", help=f"{formats} (default: what its names tell)")
-    parser.add_argument("--image-size", metavar="PX", type=_positive, help="interpolate positions for another size")
-    parser.add_argument("--num-heads", metavar="N", type=_positive, help="of a ViT (default: the papers' by width)")
-    parser.add_argument("--decoder-heads", metavar="N", type=_positive, help="(default: one per 32 channels)")
-    parser.add_argument("--depths", metavar="N,N,...", type=_depths, help="of the decoders (default: as released)")
-    parser.add_argument("--released-quirks", action="store_true", help="localmim-swin: compute what the release does")
-    parser.add_argument("--strict", action="store_true", help="refuse weights with NaN or infinity")
-    parser.add_argument("--encoder-only", action="store_true", help="leave the decoders out")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="where to write (default: NAME-imported)")
+    parser.add_argument("file", metavar="FILE", type=Path, help="weight file or Hugging Face folder")
+    parser.add_argument("--format", metavar="FORMAT", help=f"{formats} (default: recognized from the parameter names)")
+    parser.add_argument(
+        "--image-size", metavar="PX", type=_positive, help="interpolate position embeddings to this image size"
+    )
+    parser.add_argument(
+        "--num-heads", metavar="N", type=_positive, help="attention heads of a ViT (default: the papers' for its width)"
+    )
+    parser.add_argument(
+        "--decoder-heads", metavar="N", type=_positive, help="heads of the decoders (default: one per 32 channels)"
+    )
+    parser.add_argument(
+        "--depths", metavar="N,N,...", type=_depths, help="depths of the decoders (default: as released)"
+    )
+    parser.add_argument(
+        "--released-quirks", action="store_true", help="localmim-swin: reproduce the quirks of the released code"
+    )
+    parser.add_argument("--strict", action="store_true", help="reject weights with NaN or infinity")
+    parser.add_argument("--encoder-only", action="store_true", help="import without decoders")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="folder to write (default: NAME-imported)")
 
 
 def _export_parser(parser: argparse.ArgumentParser) -> None:
@@ -169,10 +179,12 @@ def _export_parser(parser: argparse.ArgumentParser) -> None:
     formats = "timm|transformers-vit|transformers-vitmae|released"
     parser.add_argument("--format", metavar="FORMAT", required=True, help=formats)
     parser.add_argument("--out", metavar="PATH", type=Path, required=True, help="file, or folder for transformers")
-    parser.add_argument("--num-heads", metavar="N", type=_positive, help="of a ViT, where nobody noted them")
-    parser.add_argument("--decoder", action="store_true", help="transformers-vitmae: MAE's decoder too")
     parser.add_argument(
-        "--no-pooler", dest="pooler", action="store_false", help="transformers-vit: for a model without"
+        "--num-heads", metavar="N", type=_positive, help="attention heads of a ViT whose number was not recorded"
     )
-    parser.add_argument("--push", metavar="NAME", help="also upload to this repository of the Hugging Face hub")
-    parser.add_argument("--public", action="store_true", help="create that repository public (default: private)")
+    parser.add_argument("--decoder", action="store_true", help="transformers-vitmae: include MAE's decoder")
+    parser.add_argument(
+        "--no-pooler", dest="pooler", action="store_false", help="transformers-vit: for a model without pooler"
+    )
+    parser.add_argument("--push", metavar="NAME", help="also upload to this repository on the Hugging Face Hub")
+    parser.add_argument("--public", action="store_true", help="create a public repository (default: private)")
