@@ -48,7 +48,7 @@ def trials(monkeypatch: pytest.MonkeyPatch) -> list[float]:
                 axes=dict(run.plan.axes),
                 started="",
                 sweep="search",
-                metrics={"val/loss": abs(lr - 1e-2)},
+                metrics={"val/loss": abs(lr - 1e-2), "knn-v1": {}, "linear-v1": {}, "layerwise-v1": {}},
             )
             run.directory.mkdir()
             records.write(record, run.directory)
