@@ -87,7 +87,7 @@ def test_a_signal_at_any_time_is_an_interruption(
 ) -> None:
     assert disturbed.run(faults=[Fault(*MOMENTS[moment], number)]) == INTERRUPTED
     assert disturbed.record["status"] == "interrupted"
-    assert "resumes from" in disturbed.log.read_text()
+    assert "the same command continues" in disturbed.log.read_text()
     assert "Traceback" not in disturbed.log.read_text()
     assert not [path for path in disturbed.directory.rglob("*") if path.suffix in (".part", ".tmp")]
     assert disturbed.run() == 0
