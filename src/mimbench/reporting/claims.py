@@ -32,8 +32,7 @@ class Verdict:
     num_seeds: Seeds with all runs that the measurement needs.
     mean, low, high: Mean over seeds with Student's 95 % interval, in fractions; NaN if there are too few seeds.
     smallest: The smallest difference that is worth knowing, as a fraction; 0 if the claim does not say.
-    needed: Seeds with which a difference of this size is found with 80 % power, given the spread of these seeds; None
-        if unknown or above 1,000.
+    deviation: Standard deviation over seeds; NaN if there are too few.
     """
 
     claim: str
@@ -44,7 +43,7 @@ class Verdict:
     low: float = math.nan
     high: float = math.nan
     smallest: float = 0.0
-    needed: int | None = None
+    deviation: float = math.nan
 
     @property
     def verdict(self) -> str:
@@ -61,8 +60,9 @@ class Verdict:
             seeds = f"{self.num_seeds} seed{'s' * (self.num_seeds > 1)}"
             numbers = f"{100 * self.mean:+.1f} points{interval}, {seeds}"
         remark = ""
-        if self.verdict == UNDECIDED and self.smallest and self.needed:
-            remark = f" About {self.needed} seeds find a difference of {100 * self.smallest:g} points (80 % power)."
+        undecided = self.verdict == UNDECIDED and self.smallest and not math.isnan(self.deviation)
+        if undecided and (needed := num_seeds(self.deviation, self.smallest)):
+            remark = f" About {needed} seeds find a difference of {100 * self.smallest:g} points (80 % power)."
         return f"{self.verdict} ({self.setting}): {self.measurement}: {numbers}.{remark}"
 
 
@@ -98,8 +98,8 @@ def _verdicts(claim: str, measurement: Mapping[str, Any], runs: Iterable[Run]) -
         sums = [_sum(measurement["terms"], own) for own in seeds.values()]
         values = [value for value in sums if value is not None]
         smallest = _smallest(seeds)
-        needed = num_seeds(float(np.std(values, ddof=1)), smallest) if len(values) > 1 and smallest else None
-        verdict = Verdict(claim, measurement["name"], setting, len(values), *_interval(values), smallest, needed)
+        deviation = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+        verdict = Verdict(claim, measurement["name"], setting, len(values), *_interval(values), smallest, deviation)
         verdicts.append(verdict)
     return verdicts
 
@@ -116,11 +116,11 @@ def num_seeds(deviation: float, difference: float) -> int | None:
         deviation: Standard deviation over seeds of the paired difference.
         difference: The true difference, in the same unit.
     """
+    if not deviation:
+        return 2
     for number in range(2, _MOST_SEEDS + 1):
         freedom = number - 1
-        noncentrality = difference * math.sqrt(number) / deviation if deviation else math.inf
-        if math.isinf(noncentrality):
-            return number
+        noncentrality = difference * math.sqrt(number) / deviation
         critical = stats.t.ppf((1 + CONFIDENCE) / 2, freedom)
         if stats.nct.sf(critical, freedom, noncentrality) >= POWER:
             return number
