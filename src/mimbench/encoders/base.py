@@ -1,11 +1,12 @@
 """Interface of all encoders."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mimbench.core import Grid, Mask, Tap, Tokens
 
@@ -23,6 +24,7 @@ class Encoder(nn.Module, ABC):
 
     trunk: nn.Module
     taps: tuple[Tap, ...]
+    grad_checkpointing: bool
 
     @property
     def depth(self) -> int:
@@ -68,3 +70,26 @@ def replace_hidden(
 ) -> Float[Tensor, "b n d"]:
     """Patch embeddings of a full grid with `mask_token` in place of the hidden ones."""
     return torch.where(mask.hides(grid)[..., None], mask_token.to(patches.dtype), patches)
+
+
+def run_blocks(
+    x: Tokens,
+    blocks: Sequence[Callable[[Tensor], Tensor]],
+    depths: Collection[int],
+    norm: nn.Module | None,
+    recompute: bool,
+) -> dict[int, Tokens]:
+    """The tokens at `depths` of blocks that map "b s d" to "b s d"; no block runs beyond the last of these.
+
+    Args:
+        norm: Applied to the output of the last block.
+        recompute: Whether the backward pass computes activations again.
+    """
+    out, sequence = {0: x} if 0 in depths else {}, x.sequence
+    for depth, block in enumerate(blocks, start=1):
+        if depth > max(depths):
+            break
+        sequence = checkpoint(block, sequence, use_reentrant=False) if recompute else block(sequence)
+        if depth in depths:
+            out[depth] = x.with_sequence(norm(sequence) if norm and depth == len(blocks) else sequence)
+    return out

@@ -9,12 +9,11 @@ import torch
 from jaxtyping import Float, Int
 from timm.models.beit import Beit
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from mimbench.core import Grid, Mask, Tap, Tokens
-from mimbench.encoders.base import Encoder, replace_hidden
-from mimbench.encoders.patches import embed_visible
-from mimbench.encoders.vit import check_patch, check_sizes
+from mimbench.encoders.base import Encoder, run_blocks
+from mimbench.encoders.patches import all_positions, embed_patches
+from mimbench.encoders.vit import check_vit
 
 
 class BeitEncoder(Encoder):
@@ -48,30 +47,17 @@ class BeitEncoder(Encoder):
         normed: bool = True,
     ) -> dict[int, Tokens]:
         trunk, grid = self.trunk, self.taps[0].grid
-        index = None if mask is None or mask_token is not None else mask.visible
-        patches = trunk.patch_embed(images) if index is None else embed_visible(trunk.patch_embed, images, index)
-        if mask is not None and mask_token is not None:
-            patches = replace_hidden(patches, mask, grid, mask_token)
-        places = (
-            torch.arange(grid[0] * grid[1], device=images.device).expand(len(images), -1) if index is None else index
-        )
+        patches, index = embed_patches(trunk.patch_embed, images, mask, mask_token, grid)
+        places = all_positions(patches) if index is None else index
         prefix = trunk.cls_token.expand(len(images), -1, -1)
         if trunk.pos_embed is not None:
             prefix, positions = prefix + trunk.pos_embed[:, :1], trunk.pos_embed[:, 1:]
             patches = patches + (positions if index is None else positions[0, index])
         x = Tokens(patches, prefix, places, grid)
-        out = {0: x} if 0 in depths else {}
-        sequence, bias = trunk.pos_drop(x.sequence), self._bias(index)
-        for depth, block in enumerate(trunk.blocks, start=1):
-            if depth > max(depths):
-                break
-            run = partial(block, shared_rel_pos_bias=bias)
-            saving = self.grad_checkpointing and self.training
-            sequence = checkpoint(run, sequence, use_reentrant=False) if saving else run(sequence)
-            if depth in depths:
-                last = normed and depth == self.depth
-                out[depth] = x.with_sequence(trunk.norm(sequence) if last else sequence)
-        return out
+        x = x.with_sequence(trunk.pos_drop(x.sequence))
+        bias, norm = self._bias(index), trunk.norm if normed else None
+        blocks = [partial(block, shared_rel_pos_bias=bias) for block in trunk.blocks]
+        return run_blocks(x, blocks, depths, norm, self.grad_checkpointing and self.training)
 
     def _bias(self, index: Int[Tensor, "b v"] | None) -> Float[Tensor, "*batch h s s"] | None:
         """The shared bias between all tokens, or between the class token and the patches at `index`."""
@@ -106,10 +92,7 @@ def beit(
         ValueError: A size is not a positive whole number, the patches do not divide the image, or the heads do not
             divide the width.
     """
-    check_sizes(patch_size=patch_size, width=width, depth=depth, num_heads=num_heads)
-    check_patch(image_size, patch_size)
-    if width % num_heads:
-        raise ValueError(f"{num_heads} heads do not divide a width of {width}; choose another encoder.num_heads.")
+    check_vit(image_size, patch_size, width, depth, num_heads)
     norm: Any = partial(nn.LayerNorm, eps=1e-6)
     trunk = Beit(
         img_size=image_size,

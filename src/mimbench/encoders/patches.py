@@ -1,10 +1,36 @@
-"""Patch embedding of the visible patches."""
+"""Patch embedding of all or of the visible patches."""
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from timm.layers import PatchEmbed
 from torch import Tensor, nn
+
+from mimbench.core import Grid, Mask
+from mimbench.encoders.base import replace_hidden
+
+
+def embed_patches(
+    stem: nn.Module,
+    images: Float[Tensor, "b c h w"],
+    mask: Mask | None,
+    mask_token: Float[Tensor, "1 1 d"] | None,
+    grid: Grid,
+) -> tuple[Float[Tensor, "b v d"], Int[Tensor, "b v"] | None]:
+    """The embeddings of the visible patches and their raster positions, or of all patches and None.
+
+    All are embedded without a mask, and with a mask token, which then replaces the hidden ones.
+    """
+    if mask is None:
+        return stem(images), None
+    if mask_token is not None:
+        return replace_hidden(stem(images), mask, grid, mask_token), None
+    return embed_visible(stem, images, mask.visible), mask.visible
+
+
+def all_positions(patches: Float[Tensor, "b n d"]) -> Int[Tensor, "b n"]:
+    """Raster positions of a full grid of patches."""
+    return torch.arange(patches.shape[1], device=patches.device).expand(len(patches), -1)
 
 
 def embed_visible(

@@ -10,11 +10,10 @@ from timm.layers import PatchEmbed
 from timm.models import is_model_in_modules
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from mimbench.core import Grid, Mask, Tap, Tokens, initialize, sincos_2d
-from mimbench.encoders.base import Encoder, replace_hidden
-from mimbench.encoders.patches import embed_visible
+from mimbench.encoders.base import Encoder, run_blocks
+from mimbench.encoders.patches import all_positions, embed_patches
 
 
 class ViTEncoder(Encoder):
@@ -54,34 +53,16 @@ class ViTEncoder(Encoder):
         normed: bool = True,
     ) -> dict[int, Tokens]:
         x = self._embed(images, mask, mask_token)
-        out = {0: x} if 0 in depths else {}
-        sequence = x.sequence
-        for depth, block in enumerate(self.trunk.blocks, start=1):
-            if depth > max(depths):
-                break
-            if self.grad_checkpointing and self.training:
-                sequence = checkpoint(block, sequence, use_reentrant=False)
-            else:
-                sequence = block(sequence)
-            if depth in depths:
-                last = normed and depth == self.depth
-                out[depth] = x.with_sequence(self.trunk.norm(sequence) if last else sequence)
-        return out
+        norm = self.trunk.norm if normed else None
+        return run_blocks(x, list(self.trunk.blocks), depths, norm, self.grad_checkpointing and self.training)
 
     def _embed(self, images: Tensor, mask: Mask | None, mask_token: Tensor | None) -> Tokens:
         trunk, tap = self.trunk, self.taps[0]
-        index = None if mask is None or mask_token is not None else mask.visible
-        patches = trunk.patch_embed(images) if index is None else embed_visible(trunk.patch_embed, images, index)
-        if mask is not None and mask_token is not None:
-            patches = replace_hidden(patches, mask, tap.grid, mask_token)
+        patches, index = embed_patches(trunk.patch_embed, images, mask, mask_token, tap.grid)
         patches, prefix = _with_positions(trunk, patches, tap.prefix, index)
-        index = _all_positions(patches) if index is None else index
+        index = all_positions(patches) if index is None else index
         tokens = Tokens(patches, prefix.expand(len(images), -1, -1), index, tap.grid)
         return tokens.with_sequence(trunk.norm_pre(trunk.pos_drop(tokens.sequence)))
-
-
-def _all_positions(patches: Float[Tensor, "b n d"]) -> Int[Tensor, "b n"]:
-    return torch.arange(patches.shape[1], device=patches.device).expand(len(patches), -1)
 
 
 def _with_positions(
@@ -122,10 +103,7 @@ def vit(
         >>> tokens[4].patches.shape, tokens[4].prefix.shape
         (torch.Size([2, 16, 48]), torch.Size([2, 1, 48]))
     """
-    check_sizes(patch_size=patch_size, width=width, depth=depth, num_heads=num_heads)
-    check_patch(image_size, patch_size)
-    if width % num_heads:
-        raise ValueError(f"{num_heads} heads do not divide a width of {width}; choose another encoder.num_heads.")
+    check_vit(image_size, patch_size, width, depth, num_heads)
     trunk = VisionTransformer(
         img_size=image_size,
         patch_size=patch_size,
@@ -166,6 +144,14 @@ def timm_vit(model_name: str, image_size: int, patch_size: int | None = None, pr
     if isinstance(stem := getattr(trunk, "patch_embed", None), PatchEmbed):
         check_patch(image_size, cast("Grid", stem.patch_size)[0])
     return ViTEncoder(cast("VisionTransformer", trunk))
+
+
+def check_vit(image_size: int, patch_size: int, width: int, depth: int, num_heads: int) -> None:
+    """Raises ValueError for sizes from which no ViT can be built."""
+    check_sizes(patch_size=patch_size, width=width, depth=depth, num_heads=num_heads)
+    check_patch(image_size, patch_size)
+    if width % num_heads:
+        raise ValueError(f"{num_heads} heads do not divide a width of {width}; choose another encoder.num_heads.")
 
 
 def check_sizes(**sizes: Any) -> None:
