@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -121,9 +121,10 @@ def _print(table: Any, count: int, out: Path | None) -> None:
     console.print(f"\n{count} runs. All: {' '.join(common)}. Results in per cent.", style="dim", markup=False)
 
 
-def _further(table: Any) -> Iterator[str]:
+def _further(table: Any) -> list[str]:
     """The further axes of the runs, which are the last columns."""
-    return iter(list(table.columns)[list(table.columns).index("training_flops") + 1 :])
+    columns = list(table.columns)
+    return columns[columns.index("training_flops") + 1 :]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -43,6 +43,21 @@ def replacing(path: Path, *, durable: bool = True, former: Path | None = None) -
             _sync_directory(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Every folder at or below `root` once, top down, with the names of its folders, sorted, and of its files.
+
+    Links are followed, hidden folders are left out. A caller that removes names of folders leaves these out too.
+    """
+    seen: set[str] = set()
+    for folder, below, names in os.walk(root, followlinks=True):
+        if (path := os.path.realpath(folder)) in seen:  # a link to a parent, or to a folder already visited
+            below.clear()
+            continue
+        seen.add(path)
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        yield Path(folder), below, names
 
 
 def is_file_name(name: str) -> bool:

@@ -17,8 +17,7 @@ def warmup_cosine(step: int, total: int | float, warmup: int | float, floor: flo
     """
     if step < warmup:
         return start + (1 - start) * step / warmup
-    progress = min(1.0, (step - warmup) / (total - warmup)) if total > warmup else 1.0
-    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
+    return cosine(step - warmup, total - warmup, 1.0, floor)
 
 
 def warmup_steps(step: int, milestones: Sequence[float], warmup: int | float, start: float = 0.0) -> float:
@@ -32,7 +31,7 @@ def warmup_steps(step: int, milestones: Sequence[float], warmup: int | float, st
     return 0.1 ** bisect_right(milestones, step)
 
 
-def cosine(step: int, total: int | float, first: float, last: float) -> float:
-    """Half a cosine from `first` to `last` over `total` steps; constant where the total is not known."""
-    progress = min(1.0, step / total) if total else 1.0
+def cosine(step: int | float, total: int | float, first: float, last: float) -> float:
+    """Half a cosine from `first` to `last` over `total` steps; `first` while the total is not known (infinite)."""
+    progress = min(1.0, step / total) if total > 0 else 1.0
     return last + (first - last) * 0.5 * (1 + math.cos(math.pi * progress))

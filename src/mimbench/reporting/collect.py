@@ -1,14 +1,14 @@
 """The runs of a sweep: those with a record, and planned runs without one."""
 
 import dataclasses
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from mimbench.core.files import walk
 from mimbench.reporting import configs, variants
 from mimbench.reporting.runs import Condition, Run
 from mimbench.runs import records
@@ -42,9 +42,10 @@ def collect(directory: Path) -> Sweep:
     warnings: list[str] = []
     recorded: list[Run] = []
     plans: list[_Plan] = []
-    for folder, names in _walk(directory):
+    for folder, below, names in walk(directory):
         if RECORD in names:
             recorded.append(_read_run(folder))
+            below.clear()  # a run contains no further runs; skipping its folders saves time with many runs
         if SWEEP in names and (plan := _read_plan(folder, warnings)) is not None:
             plans.append(plan)
     runs = _merge(recorded, [run for plan in plans for run in plan.runs])
@@ -90,19 +91,6 @@ class _Plan(NamedTuple):
 
     name: str
     runs: list[Run]
-
-
-def _walk(directory: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Every folder below a directory once, with the names of its files; follows links."""
-    seen: set[str] = set()
-    for folder, below, names in os.walk(directory, followlinks=True):
-        if (path := os.path.realpath(folder)) in seen:  # a link to a parent, or to a folder already visited
-            below.clear()
-            continue
-        seen.add(path)
-        # A run directory contains no further runs; skipping its folders saves time with many runs.
-        below[:] = [] if RECORD in names else sorted(name for name in below if not name.startswith("."))
-        yield Path(folder), names
 
 
 def _read_run(folder: Path) -> Run:

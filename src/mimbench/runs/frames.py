@@ -1,10 +1,10 @@
 """All results below directories as a pandas frame."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mimbench.core.files import walk
 from mimbench.runs import records
 from mimbench.runs.directory import RECORD
 from mimbench.runs.records import AXES, BY_STEP, Record
@@ -51,15 +51,11 @@ def find_runs(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     for path in map(Path, [paths] if isinstance(paths, (str, Path)) else paths):
         if not path.is_dir():
             raise ValueError(f"There is no directory {path}; expected a run, a sweep or a folder of sweeps.")
-        found |= dict.fromkeys(_walk(path))
+        for folder, below, names in walk(path):
+            if RECORD in names:
+                found[folder] = None
+                below.clear()
     return list(found)
-
-
-def _walk(path: Path) -> Iterator[Path]:
-    for folder, below, names in os.walk(path):
-        below[:] = [] if RECORD in names else sorted(name for name in below if not name.startswith("."))
-        if RECORD in names:
-            yield Path(folder)
 
 
 def _rows(run: Path) -> Iterator[dict[str, Any]]:

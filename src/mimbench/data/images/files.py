@@ -40,7 +40,7 @@ class FileSplit(EncodedSplit):
     def title(self, i: int) -> str:
         return str(self.file(i))
 
-    def check_sizes(self, at_most: int) -> None:
+    def check_sizes(self, at_most: int = 4096) -> None:
         """Reads the headers of evenly spaced files. Raises ValueError for one that is smaller than min_size."""
         step = -(-len(self) // at_most)
         for i in range(0, len(self), step):

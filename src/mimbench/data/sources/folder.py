@@ -14,7 +14,6 @@ from mimbench.data.images.unreadable import Damaged
 from mimbench.data.source import Source, SplitName
 
 log = logging.getLogger(__name__)
-NUM_CHECKED = 4096
 
 
 class Folder(Source):
@@ -98,7 +97,7 @@ def scan(folder: Path, classes: tuple[str, ...], damaged: Damaged, min_size: int
         labels += [label] * len(found)
     _warn_of_nested(folder, classes)
     split = FileSplit(files, torch.tensor(labels), damaged, min_size)
-    split.check_sizes(at_most=NUM_CHECKED)
+    split.check_sizes()
     return split
 
 

@@ -10,7 +10,7 @@ from mimbench.data.holdout import stratified_holdout
 from mimbench.data.images.files import FileSplit, subset
 from mimbench.data.images.unreadable import Damaged
 from mimbench.data.source import Source, SplitName
-from mimbench.data.sources.folder import NUM_CHECKED, listed
+from mimbench.data.sources.folder import listed
 
 
 class Table(Source):
@@ -65,7 +65,7 @@ class Table(Source):
             raise ValueError(f"{table} has labels that the training table lacks: {listed(unknown)}.")
         labels = [-1 if row.label is None else known[row.label] for row in rows]
         split = FileSplit([row.path for row in rows], torch.tensor(labels), damaged, min_size)
-        split.check_sizes(at_most=NUM_CHECKED)
+        split.check_sizes()
         return split
 
 

@@ -1,15 +1,15 @@
 """Any folder of images, without labels, for pre-training."""
 
-import os
 from pathlib import Path
 
 import torch
 
+from mimbench.core.files import walk
 from mimbench.data.holdout import stratified_holdout
 from mimbench.data.images.files import FileSplit, subset
 from mimbench.data.images.unreadable import Damaged
 from mimbench.data.source import Source, SplitName
-from mimbench.data.sources.folder import NUM_CHECKED, is_image
+from mimbench.data.sources.folder import is_image
 
 
 class Images(Source):
@@ -37,7 +37,7 @@ class Images(Source):
         self.root, self.image_size = Path(root), image_size
         files = images_below(self.root)
         self._files = FileSplit(files, torch.full((len(files),), -1), Damaged(max_damaged), min_size)
-        self._files.check_sizes(at_most=NUM_CHECKED)
+        self._files.check_sizes()
         self._holdout = stratified_holdout(torch.zeros(len(files), dtype=torch.int64), holdout, seed)
 
     @property
@@ -58,12 +58,7 @@ def images_below(root: Path) -> list[str]:
     """
     if not root.is_dir():
         raise ValueError(f"There is no folder {root}; set data.source.root to a folder of images.")
-    files, seen = list[str](), set[str]()
-    for folder, below, names in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        below[:] = [] if real in seen else [name for name in below if not name.startswith(".")]
-        files += [] if real in seen else [f"{folder}/{name}" for name in names if is_image(name)]
-        seen.add(real)
+    files = [f"{folder}/{name}" for folder, _, names in walk(root) for name in names if is_image(name)]
     if not files:
         raise ValueError(f"{root} and the folders below it have no images (.jpg, .png, .webp, .tif and so on).")
     return sorted(files)
