@@ -17,7 +17,7 @@ _WIDTH = 140
 
 
 def main(argv: list[str]) -> int:
-    """Prints or writes the results of the runs that fulfil all conditions; 2 if there is none."""
+    """Prints or writes the results of the runs that meet all conditions; 2 if there is none."""
     arguments = _parser().parse_args(argv)
     try:
         conditions = [parse(text) for text in arguments.where]
@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
 
 
 def _select(paths: Sequence[Path], conditions: Sequence[Condition]) -> list[Path]:
-    """The runs that fulfil the conditions; unreadable ones are named and left out."""
+    """The runs that meet the conditions; unreadable ones are named and left out."""
     found = find_runs(paths)
     if not found:
         raise UserError(f"There are no runs in {', '.join(map(str, paths))}; give sweeps or folders of sweeps.")
@@ -48,7 +48,7 @@ def _select(paths: Sequence[Path], conditions: Sequence[Condition]) -> list[Path
     if unknown := [condition.key for condition in conditions if condition.key not in known]:
         raise UserError(f"No run has the key '{unknown[0]}'.{nearest(unknown[0], known)}")
     if not selected:
-        raise UserError(f"None of the {len(found)} runs fulfils all conditions.")
+        raise UserError(f"None of the {len(found)} runs meets all conditions.")
     return selected
 
 
@@ -91,7 +91,7 @@ def _write(content: bytes, out: Path | None) -> None:
 
 
 def _print(table: Any, count: int, out: Path | None) -> None:
-    """One row per run, its results in per cent; columns in which all runs agree are told once."""
+    """One row per run, its results in percent; values that all runs share are printed once."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -118,7 +118,9 @@ def _print(table: Any, count: int, out: Path | None) -> None:
         shown.add_row(*map(Text, (*cells, *scores)))
     console.print(shown)
     common = [f"{key}={rows[key].iloc[0]}" for key in fixed if key not in varied and rows[key].iloc[0]]
-    console.print(f"\n{count} runs. All: {' '.join(common)}. Results in per cent.", style="dim", markup=False)
+    console.print(
+        f"\n{count} run{'s' * (count != 1)}. All: {' '.join(common)}. Results in percent.", style="dim", markup=False
+    )
 
 
 def _further(table: Any) -> list[str]:
