@@ -15,7 +15,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-ann
 PLAINLY := -o addopts=--import-mode=importlib -W default
 DEFAULT := -m "not (slow or slurm or faults or browser or gpu)"
 
-.PHONY: help demo ablation test test-cluster test-browser test-slow test-gpu test-oldest lint types format docs bench audit lock bump clean
+.PHONY: help demo ablation gpu gpu-wheels gpu-rehearsal test test-cluster test-browser test-slow test-gpu test-oldest lint types format docs bench audit lock bump clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,42 @@ ablation: .venv/core ## make ablation NAME=mae_mask_ratio ARGS="data=photos seed
 	$(BIN)/mimbench plan -m +ablation=$(NAME) $(ARGS)
 	@status=0; $(BIN)/mimbench run -m +ablation=$(NAME) $(ARGS) || status=$$?; \
 	$(BIN)/mimbench report runs/$(NAME); exit $$status
+
+# The machine's own Python and packages, with the wheels of build/gpu-kit where they are: such a machine may have no network.
+PYTHON ?= python3
+STAGE ?= correct
+STAGES := correct fast science
+FASHION ?= /usr/share/datasets/fashion-mnist
+OUT ?= build/gpu
+RUN_STAGE := PYTHONPATH="$(CURDIR)/src:$(CURDIR):$(CURDIR)/build/gpu-site$${PYTHONPATH:+:$$PYTHONPATH}"
+
+gpu: ## on an NVIDIA GPU, each under nine minutes, from where it stopped: make gpu STAGE=correct OUT=build/gpu
+	@if compgen -G "build/gpu-kit/*.whl" >/dev/null; then $(PYTHON) -m pip install --quiet --no-index --no-deps --no-compile \
+		--disable-pip-version-check --upgrade --target build/gpu-site build/gpu-kit/*.whl; fi
+	@$(RUN_STAGE) $(PYTHON) -m benchmarks.gpu $(STAGE) --output $(OUT) $(ARGS)
+
+# antlr4-python3-runtime has no published wheel; it is built here.
+# What the training path needs beside PyTorch, Lightning and SciPy; `make gpu-wheels WHEELS="filelock ..."` takes others.
+WHEELS ?= hydra-core omegaconf antlr4-python3-runtime timm jaxtyping wadler-lindig simplejpeg
+WHEELS_PYTHON ?= 3.12
+PLATFORMS := $(foreach glibc,2_28 2_27 2_17,--platform manylinux_$(glibc)_x86_64) --platform manylinux2014_x86_64
+
+gpu-wheels: .venv/bin/python ## build/gpu-kit: wheels for an x86-64 machine without a network, with Python WHEELS_PYTHON
+	@mkdir -p build/gpu-kit && rm -f build/gpu-kit/*.whl
+	@for name in $(WHEELS); do \
+		wanted=$$(grep -oE "^$$name==[^ ]+" requirements.lock) || { echo "requirements.lock has no $$name." >&2; exit 2; }; \
+		if [ $$name = antlr4-python3-runtime ]; then how=wheel; else \
+			how="download --only-binary=:all: --implementation cp --python-version $(WHEELS_PYTHON) $(PLATFORMS)"; fi; \
+		(cd build/gpu-kit && $(CURDIR)/$(BIN)/python -m pip $$how --quiet --disable-pip-version-check --no-deps $$wanted); done
+	@if test -d $(FASHION); then \
+		(cd $(FASHION) && tar --transform 's,^,FashionMNIST/raw/,' -cf $(CURDIR)/build/gpu-kit/fashion_mnist.tar *ubyte*); else \
+		echo "Fashion-MNIST is not in $(FASHION): make gpu-wheels FASHION=the folder of its files" >&2; fi
+	@ls -l build/gpu-kit
+
+gpu-rehearsal: .venv/dev ## the same with tiny sizes on the CPU, in a temporary folder (2 minutes)
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; for stage in $(STAGES); do \
+		OMP_NUM_THREADS=1 $(RUN_STAGE) $(BIN)/python -m benchmarks.gpu $$stage --rehearsal --output "$$folder/out" \
+			--work "$$folder/work" $(ARGS) || exit 1; done
 
 test: .venv/dev ## the default test suite, offline (a few minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) $(DEFAULT)

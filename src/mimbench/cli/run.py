@@ -67,7 +67,10 @@ def _run(config: DictConfig) -> None:
     depth, refused = check_parts(resolved)
     if refused:
         raise UserError(refused)
+    from torch import OutOfMemoryError
+
     from mimbench.experiments.existing import use_existing
+    from mimbench.experiments.out_of_memory import explain_out_of_memory
     from mimbench.experiments.pipeline import execute
     from mimbench.training import InterruptedRun, NonFiniteLossError, StopSignals
 
@@ -81,6 +84,8 @@ def _run(config: DictConfig) -> None:
         raise KeyboardInterrupt from None
     except NonFiniteLossError as error:
         raise SweepFailed(str(error)) from None
+    except OutOfMemoryError:
+        raise UserError(explain_out_of_memory(resolved)) from None
     except OSError as error:
         if error.errno in _NO_ACCESS and error.filename:
             advice = "Choose writable folders with paths.runs and paths.cache."

@@ -10,6 +10,7 @@ import torch
 
 from mimbench.benchmarking import (
     DTYPES,
+    Counts,
     MethodStep,
     Setting,
     TransformersProcess,
@@ -49,11 +50,10 @@ COUNTED = (
 
 def step(arguments: argparse.Namespace, overrides: Sequence[str]) -> dict[str, Any]:
     """Training steps, measured alternately."""
-    configs = _configs(overrides or VIT)
+    configs = training_configs(overrides or VIT)
     setting = _setting(arguments, configs)
     baselines = _baselines(arguments, configs[0], setting)
-    counts = {_name(config): count_step(_build_on_meta(config), _image_size(config)) for config in configs}
-    steps = {_name(config): MethodStep(_build(config), _image_size(config), setting) for config in configs}
+    steps, counts = build_steps(configs, setting)
     options = {"--transformers": bool(baselines), f"--batch {arguments.batch}": arguments.batch is not None}
     shown = [*(option for option, given in options.items() if given), *(overrides or VIT)]
     about = _describe(setting, shown) | ({"transformers": version("transformers")} if baselines else {})
@@ -63,7 +63,7 @@ def step(arguments: argparse.Namespace, overrides: Sequence[str]) -> dict[str, A
 def data(arguments: argparse.Namespace, overrides: Sequence[str]) -> dict[str, Any]:
     """The data loader compared with the training step, on real data."""
     rows, device = [], _device(arguments)
-    for config in _configs(overrides or DEMO):
+    for config in training_configs(overrides or DEMO):
         size = arguments.batch or config["optim"]["batch_size"]
         setting = Setting(device, size, config["trainer"]["precision"])
         module = build_data(config["data"] | {"batch_size": size})
@@ -86,7 +86,7 @@ def counts(arguments: argparse.Namespace, overrides: Sequence[str]) -> dict[str,
     """Operations per step; equal on all machines."""
     rows = {}
     for group in [list(overrides)] if overrides else COUNTED:
-        for config in _configs(group):
+        for config in training_configs(group):
             count = asdict(count_step(_build_on_meta(config), _image_size(config)))
             rows[f"{_name(config)}, {_image_size(config)} px"] = count
     return {"kind": "counts", "rows": rows}
@@ -95,7 +95,7 @@ def counts(arguments: argparse.Namespace, overrides: Sequence[str]) -> dict[str,
 def compile_(arguments: argparse.Namespace, overrides: Sequence[str]) -> dict[str, Any]:
     """Compiled compared with eager."""
     overrides = overrides or ["experiment=demo", "method=mae", "data=photos", "encoder.depth=12"]
-    configs = _configs(overrides)
+    configs = training_configs(overrides)
     setting = _setting(arguments, configs)
 
     def make(config: Mapping[str, Any]) -> MethodStep:
@@ -115,7 +115,7 @@ def memory(arguments: argparse.Namespace, overrides: Sequence[str]) -> dict[str,
         )
     overrides = overrides or DEEP[:1]
     rows, size = [], arguments.batch or 64
-    for config in _configs(overrides):
+    for config in training_configs(overrides):
         setting = Setting(device, size, config["trainer"]["precision"])
         rows.append({"name": _name(config)} | compare_memory(_build(config), _image_size(config), setting))
     return _describe(Setting(device, size), overrides) | {"batch": size, "rows": rows}
@@ -143,13 +143,23 @@ def suite(arguments: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]
     yield "counts", counts(without_transformers, [])
 
 
-def _configs(overrides: Sequence[str]) -> list[dict[str, Any]]:
+def training_configs(overrides: Sequence[str]) -> list[dict[str, Any]]:
+    """The configurations of the runs that train; raises UserError if there are none."""
     with composer(overrides) as hydra:
         configs = [resolve(config) for config in hydra.configs(hydra.jobs())]
     trained = [config for config in configs if config["method"]["_target_"] is not None]
     if not trained:
         raise UserError("method=untrained has no training step; choose a method that trains.")
     return trained
+
+
+def build_steps(
+    configs: Sequence[Mapping[str, Any]], setting: Setting
+) -> tuple[dict[str, MethodStep], dict[str, Counts]]:
+    """The training steps of runs and their operations, by names such as `mae vit_base depth 12`."""
+    counts = {_name(config): count_step(_build_on_meta(config), _image_size(config)) for config in configs}
+    steps = {_name(config): MethodStep(_build(config), _image_size(config), setting) for config in configs}
+    return steps, counts
 
 
 def _name(config: Mapping[str, Any]) -> str:
