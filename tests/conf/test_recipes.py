@@ -18,9 +18,10 @@ from mimbench.decoders import CrossBlock
 from mimbench.evaluation import FineTuneRecipe
 from mimbench.experiments.build import build_model
 from mimbench.experiments.config import config_directory, resolve
+from mimbench.maskers import MultiBlockMasker
 from mimbench.methods import Method
 from mimbench.runs.identity import identity
-from mimbench.targets import HOGTarget, PixelTarget, Target, TeacherTarget
+from mimbench.targets import HOGTarget, LatentTarget, PixelTarget, Target, TeacherTarget
 
 CONF = config_directory()
 PAGE = Path(__file__).parents[2] / "docs" / "reproduce" / "recipes.md"
@@ -38,6 +39,8 @@ class Row:
     decoders: Widths; blocks and heads of each.
     predicted: Cells that are predicted; None: all hidden ones.
     undecayed: Tokens without weight decay.
+    decay: Weight decay at the beginning and at the end; None: constant.
+    ahead: Whether the schedules step before the optimizer.
     clip: Norm to which gradients are clipped.
     start: Learning rate at which the warm-up begins.
     milestone: Epoch from which on the rate is a tenth, without a cosine.
@@ -61,6 +64,9 @@ class Row:
     clip: float | None = None
     start: float = 0.0
     milestone: int | None = None
+    decay: tuple[float, float | None] = (0.05, None)
+    flip: bool = True
+    ahead: bool = False
 
 
 STEPS = (312, 12_480)  # 4096 images, 40 epochs of warm-up
@@ -177,6 +183,11 @@ EXPECTED = {
     "simmim_swin_large_800": simmim(
         *(800, 195, 4, SIMMIM, (14, 36, False)), **ON_SWIN, milestone=700, finetune="simmim_swin_large"
     ),
+    "ijepa_vit_huge_300": Row(
+        *(2048, 300, (625, 25_000), (1e-3, 1e-6), 630, (32,), (0, 256, False), ((384,), 12, 16), ("latent 14: 1280",)),
+        **{"finetune": "mae_huge", "crop": (0.3, 1.0), "betas": (0.9, 0.999), "start": 2e-4, "decay": (0.04, 0.4)},
+        **{"flip": False, "ahead": True},
+    ),
     "mff_vit_base_300": mff(300),
     "mff_vit_base_800": mff(800),
     "crossmae_vit_small_800": crossmae(22, 12, "mae_base", 147, "small"),
@@ -235,6 +246,8 @@ def optimizer(name: str) -> torch.optim.Optimizer:
 
 
 def describe(target: Target) -> str:
+    if isinstance(target, LatentTarget):
+        return f"latent {target.cell}: {target.dim}"
     if isinstance(target, HOGTarget):
         return f"hog {'with bias ' * (target.offset is not None)}{target.cell}: {target.dim}"
     kind = "clip" if isinstance(target, TeacherTarget) else "pixel" if target.normalize else "pixel raw"
@@ -255,7 +268,7 @@ def test_recipes_read_and_predict_what_was_published(name: str) -> None:
         assert (describe(built.target),) == row.targets
         assert built.target.absolute
         return
-    decoders = getattr(built, "decoders", None) or [built.decoder]
+    decoders = getattr(built, "decoders", None) or [getattr(built, "decoder", None) or built.predictor]
     blocks = [list(decoder.blocks) for decoder in decoders]
     targets = getattr(built, "targets", None) or [built.target]
     assert built.depths == row.depths
@@ -269,8 +282,20 @@ def test_recipes_read_and_predict_what_was_published(name: str) -> None:
 
 
 @recipes
-def test_recipes_hide_three_quarters(name: str) -> None:
+def test_recipes_hide_as_many_cells_as_published(name: str) -> None:
     masker, grid = method(name).masker, method(name).mask_grid
+    if isinstance(masker, MultiBlockMasker):
+        assert (masker.num_targets, masker.num_contexts, masker.released_quirks) == (4, 1, False)
+        assert list(masker.target_scale + masker.target_aspect + masker.context_scale) == [
+            0.15,
+            0.2,
+            0.75,
+            1.5,
+            0.85,
+            1,
+        ]
+        assert grid == (16, 16)
+        return
     visible, cells, _ = EXPECTED[name].visible
     assert (masker.num_visible(grid), grid[0] * grid[1], masker.shared) == EXPECTED[name].visible
     predicted = cells - visible - masker.num_ignored(grid, method(name).predicted_ratio)
@@ -284,7 +309,8 @@ def test_optimizer_is_the_published_one(name: str) -> None:
     assert found.defaults["lr"] == pytest.approx(row.lr[0], rel=1e-12)
     assert tuple(found.defaults["betas"]) == row.betas
     assert method(name).recipe.clip_norm == row.clip
-    assert [group["weight_decay"] for group in found.param_groups] == [0.05, 0.0]
+    assert [group["weight_decay"] for group in found.param_groups] == [row.decay[0], 0.0]
+    assert method(name).recipe.final_weight_decay == row.decay[1]
     assert recipe(name)["optim"]["ema"] is None
     assert recipe(name)["trainer"]["precision"] == "bf16-mixed"
 
@@ -298,8 +324,12 @@ def test_learning_rate_follows_the_released_schedule_over_imagenet(name: str) ->
     total, warmup = row.epochs * per_epoch, row.steps[1]
     factor = method(name).recipe.scheduler(found, total, per_epoch).lr_lambdas[0]
     rates = {step: row.lr[0] * factor(step) for step in (0, 1, warmup - 1, warmup, total // 2, total - 1, total)}
-    assert (rates[0], rates[warmup]) == (pytest.approx(row.start), row.lr[0])
-    assert rates[total] == pytest.approx(row.lr[1], rel=1e-9, abs=1e-18)
+    if row.ahead:
+        assert method(name).recipe.ahead
+        rates = {step + 1: rate for step, rate in rates.items() if step < total}
+    else:
+        assert (rates[0], rates[warmup]) == (pytest.approx(row.start), row.lr[0])
+        assert rates[total] == pytest.approx(row.lr[1], rel=1e-9, abs=1e-18)
     for step, rate in rates.items():
         assert rate == pytest.approx(released_rate(step / per_epoch, row), rel=1e-9, abs=1e-18)
 
@@ -354,7 +384,7 @@ def test_encoders_have_the_published_size(name: str) -> None:
 @recipes
 def test_data_are_imagenet_as_published_less_one_image_per_class(name: str) -> None:
     data, row = recipe(name)["data"], EXPECTED[name]
-    assert (data["image_size"], tuple(data["crop_scale"]), data["flip"]) == (row.size, row.crop, True)
+    assert (data["image_size"], tuple(data["crop_scale"]), data["flip"]) == (row.size, row.crop, row.flip)
     smallest_and_largest = torch.tensor([0] * 732 + [1] * 1300)
     assert len(stratified_holdout(smallest_and_largest, data["source"]["holdout"], seed=0).held) == 2
     assert (IMAGENET - 1000) // EXPECTED[name].batch == IMAGENET // EXPECTED[name].batch
@@ -425,7 +455,7 @@ def test_fine_tuning_is_part_of_a_run_that_asks_for_it_and_says_what_was_changed
 def test_lab_notes_give_command_result_and_cost(name: str) -> None:
     text = (CONF / "experiment" / f"{name}.yaml").read_text()
     assert f"#   mimbench run experiment={name} " in text
-    assert re.search(r"fine-tuned|above MAE", text)
+    assert re.search(r"fine-tuned|above MAE|linear accuracy", text)
     assert "# Cost: " in text
 
 

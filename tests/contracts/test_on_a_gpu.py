@@ -8,7 +8,10 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mimbench.methods import Method
+from mimbench.encoders import vit
+from mimbench.maskers import MultiBlockMasker
+from mimbench.methods import IJEPA, Method
+from mimbench.targets import LatentTarget
 
 pytestmark = pytest.mark.xfail(
     torch.__version__ < "2.10" and not torch.cuda.is_available(),
@@ -47,6 +50,16 @@ def on_a_fake_gpu(method: Method) -> None:
 def step(method: Method) -> Tensor:
     images, index = torch.randn(3, 3, 32, 32, device="cuda"), torch.arange(3, device="cuda")
     return method(images, method.draw_mask(index, epoch=1, step=1), hidden_only=True).loss
+
+
+def test_regions_and_the_average_stay_on_the_gpu() -> None:
+    method = IJEPA(vit(32, 4, 24, 2, 2, class_token=False), MultiBlockMasker(), LatentTarget, 16, 1, 2)
+    with FakeTensorMode(), Waits() as waits:
+        on_a_fake_gpu(method)
+        loss = step(method)
+        method.target.update(method.encoder, 0.9)
+    assert loss.device.type == "cuda"
+    assert waits.found == []
 
 
 def test_mask_forward_pass_and_loss_stay_on_the_gpu(paper_method: Method) -> None:

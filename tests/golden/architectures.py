@@ -96,6 +96,19 @@ def _simmim(m: re.Match[str]) -> tuple[tuple[str, str], dict[str, Any]]:
     return ("microsoft/SimMIM", files.format("swin_transformer")), config
 
 
+def _ijepa(m: re.Match[str]) -> tuple[tuple[str, str], dict[str, Any]]:
+    width, depth, heads, ratio = {
+        "base": (768, 12, 12, 4.0),
+        "huge": (1280, 32, 16, 4.0),
+        "giant": (1408, 40, 16, 48 / 11),
+    }[m[1]]
+    size = int(m[3] or 224)
+    config = {"img_size": size, "crop_size": size, "patch_size": int(m[2]), "mlp_ratio": ratio, "ema": [0.996, 1.0]}
+    config |= {"encoder": {"embed_dim": width, "depth": depth, "num_heads": heads}}
+    files = "src/train.py (main), src/models/vision_transformer.py, src/helper.py, src/masks/utils.py"
+    return ("facebookresearch/ijepa", files), config | {"pred_depth": int(m[4]), "pred_emb_dim": int(m[5])}
+
+
 PATTERNS: dict[str, Callable[[re.Match[str]], tuple[tuple[str, str], dict[str, Any]]]] = {
     r"mae/mae_vit_(base|large|huge)_patch(\d+) \(pre-training model\)": _mae,
     r"mae/models_vit\.vit_(base|large|huge)_patch(\d+) global_pool=(True|False)(?: \(count only\))?": _mae_finetune,
@@ -105,6 +118,7 @@ PATTERNS: dict[str, Callable[[re.Match[str]], tuple[tuple[str, str], dict[str, A
     r"crossmae/mae_vit_(small|base|large|huge)_patch(\d+) weight_fm use_input decoder_depth=12": _crossmae,
     r"simmim/(vit)_(base)_patch16 shared relative bias": _simmim,
     r"simmim/(swin)_(base|large)_patch4 window=(\d+)": _simmim,
+    r"ijepa/vit_(base|huge|giant)_patch(\d+)(?:_(448))? predictor=(\d+)x(\d+)": _ijepa,
     "|".join(MIRL_SIZES): _mirl,
     r"models_vit\.vit_(small|base)_depth(\d+)_patch16 global_pool=(True|False) class_num=(\d+)": _mirl_finetune,
 }

@@ -32,8 +32,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     subject = collection_path.stem.removeprefix("test_")
     found = _documents(config).values()
     kinds = {documents.kind(document) for document in found}
+    kinds |= {"ijepa" for document in found if "step1" in document.get("float64", {})}
     kinds |= {"localmim_swin" for document in found if documents.REPAIRED in document}
-    return True if subject in {"case", "classifier", "hog", "names", "counts", "localmim_swin"} - kinds else None
+    return (
+        True
+        if subject in {"case", "classifier", "hog", "names", "counts", "collator", "localmim_swin", "ijepa"} - kinds
+        else None
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -41,10 +46,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     found = _documents(metafunc.config)
     if "document" in metafunc.fixturenames:
         metafunc.parametrize("stem", found)
-    for kind in ("case", "classifier", "hog", "names", "counts"):
+    for kind in ("case", "classifier", "hog", "names", "counts", "collator"):
         if kind in metafunc.fixturenames:
             stems = [stem for stem, document in found.items() if documents.kind(document) == kind]
             metafunc.parametrize(kind, stems, indirect=True)
+    if "steps" in metafunc.fixturenames:
+        stems = [stem for stem, document in found.items() if "step1" in document.get("float64", {})]
+        metafunc.parametrize("steps", stems, indirect=True)
     if "repaired" in metafunc.fixturenames:
         metafunc.parametrize("repaired", [stem for stem, document in found.items() if documents.REPAIRED in document])
     if "precision" in metafunc.fixturenames:
@@ -78,6 +86,16 @@ def names(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture
 def hog(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return _documents(request.config)[request.param]
+
+
+@pytest.fixture
+def steps(request: pytest.FixtureRequest) -> Case:
+    return _rebuilt(request.param, request.config)
+
+
+@pytest.fixture
+def collator(request: pytest.FixtureRequest) -> dict[str, Any]:
     return _documents(request.config)[request.param]
 
 

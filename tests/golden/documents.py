@@ -12,11 +12,13 @@ HOG_SETTING = re.compile(r"img(\d+)_nbins(\d+)_(no)?bias")
 
 
 def kind(document: Any) -> str:
-    """`case`, `classifier`, `hog`, `names` or `counts`, from the content; `unknown` for anything else."""
+    """`case`, `classifier`, `hog`, `names`, `collator` or `counts`, from the content; `unknown` for anything else."""
     if not isinstance(document, dict):
         return "unknown"
     if {"config", "state_dict", "float32", "float64"} <= document.keys():
         return "classifier" if any(name.startswith("head.") for name, *_ in document["state_dict"]) else "case"
+    if {"settings", "block_sizes"} <= document.keys():
+        return "collator"
     if any(HOG_SETTING.fullmatch(key) for key in document):
         return "hog"
     if {"official", "entries", "parameter_counts"} <= document.keys():

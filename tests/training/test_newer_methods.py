@@ -12,12 +12,12 @@ import torch
 from tiny_runs import RECIPE, Do, Run
 
 from mimbench.encoders import vit
-from mimbench.maskers import RandomMasker
-from mimbench.methods import MFF, CrossMAE, Method
-from mimbench.targets import PixelTarget
+from mimbench.maskers import MultiBlockMasker, RandomMasker
+from mimbench.methods import IJEPA, MFF, CrossMAE, Method
+from mimbench.targets import LatentTarget, PixelTarget
 from mimbench.training import InterruptedRun
 
-NAMES = ("mff", "crossmae")
+NAMES = ("mff", "crossmae", "ijepa")
 SMALL = {"dim": 16, "num_blocks": 1, "num_heads": 2}
 NEWER = replace(RECIPE, clip_norm=0.1, start_lr=1e-3, final_weight_decay=0.4, ahead=True)
 
@@ -26,7 +26,9 @@ def make(name: str) -> Method:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         encoder, masker = vit(32, 8, 16, 2, 2), RandomMasker()
-        if name == "mff":
+        if name == "ijepa":
+            method = IJEPA(vit(32, 4, 16, 2, 2, class_token=False), MultiBlockMasker(), LatentTarget, **SMALL)
+        elif name == "mff":
             method = MFF(encoder, masker, PixelTarget, **SMALL)
         else:
             method = CrossMAE(encoder, masker, PixelTarget, **SMALL)
@@ -67,3 +69,24 @@ def test_the_weight_decay_of_a_run_ends_at_its_final_value(tmp_path: Path) -> No
     [state] = torch.load(run.checkpoint, weights_only=True)["optimizer_states"]
     decayed, undecayed = (group["weight_decay"] for group in state["param_groups"])
     assert (decayed, undecayed) == (pytest.approx(0.4), 0.0)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_average_moves_once_per_optimizer_step_with_the_updated_weights(accumulate: int, tmp_path: Path) -> None:
+    method = make("ijepa")
+    method.momentum = (0.5, 1.0)
+    seen: list[tuple[torch.Tensor, ...]] = []
+
+    class Watch(L.Callback):
+        def on_train_batch_end(self, *_: Any) -> None:
+            seen.append(tuple(e.trunk.norm.bias.detach().clone() for e in (method.encoder, method.target.encoder)))
+
+    options = {"accumulate_grad_batches": accumulate}
+    Run(tmp_path / "run", {"trainer_options": options}).train([Watch()], method)
+    stepped = seen[accumulate - 1 :: accumulate]
+    assert len(stepped) == 6
+    previous = torch.zeros(16)
+    for step, (online, average) in enumerate(stepped):
+        share = 0.5 + 0.5 * step / 6
+        torch.testing.assert_close(average, share * previous + (1 - share) * online)
+        previous = average

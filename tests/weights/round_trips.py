@@ -11,7 +11,7 @@ from mimbench.weights import export_weights, read_file, read_state_dict
 
 NAMES = {"MAE": "mae", "DeepMIM": "deepmim", "LocalMIM ViT": "localmim-vit", "MIRL": "mirl"}
 NAMES |= {"MAE fine-tuning": "mae-finetune", "MIRL fine-tuning": "mirl-finetune"}
-NAMES |= {"CrossMAE": "crossmae", "MFF": "mff", "SimMIM": "simmim"}
+NAMES |= {"CrossMAE": "crossmae", "MFF": "mff", "SimMIM": "simmim", "I-JEPA": "ijepa"}
 NAMES |= {"LocalMIM Swin with released quirks": "localmim-swin"}
 
 

@@ -25,6 +25,7 @@ SOURCES = {
     "crossmae": ("TonyLianLong/CrossMAE", "models_cross.py"),
     "simmim": next(source for source in CASES if "models/vision_transformer.py" in source[1]),
     "simmim-swin": next(source for source in CASES if "models/swin_transformer.py" in source[1]),
+    "ijepa": next(source for source in CASES if source[0] == "facebookresearch/ijepa"),
     "mff": next(source for source in CASES if source[0] == "open-mmlab/mmpretrain"),
     "mae-finetune": (MAE, "models_vit.py"),
     "mirl-finetune": (MIRL, "models_vit.py"),
@@ -80,6 +81,10 @@ def draw(name: str, seed: int) -> dict[str, Any]:
             "mask_patch_size": stride,
             "img_size": encoder["img_size"],
         }
+    if name == "ijepa":
+        encoder = {key: config[key] for key in ("embed_dim", "depth", "num_heads")}
+        sizes = {"patch_size": patch, "mlp_ratio": config["mlp_ratio"], "img_size": 14 * patch, "crop_size": 14 * patch}
+        return sizes | {"encoder": encoder, "pred_depth": any_of([1, 2]), "pred_emb_dim": 16 * heads, "ema": [0.9, 1.0]}
     if name == "mff":
         return mff(config, any_of, on)
     hog = {"hog_nbins": any_of([6, 9, 18]), "hog_bias": on}

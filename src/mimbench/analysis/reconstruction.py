@@ -1,5 +1,7 @@
 """What a method makes of the hidden part of images, as images that can be laid side by side."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -14,23 +16,27 @@ from mimbench.targets import HOGTarget, PixelTarget
 MIN_SIDE = 96  # of an image in a figure, in pixels
 
 
-def common_mask(method: Method, images: Float[Tensor, "b c h w"], seed: int = 0) -> Mask:
+def common_mask(method: Method, images: Float[Tensor, "b c h w"], seed: int = 0) -> Any:
     """A mask that does not depend on the run: the same for all methods of one masker and grid."""
     places = torch.arange(len(images), device=images.device)
+    if method.draws_regions:
+        return method.draw_mask(places, epoch=-2)
     return method.masker.from_keys(keys(places, seed), method.mask_grid, method.predicted_ratio)
 
 
 @torch.no_grad()
-def reconstruct(method: Method, images: Float[Tensor, "b 3 h w"], mask: Mask) -> dict[str, Float[Tensor, "b 3 s s"]]:
+def reconstruct(method: Method, images: Float[Tensor, "b 3 h w"], mask: Any) -> dict[str, Float[Tensor, "b 3 s s"]]:
     """Images in [0, 1] by name: the image, what was visible, and every prediction put where it was hidden.
 
     MIRL: the main prediction, the residual around gray and their sum for every pair of segments. Pixel targets: one
     image per depth. HOG: the edges of the target and of the prediction for every depth. Empty for targets that have
-    no image, such as a teacher's.
+    no image, such as a teacher's, and for methods that predict features alone.
 
     Args:
         images: Normalized as the datamodule does.
     """
+    if method.draws_regions:
+        return {}
     predictions = method.predict(method.encode(images, mask))
     if isinstance(method, MIRL) and method.pairing == "mirror":
         rows = _mirl(method, images, predictions)

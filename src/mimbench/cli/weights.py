@@ -149,7 +149,9 @@ def _inspect_parser(parser: argparse.ArgumentParser) -> None:
 
 
 def _import_parser(parser: argparse.ArgumentParser) -> None:
-    formats = "mae|mae-finetune|deepmim|localmim-vit|localmim-swin|mirl|crossmae|mff|simmim|timm|transformers-vitmae"
+    formats = (
+        "mae|mae-finetune|deepmim|localmim-vit|localmim-swin|mirl|crossmae|mff|simmim|ijepa|timm|transformers-vitmae"
+    )
     parser.set_defaults(do=_import)
     parser.add_argument("file", metavar="FILE", type=Path, help="weight file or Hugging Face folder")
     parser.add_argument("--format", metavar="FORMAT", help=f"{formats} (default: recognized from the parameter names)")

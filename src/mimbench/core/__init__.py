@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mimbench.core.normalization import IMAGENET_MEAN, IMAGENET_STD, denormalize
     from mimbench.core.positions import sincos_2d
     from mimbench.core.randomness import generator, integers, keys
+    from mimbench.core.regions import Regions
     from mimbench.core.tokens import Tap, Tokens, take
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "IMAGENET_STD",
     "Grid",
     "Mask",
+    "Regions",
     "Tap",
     "Tokens",
     "denormalize",
@@ -37,6 +39,7 @@ _MODULES = {
     "IMAGENET_STD": "normalization",
     "Grid": "mask",
     "Mask": "mask",
+    "Regions": "regions",
     "Tap": "tokens",
     "Tokens": "tokens",
     "denormalize": "normalization",

@@ -4,6 +4,7 @@ from mimbench.decoders.blocks import CrossBlock, LayerNorm, QueryBlock
 from mimbench.decoders.heads import ScaleHead
 from mimbench.decoders.linear import LinearDecoder
 from mimbench.decoders.mixtures import ContextMixture, Fusion
+from mimbench.decoders.predictor import RegionPredictor
 from mimbench.decoders.query import QueryDecoder
 from mimbench.decoders.token import TokenDecoder
 
@@ -15,6 +16,7 @@ __all__ = [
     "LinearDecoder",
     "QueryBlock",
     "QueryDecoder",
+    "RegionPredictor",
     "ScaleHead",
     "TokenDecoder",
 ]

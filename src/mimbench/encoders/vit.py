@@ -89,8 +89,12 @@ def vit(
     mlp_ratio: float = 4.0,
     num_registers: int = 0,
     in_channels: int = 3,
+    class_token: bool = True,
 ) -> ViTEncoder:
     """A ViT of any size as the papers build it: class token, frozen sine-cosine positions, LayerNorm eps 1e-6.
+
+    Args:
+        class_token: Whether there is one; I-JEPA has none.
 
     Raises:
         ValueError: A size is not a positive whole number, the patches do not divide the image, or the heads do not
@@ -113,6 +117,9 @@ def vit(
         num_heads=num_heads,
         mlp_ratio=mlp_ratio,
         reg_tokens=num_registers,
+        class_token=class_token,
+        global_pool="token" if class_token else "avg",
+        fc_norm=False,
         num_classes=0,
         weight_init="skip",
     )

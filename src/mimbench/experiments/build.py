@@ -57,6 +57,7 @@ def build(config: Mapping[str, Any]) -> Parts:
         L.Trainer(**trainer_options(config), **quiet)  # rejects invalid combinations
         encoder, method = build_model(config)
         if method is not None:
+            _check_average(config, method)
             pretrain_limits(config, method, data)  # rejects a budget of less than one step
         if config["weights"] is not None:
             _load_weights(Path(config["weights"]), encoder, method)
@@ -69,6 +70,18 @@ def _load_weights(directory: Path, encoder: Encoder, method: Method | None) -> N
         load_method(directory, method)
         return
     load_encoder(directory, encoder, adapt=method is None)
+    if method is not None:
+        method.start_from_encoder()
+
+
+def _check_average(config: Mapping[str, Any], method: Method) -> None:
+    """Raises ValueError for what does not work together with a moving average of the method."""
+    if not method.keeps_average:
+        return
+    if is_sharded(config):
+        raise ValueError(f"{type(method).__name__}'s moving average is not sharded; use trainer.strategy=ddp.")
+    if config["optim"]["ema"]:
+        raise ValueError(f"{type(method).__name__} has a moving average of its own; set optim.ema=null.")
 
 
 def trainer_options(config: Mapping[str, Any]) -> dict[str, Any]:

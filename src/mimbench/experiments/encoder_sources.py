@@ -19,6 +19,7 @@ from mimbench.weights.building import Pretrained, build
 from mimbench.weights.store import load_encoder, notes_of
 
 _TRUNK = "encoder.trunk."
+_AVERAGE = "target.encoder.trunk."
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ def checkpoint_source(path: Path) -> EncoderSource:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         state, step, epoch = content["state_dict"], content["global_step"], content["epoch"]
-        trunk = {name.removeprefix(_TRUNK): value for name, value in state.items() if name.startswith(_TRUNK)}
+        prefix = _exported(state, Path(path).resolve().parent.parent)
+        trunk = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     except Exception as error:  # a broken file can raise anything
         raise UserError(
             f"{path} is not a checkpoint of mimbench ({type(error).__name__}); expected RUN/checkpoints/*.ckpt."
@@ -120,6 +122,13 @@ def checkpoint_source(path: Path) -> EncoderSource:
 
     folder = path.parent.parent if path.parent.name else run
     return EncoderSource(f"{folder} at step {step}", folder, config, load, step, epoch)
+
+
+def _exported(state: Mapping[str, Any], run: Path) -> str:
+    """Prefix of the encoder that a run exports: the trained one, or a moving average that its method keeps."""
+    method = _config(run).get("method") if (run / CONFIG).is_file() else None
+    keeps = isinstance(method, Mapping) and method.get("export") == "momentum"
+    return _AVERAGE if keeps and any(name.startswith(_AVERAGE) for name in state) else _TRUNK
 
 
 def _imported(path: Path) -> EncoderSource:

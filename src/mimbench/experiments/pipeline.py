@@ -70,8 +70,8 @@ def execute(config: dict[str, Any], run: PlannedRun, directory: Path) -> None:
         ):  # rank 0 reports them; Lightning ends it if another rank fails
             if parts.method is not None:
                 _pretrain(config, parts, parts.method, directory, resume)
-                if is_sharded(config):
-                    parts = replace(parts, encoder=_gather(config, directory))
+                encoder = _gather(config, directory) if is_sharded(config) else parts.method.exported
+                parts = replace(parts, encoder=encoder)
             _evaluate(config, parts, directory)
         return
     directory.mkdir(parents=True, exist_ok=True)
@@ -96,8 +96,8 @@ def _execute(
         if parts.method is not None and cost is not None:
             recorder.record_cost(cost, parts.method.depths)
             recorder.record_training(_pretrain(config, parts, parts.method, directory, resume, loggers))
-            if is_sharded(config):
-                parts = replace(parts, encoder=_gather(config, directory))
+            encoder = _gather(config, directory) if is_sharded(config) else parts.method.exported
+            parts = replace(parts, encoder=encoder)
         write_state_dict(parts.encoder.trunk.state_dict(), directory / ENCODER)
         log_weights(loggers, directory, config["weights"])
         begin = time.perf_counter()
@@ -148,11 +148,11 @@ def _pretrain(
 
 def _gather(config: Mapping[str, Any], directory: Path) -> Encoder:
     """The unsharded encoder, from the last checkpoint of a sharded training."""
-    encoder, method = build_model(config)
+    _, method = build_model(config)
     assert method is not None
     path = directory / CHECKPOINTS / LAST
     method.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
-    return encoder
+    return method.exported
 
 
 def _evaluate(config: Mapping[str, Any], parts: Parts, directory: Path) -> dict[str, dict[str, Any]]:

@@ -12,10 +12,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 
-from mimbench.core import Grid, Mask, Tokens, keys
+from mimbench.core import Grid, Mask, Regions, Tokens, generator, keys
 from mimbench.data import Batch
 from mimbench.encoders import Encoder
-from mimbench.maskers import Masker
+from mimbench.maskers import Masker, MultiBlockMasker
 from mimbench.methods.sharding import shard
 from mimbench.optim import Recipe
 from mimbench.targets import Target
@@ -29,13 +29,13 @@ class Output:
         loss: The objective.
         terms: The loss of every branch, before combination.
         predictions: Predictions of all cells, or of the hidden ones; one tensor "b n d" per branch.
-        mask: The mask that was applied.
+        mask: The mask that was applied, or the regions.
     """
 
     loss: Float[Tensor, ""]
     terms: dict[str, Float[Tensor, ""]]
     predictions: list[Tensor]
-    mask: Mask
+    mask: Any
 
 
 class Method(L.LightningModule, ABC):
@@ -51,9 +51,13 @@ class Method(L.LightningModule, ABC):
         mask_token: Replaces hidden patches in the encoder; None if the encoder receives only the visible patches.
         predicted_ratio: Fraction of all cells that are predicted; None if all hidden cells are.
         normed: Whether the encoder's final norm is applied to the last depth.
+        keeps_average: Whether a moving average of the encoder is part of the method.
+        draws_regions: Whether the masker draws regions instead of masks; the arguments called `mask` then are regions.
     """
 
     depths: tuple[int, ...]
+    draws_regions: bool = False
+    keeps_average: bool = False
     predicted_ratio: float | None = None
     normed: bool = True
     recipe: Recipe = Recipe()
@@ -61,7 +65,12 @@ class Method(L.LightningModule, ABC):
 
     def __init__(self, encoder: Encoder, masker: Masker, encode_hidden: bool = False):
         super().__init__()
-        masker.num_visible(encoder.mask_grid)  # raises ValueError if the grid is too small for the ratio
+        if isinstance(masker, MultiBlockMasker) is not self.draws_regions:
+            wanted = "masker=multiblock" if self.draws_regions else "another masker, such as masker=random"
+            name = f"{type(self).__name__} and {type(masker).__name__}"
+            raise ValueError(f"{name} do not work together; use {wanted}.")
+        if not self.draws_regions:
+            masker.num_visible(encoder.mask_grid)  # raises ValueError if the grid is too small for the ratio
         self.encoder = encoder
         self.masker = masker
         self.mask_token: nn.Parameter | None = None
@@ -74,7 +83,7 @@ class Method(L.LightningModule, ABC):
         return self.encoder.mask_grid
 
     def encode(
-        self, images: Float[Tensor, "b c h w"], mask: Mask, depths: Collection[int] | None = None
+        self, images: Float[Tensor, "b c h w"], mask: Any, depths: Collection[int] | None = None
     ) -> dict[int, Tokens]:
         """The encoder's tokens, by default at the method's depths."""
         return self.encoder(images, self.depths if depths is None else depths, mask, self.mask_token, self.normed)
@@ -106,22 +115,35 @@ class Method(L.LightningModule, ABC):
         """The objective; the plain sum unless overridden."""
         return torch.stack(list(terms)).sum()
 
-    def forward(self, images: Float[Tensor, "b c h w"], mask: Mask | None = None, hidden_only: bool = False) -> Output:
+    def forward(
+        self, images: Float[Tensor, "b c h w"], mask: Mask | Regions | None = None, hidden_only: bool = False
+    ) -> Output:
         """One forward pass.
 
         Args:
             mask: By default drawn from PyTorch's global generator.
             hidden_only: Whether to skip predictions that the loss does not use; the loss is the same.
         """
-        if mask is None:
-            grid, device = self.mask_grid, images.device
-            mask = self.masker(len(images), grid, device, predicted_ratio=self.predicted_ratio)
-        features = self.encode(images, mask)
-        predictions = self.predict(features, mask if hidden_only else None)
-        terms = self.losses(images, predictions, mask)
-        return Output(self.combine(list(terms.values())), terms, predictions, mask)
+        drawn: Any = self.draw_any(len(images), images.device) if mask is None else mask
+        features = self.encode(images, drawn)
+        predictions = self.predict(features, drawn if hidden_only or self.draws_regions else None)
+        terms = self.losses(images, predictions, drawn)
+        return Output(self.combine(list(terms.values())), terms, predictions, drawn)
 
-    def draw_mask(self, index: Int64[Tensor, " b"], epoch: int, step: int = 0) -> Mask:
+    def draw_any(self, batch: int, device: Any, seed: int | None = None) -> Any:
+        """Masks for `batch` images, by default from PyTorch's global generator."""
+        draws = None if seed is None else generator(seed)
+        return self.masker(batch, self.mask_grid, device, draws, self.predicted_ratio)
+
+    @property
+    def exported(self) -> Encoder:
+        """The encoder that is exported and evaluated."""
+        return self.encoder
+
+    def start_from_encoder(self) -> None:
+        """Is called after weights were loaded into the encoder alone."""
+
+    def draw_mask(self, index: Int64[Tensor, " b"], epoch: int, step: int = 0) -> Any:
         """The masks of images in an epoch, independent of batch and device.
 
         A shared mask depends on the step instead of the image, so that all devices and accumulated batches share it.
@@ -172,6 +194,7 @@ class Method(L.LightningModule, ABC):
             epochs = math.inf if trainer.max_epochs in (None, -1) else trainer.max_epochs
             return trainer.max_steps if trainer.max_steps > 0 else epochs * data.steps_per_epoch
 
+        self.total_steps = total_steps
         optimizer = self.recipe.optimizer(self, data.batch_size)
         scheduler = self.recipe.scheduler(optimizer, total_steps, data.steps_per_epoch)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

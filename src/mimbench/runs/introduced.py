@@ -19,6 +19,7 @@ INTRODUCED: Mapping[str, Mapping[str, Any]] = {
         "optim.decayed": [],
         "method.mask_cell": None,
         "encoder.norm_eps": 1e-6,
+        "encoder.class_token": True,
     },
 }
 _DEFAULTS = {key: value for keys in INTRODUCED.values() for key, value in keys.items()}

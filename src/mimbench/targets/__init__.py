@@ -4,6 +4,7 @@ from mimbench.targets.base import Target, TargetAt, target_values
 from mimbench.targets.clip import OpenCLIPTeacher
 from mimbench.targets.hog import HOGTarget
 from mimbench.targets.hybrid import HybridTarget
+from mimbench.targets.latent import LatentTarget
 from mimbench.targets.pca import PCATarget
 from mimbench.targets.pixel import PixelTarget
 from mimbench.targets.teacher import Teacher, TeacherTarget, TimmTeacher
@@ -11,6 +12,7 @@ from mimbench.targets.teacher import Teacher, TeacherTarget, TimmTeacher
 __all__ = [
     "HOGTarget",
     "HybridTarget",
+    "LatentTarget",
     "OpenCLIPTeacher",
     "PCATarget",
     "PixelTarget",

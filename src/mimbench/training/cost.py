@@ -1,9 +1,10 @@
 """Parameters, tokens and FLOPs of a method."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -11,10 +12,10 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from mimbench.core import Grid, Mask, generator
+from mimbench.core import Grid, Mask, Regions, Tokens
 from mimbench.decoders import QueryDecoder, TokenDecoder
 from mimbench.encoders import Encoder
-from mimbench.methods import Method
+from mimbench.methods import IJEPA, Method
 from mimbench.targets import Target
 
 
@@ -27,7 +28,8 @@ class Cost:
         decoder_parameters: All other trained parameters.
         target_parameters: Parameters of the targets, such as a teacher.
         encoder_tokens: Tokens that enter the encoder: the visible patches, with class and register tokens.
-        decoder_tokens: Tokens in all decoders together; of a decoder with cross-attention alone, its queries.
+        decoder_tokens: Tokens in all decoders together; of a decoder with cross-attention alone, its queries;
+            of I-JEPA's predictor, all sequences.
         encoder_flops: Forward operations on the visible part of an image; a multiply-add counts as 2.
         decoder_flops: Forward operations of the decoders and heads.
         target_flops: Forward operations of the targets, which have no backward pass.
@@ -74,8 +76,8 @@ def measure_cost(method: Method, image_size: int) -> Cost:
         encoder_parameters=trunk,
         decoder_parameters=decoders,
         target_parameters=targets,
-        encoder_tokens=features[0].sequence.shape[1],
-        decoder_tokens=_decoder_tokens(method, predictions),
+        encoder_tokens=features[0].sequence.shape[0] * features[0].sequence.shape[1],
+        decoder_tokens=_decoder_tokens(method, features, predictions),
         encoder_flops=encoder.get_total_flops(),
         decoder_flops=decoder.get_total_flops(),
         target_flops=target.get_total_flops(),
@@ -89,9 +91,11 @@ def count_flops() -> Iterator[FlopCounterMode]:
         yield counter
 
 
-def reference_mask(method: Method, batch: int, device: torch.device | str) -> Mask:
-    """A fixed mask, drawn on the CPU, for tensors on any device, including the meta device."""
-    drawn = method.masker(batch, method.mask_grid, "cpu", generator(0), method.predicted_ratio)
+def reference_mask(method: Method, batch: int, device: torch.device | str) -> Any:
+    """A fixed mask or fixed regions, drawn on the CPU, for tensors on any device, including the meta device."""
+    drawn = method.draw_any(batch, "cpu", seed=0)
+    if isinstance(drawn, Regions):
+        return Regions(drawn.contexts.to(device), drawn.targets.to(device), drawn.grid)
     return _DeviceMask(drawn.hidden, drawn.num_visible, drawn.shared, drawn.ignored, drawn.num_ignored, device)
 
 
@@ -110,7 +114,10 @@ def stored_bytes(encoder: Encoder, method: Method | None, average: bool = False)
     return exported + weights * (2 if average else 1) + moments
 
 
-def _decoder_tokens(method: Method, predictions: Sequence[Tensor]) -> int:
+def _decoder_tokens(method: Method, features: Mapping[int, Tokens], predictions: Sequence[Tensor]) -> int:
+    if isinstance(method, IJEPA):
+        context = int(features[0].sequence.shape[1])
+        return sum(len(p) * (context + p.shape[1]) for p in predictions)
     full = sum(m.positions.shape[1] for m in method.modules() if isinstance(m, TokenDecoder))
     queries = any(isinstance(m, QueryDecoder) for m in method.modules())
     return full + (sum(p.shape[1] for p in predictions) if queries else 0)

@@ -7,6 +7,7 @@ from mimbench.weights.exporting import export_weights
 from mimbench.weights.files import WeightFile, read_file, read_state_dict
 from mimbench.weights.format import Format
 from mimbench.weights.formats import FORMATS
+from mimbench.weights.ijepa import IJEPA_FORMAT
 from mimbench.weights.importing import Imported, import_weights
 from mimbench.weights.localmim_swin import (
     LOCALMIM_SWIN_FINETUNE_FORMAT,
@@ -25,6 +26,7 @@ __all__ = [
     "CROSSMAE_FORMAT",
     "DEEPMIM_FORMAT",
     "FORMATS",
+    "IJEPA_FORMAT",
     "LOCALMIM_SWIN_FINETUNE_FORMAT",
     "LOCALMIM_SWIN_FORMAT",
     "LOCALMIM_SWIN_QUIRKS_FORMAT",

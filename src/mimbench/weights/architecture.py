@@ -15,7 +15,7 @@ class Branches:
     """The decoders of a pre-training model.
 
     Attributes:
-        method: "mae", "deepmim", "localmim", "mirl", "mff", "crossmae" or "simmim", a linear layer without blocks.
+        method: "mae", "deepmim", "localmim", "mirl", "mff", "crossmae", "ijepa" or "simmim".
         depths: The encoder's depths they read; empty where neither shapes nor a released code tells.
         dim: Width of the last decoder; LocalMIM's first one on Swin has half of it.
         target_dim: Channels of one target vector of the last decoder.
@@ -108,6 +108,9 @@ class Architecture:
             )
         if num_heads < 1 or self.width % num_heads:
             raise ValueError(f"{num_heads} heads do not divide a width of {self.width}; give other --num-heads.")
+        if whole.branches is not None and whole.branches.method == "ijepa" and decoder_heads is None:
+            # The predictor has as many heads as the encoder.
+            whole = replace(whole, branches=replace(whole.branches, num_heads=num_heads))
         return replace(whole, num_heads=(num_heads,))
 
     def as_dict(self) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from mimbench.encoders import Encoder, ViTEncoder, beit, swin, vit
-from mimbench.maskers import RandomMasker
-from mimbench.methods import MAE, MFF, MIRL, CrossMAE, DeepMIM, LocalMIM, Method, SimMIM
-from mimbench.targets import HOGTarget, Target
+from mimbench.maskers import MultiBlockMasker, RandomMasker
+from mimbench.methods import IJEPA, MAE, MFF, MIRL, CrossMAE, DeepMIM, LocalMIM, Method, SimMIM
+from mimbench.targets import HOGTarget, LatentTarget, Target
 from mimbench.weights.architecture import Architecture, Branches
 
 
@@ -73,10 +73,11 @@ def _encoder(a: Architecture, released_quirks: bool) -> Encoder:
         (depth,), (heads,) = a.num_blocks, a.num_heads
         scale = a.timm.get("init_values", 0.1)
         return beit(a.image_size, a.patch_size, a.width, depth, heads, a.mlp_ratio, scale, a.in_channels)
-    if a.timm:
+    if a.timm and a.timm != {"class_token": False}:
         return ViTEncoder(_timm_vit(a))
     (depth,), (heads,) = a.num_blocks, a.num_heads
-    return vit(a.image_size, a.patch_size, a.width, depth, heads, a.mlp_ratio, a.num_registers, a.in_channels)
+    sizes = (a.image_size, a.patch_size, a.width, depth, heads, a.mlp_ratio, a.num_registers, a.in_channels)
+    return vit(*sizes, class_token=not a.timm)
 
 
 def _timm_vit(a: Architecture) -> VisionTransformer:
@@ -127,6 +128,8 @@ def _method(encoder: Encoder, branches: Branches, shared: bool) -> Method:
         return MAE(encoder, masker, target, **sizes)
     if branches.method == "mirl":
         return MIRL(encoder, masker, target, branches.depths, unit_head=branches.unit_head, **sizes)
+    if branches.method == "ijepa":
+        return IJEPA(encoder, MultiBlockMasker(), LatentTarget, **sizes)
     if branches.method == "simmim":
         return SimMIM(encoder, RandomMasker(0.6), target)
     if branches.method == "mff":

@@ -49,6 +49,8 @@ def described(found: Recognized, num_heads: int | None) -> dict[str, str]:
     if (b := a.branches) is not None:
         plural = "s" if b.num_blocks > 1 else ""
         where = f"{len(b.depths)} at depths {_joined(b.depths)}" if b.depths else "at depths not in the weights"
+        if b.method == "ijepa":
+            where = "a predictor of features"
         if b.method in ("mff", "crossmae"):
             where = f"one that reads depths {_joined(b.depths)}" if b.depths else "one, of depths not in the weights"
         size = f"width {b.dim}, {b.num_blocks} block{plural}" if b.num_blocks else "a linear layer"

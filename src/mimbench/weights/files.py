@@ -24,6 +24,8 @@ from mimbench.weights.pickles import PickledArray, RefusedPickleError, read_arra
 # PyTorch's magic number as a pickle, at the start of files older than version 1.6.
 _LEGACY_TORCH = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 _WRAPPERS = ("model", "state_dict")
+# State dicts of a checkpoint that holds several models.
+_MODELS = ("encoder", "predictor", "target_encoder")
 # Paddle's own table from names to internal names; the entries say the same.
 _NO_WEIGHTS = ("StructuredToParameterName@@",)
 
@@ -139,12 +141,20 @@ def _unwrap(content: Any, path: Path) -> tuple[Mapping[Any, Any], tuple[str, ...
             inner, beside = content[wrapper], [str(name) for name in content if name != wrapper]
             break
     else:
-        inner, beside = content, []
+        inner, beside = _joined(content)
     beside += [name for name in _NO_WEIGHTS if name in inner]
     state = {name: value for name, value in inner.items() if name not in _NO_WEIGHTS}
     if not state:
         raise ValueError(f"{path.name} holds no weights.")
     return state, tuple(beside)
+
+
+def _joined(content: Mapping[Any, Any]) -> tuple[Mapping[Any, Any], list[str]]:
+    """The weights of several models as one, with the model's name before each entry (I-JEPA), and what is beside."""
+    if not all(isinstance(content.get(part), Mapping) for part in _MODELS):
+        return content, []
+    entries = {f"{part}.{str(n).removeprefix('module.')}": v for part in _MODELS for n, v in content[part].items()}
+    return entries, [str(name) for name in content if name not in _MODELS]
 
 
 def _tensor(name: Any, value: Any, path: Path) -> Tensor:

@@ -3,6 +3,7 @@
 from mimbench.weights.crossmae import CROSSMAE_FORMAT
 from mimbench.weights.deepmim import DEEPMIM_FORMAT
 from mimbench.weights.format import COMPUTED, Format
+from mimbench.weights.ijepa import IJEPA_FORMAT
 from mimbench.weights.localmim_swin import (
     LOCALMIM_SWIN_FINETUNE_FORMAT,
     LOCALMIM_SWIN_FORMAT,
@@ -37,6 +38,7 @@ FORMATS: dict[str, Format] = {
     "crossmae": CROSSMAE_FORMAT,
     "mff": MFF_FORMAT,
     "simmim": SIMMIM_FORMAT,
+    "ijepa": IJEPA_FORMAT,
     "timm": TIMM_FORMAT,
     # After `from_transformers`, which gives MAE's names.
     "transformers-vitmae": MAE_FORMAT,

@@ -27,7 +27,7 @@ _HEAD = "head."
 
 # Entries of the released pre-training models that are no part of their encoders.
 _DECODERS = re.compile(
-    r"decoder|mask_token|hog_enc\.|norm_low\.|norm\d|(encoder\.)?norm\.[0-2]\.|encoder\.mask_token|wfm\.|dec_norms\.|neck\.|backbone\.proj_"
+    r"decoder|mask_token|hog_enc\.|norm_low\.|norm\d|(encoder\.)?norm\.[0-2]\.|encoder\.mask_token|wfm\.|dec_norms\.|predictor\.|target_encoder\.|neck\.|backbone\.proj_"
 )
 _NOT_ASKED = {"fate": "left out", "why": "decoders were not asked for"}
 

@@ -17,6 +17,7 @@ from mimbench.weights.trunks import beit, count, square, trunk
 _MARKS: tuple[tuple[str, str], ...] = (
     ("mimbench", r"encoder\.trunk\..+"),
     ("transformers-vitmae", r"(vit\.)?embeddings\.patch_embeddings\.projection\.weight"),
+    ("ijepa", r"predictor\.predictor_embed\.weight"),
     ("simmim", r"encoder\.mask_token"),
     ("localmim-swin", r"encoder\.patch_embed\.proj\.weight"),
     ("localmim-vit", r"decoder\.0\.mask_token"),
@@ -25,6 +26,13 @@ _MARKS: tuple[tuple[str, str], ...] = (
     ("crossmae", r"decoder_blocks\.0\.cross_attn\.q\.weight"),
     ("deepmim", r"decoder_pred1\.weight|mask_token1"),
     ("mae", r"decoder_pred\.weight|decoder_pos_embed"),
+)
+
+# Likewise for the methods of our checkpoints; the rest follows from the decoders.
+_OWN_MARKS = (
+    ("ijepa", r"target\.encoder\.trunk\..+"),
+    ("crossmae", r"decoder\.blocks\.0\.cross_attn\..+"),
+    ("mff", r"fusion\.logits"),
 )
 
 
@@ -83,7 +91,7 @@ def architecture_of(state: Mapping[str, Tensor], name: str) -> Architecture:
 
 def method_of(state: Mapping[str, Tensor]) -> str | None:
     """The method of a checkpoint of ours; None for an encoder alone."""
-    for method, mark in (("crossmae", r"decoder\.blocks\.0\.cross_attn\..+"), ("mff", r"fusion\.logits")):
+    for method, mark in _OWN_MARKS:
         if any(re.fullmatch(mark, entry) for entry in state):
             return method
     decoders = count(state, "decoders.")
@@ -195,6 +203,12 @@ def _mff(state: Mapping[str, Tensor]) -> Architecture:
     return replace(found, branches=_decoders(ours, "mff", *names, depths=depths))
 
 
+def _ijepa(state: Mapping[str, Tensor]) -> Architecture:
+    found = trunk(_of_prefix(state, "encoder."))
+    names = ("predictor.predictor_blocks.", "predictor.predictor_norm.bias", "predictor.predictor_proj.bias")
+    return replace(found, branches=_decoders(state, "ijepa", *names, depths=found.num_blocks))
+
+
 def _simmim(state: Mapping[str, Tensor]) -> Architecture:
     inner = _of_prefix(state, "encoder.")
     if "rel_pos_bias.relative_position_bias_table" in inner:
@@ -235,6 +249,7 @@ _ARCHITECTURES = {
     "crossmae": _crossmae,
     "mff": _mff,
     "simmim": _simmim,
+    "ijepa": _ijepa,
     "timm": trunk,
     "transformers-vitmae": _transformers,
     "mimbench": _ours,

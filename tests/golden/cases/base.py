@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mimbench.core import Grid, Mask, Tokens
+from mimbench.core import Grid, Mask, Regions, Tokens
 from mimbench.encoders import ViTEncoder, vit
 from mimbench.maskers import Masker, RandomMasker
 from mimbench.methods import Method, Output
@@ -139,13 +139,16 @@ class Case(ABC):
         self.prepare(method)
         method.to(device, dtype).train()
         images = torch.from_numpy(formulas.image(self.config["img_size"])).to(device, dtype)
-        grid, ratio = method.mask_grid, method.predicted_ratio
-        mask = method.masker(len(images), grid, device, predicted_ratio=ratio)
+        mask = self.draw(method, images)
         output = method(images, mask)
         output.loss.backward()
         with torch.no_grad():
             features = method.encode(images, mask, range(method.encoder.depth + 1))
         return _brought_back(Run(method, images, features, output))
+
+    def draw(self, method: Method, images: Tensor) -> Any:
+        """The recorded mask."""
+        return method.draw_any(len(images), images.device)
 
     def prepare(self, method: nn.Module) -> None:
         """Replaces tables that a file lists and a state dict of ours leaves out, where they differ by rounding."""
@@ -195,6 +198,8 @@ def _brought_back(run: Run) -> Run:
         for depth, tokens in run.features.items()
     }
     terms = {name: term.cpu() for name, term in output.terms.items()}
+    if isinstance(mask, Regions):
+        return run
     ignored = None if mask.ignored is None else mask.ignored.cpu()
     seen = Mask(mask.hidden.cpu(), mask.num_visible, mask.shared, ignored, mask.num_ignored)
     found = Output(output.loss.cpu(), terms, [prediction.cpu() for prediction in output.predictions], seen)

@@ -49,7 +49,7 @@ class OnlineKNN(Callback):
 
     def _features(self, method: Method, datamodule: ImageDataModule, split: SplitName) -> Features:
         loader = some(datamodule.plain(split), self.num_images[split])
-        return extract(method.encoder, loader, [method.encoder.depth], method.device)
+        return extract(method.exported, loader, [method.encoder.depth], method.device)
 
 
 def _datamodule(trainer: L.Trainer) -> ImageDataModule:

@@ -122,7 +122,7 @@ def reconstructions(context: AnalysisContext) -> AnalysisResult:
     images = context.sample.images(NUM_PANELS)
     panels = reconstruct(context.method, images, common_mask(context.method, images))
     if not panels:
-        raise NotApplicable("its targets have no image (a teacher's features, or weights that do not tell).")
+        raise NotApplicable("its targets have no image (features, or weights that do not tell).")
     rows = {name: row.cpu() for name, row in panels.items()}
     figure = figures.panels(as_rows(rows))
     return AnalysisResult(
