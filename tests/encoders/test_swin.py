@@ -15,7 +15,7 @@ from mimbench.encoders import SwinEncoder, swin, timm_swin, vit
 from mimbench.maskers import BlockMasker, RandomMasker
 from mimbench.methods import MAE, DeepMIM, LocalMIM
 from mimbench.targets import HOGTarget, PixelTarget
-from mimbench.weights.localmim_swin import swap_neighbors
+from mimbench.weights.formats.localmim_swin import swap_neighbors
 
 # Image and window sizes: whole windows in every stage (128, 4), windows reduced to small grids (64, 4), grids that the
 # windows do not divide (64, 7), (96, 7), (160, 3), and windows larger than every grid (64, 14).

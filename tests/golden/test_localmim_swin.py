@@ -9,7 +9,7 @@ from documents import REPAIRED
 from formulas import deviation
 
 from mimbench.encoders.windows import visible_index
-from mimbench.weights.localmim_swin import LOCALMIM_SWIN_FORMAT
+from mimbench.weights.formats.localmim_swin import LOCALMIM_SWIN_FORMAT
 
 
 class RepairedCase(LocalMIMSwinCase):

@@ -14,7 +14,7 @@ import yaml
 from mimbench.cli import main
 from mimbench.core.errors import UserError
 from mimbench.experiments.build import build_data, build_method
-from mimbench.experiments.encoder_sources import find_source
+from mimbench.experiments.evaluation.encoder_sources import find_source
 from mimbench.experiments.teachers import mae_of_run
 
 RUN = next((Path(__file__).parents[1] / "runs_0.1.0" / "demo").glob("mae*"))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mimbench.cli.weights import main
 from mimbench.encoders import SwinEncoder, swin, vit
 from mimbench.weights import load_classifier, load_encoder, read_state_dict, recognize
-from mimbench.weights.format import COMPUTED, entries
+from mimbench.weights.formats.format import COMPUTED, entries
 
 VIT: dict[str, Any] = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 4}
 SWIN: dict[str, Any] = {

@@ -14,7 +14,7 @@ from transformers.utils import logging
 from mimbench.core import Mask, sincos_2d
 from mimbench.encoders import vit
 from mimbench.weights import export_weights, import_weights, read_file, recognize, write_import
-from mimbench.weights.huggingface import from_transformers, to_transformers
+from mimbench.weights.formats.huggingface import from_transformers, to_transformers
 
 logging.disable_progress_bar()
 SIZES: dict[str, Any] = {

@@ -27,7 +27,7 @@ from mimbench.weights import (
     recognize,
     write_import,
 )
-from mimbench.weights.localmim_swin import LOCALMIM_SWIN_FORMAT, LOCALMIM_SWIN_QUIRKS_FORMAT
+from mimbench.weights.formats.localmim_swin import LOCALMIM_SWIN_FORMAT, LOCALMIM_SWIN_QUIRKS_FORMAT
 from mimbench.weights.recognize import method_of
 
 HEADS: dict[str, Any] = {"num_heads": 4, "decoder_heads": 2}

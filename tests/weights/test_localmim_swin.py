@@ -9,7 +9,7 @@ from mimbench.encoders import swin
 from mimbench.maskers import RandomMasker
 from mimbench.methods import LocalMIM
 from mimbench.targets import HOGTarget
-from mimbench.weights.localmim_swin import LOCALMIM_SWIN_FORMAT, LOCALMIM_SWIN_QUIRKS_FORMAT, swap_neighbors
+from mimbench.weights.formats.localmim_swin import LOCALMIM_SWIN_FORMAT, LOCALMIM_SWIN_QUIRKS_FORMAT, swap_neighbors
 
 
 def model(seed: int = 0) -> LocalMIM:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str]) -> int:
     """Analyzes every given encoder and compares several; exit status 2 for a user error, 130 for an interruption."""
-    from mimbench.experiments.evaluation_config import evaluation_keys, is_override
+    from mimbench.experiments.evaluation.config import evaluation_keys, is_override
 
     options, words = _parser().parse_known_args(list(argv))
     paths = [Path(word) for word in words if not is_override(word)]
@@ -47,8 +47,8 @@ def main(argv: Sequence[str]) -> int:
 def _analyze(paths: list[Path], overrides: list[str], options: argparse.Namespace) -> int:
     # Heavy imports are deferred so that --help and errors are fast.
     from mimbench.experiments.analysis.results import analyze
-    from mimbench.experiments.encoder_sources import expand_paths, find_source
-    from mimbench.experiments.evaluation_config import compose_evaluation
+    from mimbench.experiments.evaluation.encoder_sources import expand_paths, find_source
+    from mimbench.experiments.evaluation.config import compose_evaluation
     from mimbench.experiments.trackers import check_trackers
     from mimbench.reporting.figures.palette import style
 
@@ -81,7 +81,7 @@ def _log(context: "AnalysisContext", results: dict[str, "AnalysisResult"], confi
 def _context(source: Any, path: Path, overrides: list[str], options: argparse.Namespace) -> "AnalysisContext":
     from mimbench.experiments.analysis.context import AnalysisContext, Sample
     from mimbench.experiments.build import build_data
-    from mimbench.experiments.evaluation_config import choose_data
+    from mimbench.experiments.evaluation.config import choose_data
 
     data = choose_data(source, overrides)
     sample = Sample(data, build_data(data), options.split, options.images, _device(options.device))

@@ -12,7 +12,7 @@ from pathlib import Path
 from mimbench.core.errors import UserError
 from mimbench.experiments.config import option_names
 from mimbench.experiments.errors import CAUSED_BY_USERS, explain
-from mimbench.experiments.evaluation_config import choose_data, compose_evaluation, evaluation_keys, is_override
+from mimbench.experiments.evaluation.config import choose_data, compose_evaluation, evaluation_keys, is_override
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,9 +40,9 @@ def _evaluate(paths: list[Path], overrides: list[str], options: argparse.Namespa
     config, _ = compose_evaluation(overrides)
     # Heavy imports are deferred so that --help and errors are fast.
     from mimbench.experiments.build import build_protocols
-    from mimbench.experiments.encoder_sources import EncoderSource, expand_paths, find_source
-    from mimbench.experiments.evaluate import Evaluator
-    from mimbench.experiments.follow import follow
+    from mimbench.experiments.evaluation.encoder_sources import EncoderSource, expand_paths, find_source
+    from mimbench.experiments.evaluation.evaluate import Evaluator
+    from mimbench.experiments.evaluation.follow import follow
 
     found = expand_paths(paths)
     try:

@@ -69,7 +69,7 @@ def _run(config: DictConfig) -> None:
         raise UserError(refused)
     from torch import OutOfMemoryError
 
-    from mimbench.experiments.existing import use_existing
+    from mimbench.experiments.evaluation.existing import use_existing
     from mimbench.experiments.out_of_memory import explain_out_of_memory
     from mimbench.experiments.pipeline import execute
     from mimbench.training import InterruptedRun, NonFiniteLossError, StopSignals

@@ -29,9 +29,9 @@ from mimbench.experiments.build import (
     trainer_options,
 )
 from mimbench.experiments.config_check import ConfigCheck
-from mimbench.experiments.encoder_sources import find_source
-from mimbench.experiments.evaluate import Evaluator, cache_options, choose_device
-from mimbench.experiments.existing import missing_protocols
+from mimbench.experiments.evaluation.encoder_sources import find_source
+from mimbench.experiments.evaluation.evaluate import Evaluator, cache_options, choose_device
+from mimbench.experiments.evaluation.existing import missing_protocols
 from mimbench.experiments.recorder import RunRecorder
 from mimbench.experiments.trackers import check_trackers, log_results, log_weights, open_trackers, tracker_callbacks
 from mimbench.methods import Method

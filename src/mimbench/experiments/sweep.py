@@ -13,7 +13,7 @@ from omegaconf import DictConfig, read_write
 from mimbench.core.errors import UserError
 from mimbench.experiments.build import check_parts
 from mimbench.experiments.config import describe, resolve, run_directory, sweep_directory
-from mimbench.experiments.existing import missing_protocols, use_existing
+from mimbench.experiments.evaluation.existing import missing_protocols, use_existing
 from mimbench.experiments.launch.pool import SweepFailed
 from mimbench.experiments.objective import check_objective, read_objective
 from mimbench.experiments.recorder import RunRecorder

@@ -11,8 +11,8 @@ from mimbench.weights.architecture import Architecture
 from mimbench.weights.building import build, trunk_prefix
 from mimbench.weights.files import read_state_dict
 from mimbench.weights.formats import format_named
-from mimbench.weights.huggingface import to_transformers
-from mimbench.weights.mae import MAE_FORMAT
+from mimbench.weights.formats.huggingface import to_transformers
+from mimbench.weights.formats.mae import MAE_FORMAT
 from mimbench.weights.store import CLASSIFIER, ENCODER, METHOD, notes_of, stored_architecture, write_state_dict
 
 EXPORTS = ("timm", "transformers-vit", "transformers-vitmae", "released")

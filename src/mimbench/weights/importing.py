@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from mimbench.weights.architecture import Architecture
 from mimbench.weights.building import build, trunk_prefix
 from mimbench.weights.files import WeightFile
-from mimbench.weights.format import COMPUTED, Format
+from mimbench.weights.formats.format import COMPUTED, Format
 from mimbench.weights.formats import format_named
-from mimbench.weights.huggingface import from_transformers, left_out, released_name
-from mimbench.weights.localmim_swin import swap_neighbors
+from mimbench.weights.formats.huggingface import from_transformers, left_out, released_name
+from mimbench.weights.formats.localmim_swin import swap_neighbors
 from mimbench.weights.recognize import architecture_of, format_of
 
 # What an encoder or a classifier alone is called depends on who wrote it; the names are the same.

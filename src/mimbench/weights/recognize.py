@@ -9,8 +9,8 @@ from torch import Tensor
 
 from mimbench.methods.deepmim import deepmim_depths
 from mimbench.weights.architecture import Architecture, Branches
-from mimbench.weights.huggingface import from_transformers
-from mimbench.weights.mff import in_our_names
+from mimbench.weights.formats.huggingface import from_transformers
+from mimbench.weights.formats.mff import in_our_names
 from mimbench.weights.trunks import beit, count, square, trunk
 
 # Entries that only the file of this format has; the first that fits counts.

@@ -14,7 +14,7 @@ from mimbench.encoders import SwinEncoder, swin
 from mimbench.maskers import Masker
 from mimbench.methods import LocalMIM
 from mimbench.targets import HOGTarget, PixelTarget
-from mimbench.weights.localmim_swin import LOCALMIM_SWIN_QUIRKS_FORMAT
+from mimbench.weights.formats.localmim_swin import LOCALMIM_SWIN_QUIRKS_FORMAT
 
 
 class StoredPermutation(Masker):

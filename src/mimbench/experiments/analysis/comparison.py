@@ -13,7 +13,7 @@ from mimbench.analysis import cka_matrix, figures
 from mimbench.core.dotted import flatten
 from mimbench.experiments.analysis.analyses import AnalysisResult, as_rows
 from mimbench.experiments.analysis.context import AnalysisContext
-from mimbench.experiments.evaluate import data_suffix
+from mimbench.experiments.evaluation.evaluate import data_suffix
 
 MAX_PANELS = 12
 _CURVES = {

@@ -15,7 +15,7 @@ from mimbench.data.reload import some
 from mimbench.data.source import SplitName
 from mimbench.encoders import Encoder
 from mimbench.experiments.build import build_method
-from mimbench.experiments.encoder_sources import EncoderSource
+from mimbench.experiments.evaluation.encoder_sources import EncoderSource
 from mimbench.methods import Method
 from mimbench.runs.directory import CHECKPOINTS, CONFIG, ENCODER, LAST, checkpoint
 from mimbench.weights.architecture import Architecture

@@ -14,7 +14,7 @@ from mimbench.data.sizes import training_size
 from mimbench.experiments.budget import read_budget
 from mimbench.experiments.build import build_on_meta, measure_step_cost
 from mimbench.experiments.config import describe, resolve, run_directory, sweep_directory
-from mimbench.experiments.existing import missing_protocols, use_existing
+from mimbench.experiments.evaluation.existing import missing_protocols, use_existing
 from mimbench.experiments.planning.pace import MeasuredRun, Pace, assume_pace, measured_pace, read_finished_runs
 from mimbench.experiments.planning.plan import EstimatedCost, EstimatedRun
 from mimbench.experiments.status import RunStatus, read_sweep

@@ -1,6 +1,6 @@
 """The weights of LocalMIM's released ViT code."""
 
-from mimbench.weights.format import Format
+from mimbench.weights.formats.format import Format
 
 
 def _level(k: int) -> dict[str, str | None]:

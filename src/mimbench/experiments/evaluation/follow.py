@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mimbench.core.errors import UserError
-from mimbench.experiments.encoder_sources import EncoderSource, checkpoint_source
+from mimbench.experiments.evaluation.encoder_sources import EncoderSource, checkpoint_source
 from mimbench.runs import records
 from mimbench.runs.directory import CHECKPOINTS, LAST, RECORD
 from mimbench.runs.lock import is_alive

@@ -1,6 +1,6 @@
 """The weights of I-JEPA's released code."""
 
-from mimbench.weights.format import Format
+from mimbench.weights.formats.format import Format
 
 IJEPA_FORMAT = Format(
     "I-JEPA",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from mimbench.weights.format import COMPUTED, Format, entries
+from mimbench.weights.formats.format import COMPUTED, Format, entries
 
 
 class LocalMIMSwinFormat(Format):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mimbench.encoders import BeitEncoder
-from mimbench.weights.format import Format
+from mimbench.weights.formats.format import Format
 
 _HEAD = "decoder.project."
 _COLORS = 3

@@ -16,7 +16,7 @@ from mimbench.experiments.config import choose_options, config_directory, group_
 from mimbench.experiments.errors import CAUSED_BY_USERS
 
 if TYPE_CHECKING:
-    from mimbench.experiments.encoder_sources import EncoderSource
+    from mimbench.experiments.evaluation.encoder_sources import EncoderSource
 
 _OVERRIDE = re.compile(r"[+~]{0,2}[\w@/.-]+=.*", re.DOTALL)
 _MISSING = object()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from mimbench.weights.format import Format
+from mimbench.weights.formats.format import Format
 
 # Parts of a block: timm's names and mmpretrain's.
 _PARTS = {"norm1.": "ln1.", "norm2.": "ln2.", "mlp.fc1.": "ffn.layers.0.0.", "mlp.fc2.": "ffn.layers.1."}

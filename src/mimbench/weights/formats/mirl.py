@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from mimbench.weights.format import Format
+from mimbench.weights.formats.format import Format
 
 _MAGNITUDE = "parametrizations.weight.original0"
 _DIRECTION = "parametrizations.weight.original1"

@@ -1,6 +1,6 @@
 """The weights of DeepMIM's released code."""
 
-from mimbench.weights.format import Format
+from mimbench.weights.formats.format import Format
 
 
 def _decoder(k: int) -> dict[str, str | None]:

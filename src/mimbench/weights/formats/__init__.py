@@ -1,19 +1,19 @@
 """All formats by the name a user gives."""
 
-from mimbench.weights.crossmae import CROSSMAE_FORMAT
-from mimbench.weights.deepmim import DEEPMIM_FORMAT
-from mimbench.weights.format import COMPUTED, Format
-from mimbench.weights.ijepa import IJEPA_FORMAT
-from mimbench.weights.localmim_swin import (
+from mimbench.weights.formats.crossmae import CROSSMAE_FORMAT
+from mimbench.weights.formats.deepmim import DEEPMIM_FORMAT
+from mimbench.weights.formats.format import COMPUTED, Format
+from mimbench.weights.formats.ijepa import IJEPA_FORMAT
+from mimbench.weights.formats.localmim_swin import (
     LOCALMIM_SWIN_FINETUNE_FORMAT,
     LOCALMIM_SWIN_FORMAT,
     LOCALMIM_SWIN_QUIRKS_FORMAT,
 )
-from mimbench.weights.localmim_vit import LOCALMIM_VIT_FORMAT
-from mimbench.weights.mae import MAE_FINETUNE_FORMAT, MAE_FORMAT
-from mimbench.weights.mff import MFF_FORMAT
-from mimbench.weights.mirl import MIRL_FINETUNE_FORMAT, MIRL_FORMAT
-from mimbench.weights.simmim import SIMMIM_FORMAT
+from mimbench.weights.formats.localmim_vit import LOCALMIM_VIT_FORMAT
+from mimbench.weights.formats.mae import MAE_FINETUNE_FORMAT, MAE_FORMAT
+from mimbench.weights.formats.mff import MFF_FORMAT
+from mimbench.weights.formats.mirl import MIRL_FINETUNE_FORMAT, MIRL_FORMAT
+from mimbench.weights.formats.simmim import SIMMIM_FORMAT
 
 
 class _Timm(Format):

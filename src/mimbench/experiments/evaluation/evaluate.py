@@ -19,7 +19,7 @@ from mimbench.evaluation import FineTune, ImageProtocol, drop, reinitialize, res
 from mimbench.evaluation.features.cache import DEFAULT_GIB
 from mimbench.evaluation.runner import labeled
 from mimbench.experiments.build import build_data, build_protocols, evaluation_options
-from mimbench.experiments.encoder_sources import EncoderSource
+from mimbench.experiments.evaluation.encoder_sources import EncoderSource
 from mimbench.experiments.trackers import check_trackers, log_evaluation
 from mimbench.runs.directory import EVALUATION
 from mimbench.runs.records import headline

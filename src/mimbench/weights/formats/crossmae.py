@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from mimbench.weights.format import Format, entries
+from mimbench.weights.formats.format import Format, entries
 
 _NORM = "encoder.trunk.norm."
 

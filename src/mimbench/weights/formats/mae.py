@@ -1,6 +1,6 @@
 """The weights of MAE's released code."""
 
-from mimbench.weights.format import Format
+from mimbench.weights.formats.format import Format
 
 MAE_FORMAT = Format(
     "MAE",
