@@ -47,8 +47,8 @@ def main(argv: Sequence[str]) -> int:
 def _analyze(paths: list[Path], overrides: list[str], options: argparse.Namespace) -> int:
     # Heavy imports are deferred so that --help and errors are fast.
     from mimbench.experiments.analysis.results import analyze
-    from mimbench.experiments.evaluation.encoder_sources import expand_paths, find_source
     from mimbench.experiments.evaluation.config import compose_evaluation
+    from mimbench.experiments.evaluation.encoder_sources import expand_paths, find_source
     from mimbench.experiments.trackers import check_trackers
     from mimbench.reporting.figures.palette import style
 

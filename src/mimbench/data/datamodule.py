@@ -8,10 +8,10 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from mimbench.data.in_memory import decoded
-from mimbench.data.loader import Batch, PlainSet, TrainLoader, TrainSet
+from mimbench.data.loader import Batch, PlainSet, RawBatch, TrainLoader, TrainSet
 from mimbench.data.sampler import EpochSampler
 from mimbench.data.source import Source, Split, SplitName
-from mimbench.data.transforms import EvalTransform, TrainTransform, finished
+from mimbench.data.transforms import EvalTransform, TrainTransform
 from mimbench.data.workers import SteadyLoader
 
 
@@ -101,16 +101,17 @@ class ImageDataModule(LightningDataModule):
 
     def _augmented(self) -> TrainSet:
         options = self.crop_scale, self.flip, self.seed, self.crop_ratio, self.color_jitter
-        # Lightning's trainer calls us on the device; whoever reads the loader without one gets what she expects.
+        # Only a trainer calls `on_after_batch_transfer`, which normalizes raw batches on the device.
         split = self.split("train").for_training()
-        return TrainSet(split, TrainTransform(self.image_size, *options), finish=self.trainer is None)
+        return TrainSet(split, TrainTransform(self.image_size, *options), raw=self.trainer is not None)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Normalizes, on the device, what came there as 8 bits."""
-        if not isinstance(batch, Batch) or self.trainer is None:
+        """Normalizes raw batches on the device, in the precision of the training."""
+        if not isinstance(batch, RawBatch) or self.trainer is None:
             return batch
-        images = self.trainer.precision_plugin.convert_input(finished(batch.images))  # Lightning has left integers
-        return batch._replace(images=images)
+        # Lightning has left the integers alone.
+        images = self.trainer.precision_plugin.convert_input(batch.normalized().images)
+        return Batch(images, batch.labels, batch.index)
 
     def _sampler(self, dataset: TrainSet) -> EpochSampler:
         trainer, order = self.trainer, dataset.split.order

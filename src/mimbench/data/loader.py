@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from mimbench.data.sampler import Draw, EpochSampler
 from mimbench.data.source import Split
-from mimbench.data.transforms import EvalTransform, TrainTransform, finished
+from mimbench.data.transforms import EvalTransform, TrainTransform, normalize_bytes
 from mimbench.data.workers import SteadyLoader
 
 
@@ -23,22 +23,41 @@ class Batch(NamedTuple):
     index: Int64[Tensor, " b"]
 
 
-class TrainSet(Dataset[Batch]):
-    """A split under training augmentation, asked for whole batches."""
+class RawBatch(NamedTuple):
+    """Images of 8 bits, cropped but not normalized; `index` is their place in the split.
 
-    def __init__(self, split: Split, transform: TrainTransform, finish: bool = True) -> None:
-        """
-        Args:
-            finish: Normalize here; else a batch may still have 8 bits, for the device that receives it to finish.
-        """
-        self.split, self.transform, self.finish = split, transform, finish
+    A quarter of the bytes of a `Batch` travel to the device, which normalizes them.
+    """
+
+    images: UInt8[Tensor, "b 3 h w"]
+    labels: Int64[Tensor, " b"]
+    index: Int64[Tensor, " b"]
+
+    def normalized(self) -> Batch:
+        return Batch(normalize_bytes(self.images), self.labels, self.index)
+
+
+class TrainSet(Dataset[Batch | RawBatch]):
+    """A split under training augmentation; its items are whole batches.
+
+    Args:
+        raw: Whether images decoded from files stay a `RawBatch`, if their colors are not augmented; otherwise every item
+            is a `Batch`.
+    """
+
+    def __init__(self, split: Split, transform: TrainTransform, raw: bool = False) -> None:
+        self.split, self.transform, self.raw = split, transform, raw
 
     def __len__(self) -> int:
         return len(self.split)
 
-    def __getitem__(self, draw: Draw) -> Batch:
+    def __getitem__(self, draw: Draw) -> Batch | RawBatch:
         images, labels = self.transform.read(self.split, draw.index, draw.epoch)
-        return Batch(finished(images) if self.finish else images, labels, torch.from_numpy(draw.index))
+        index = torch.from_numpy(draw.index)
+        if images.dtype != torch.uint8:
+            return Batch(images, labels, index)
+        batch = RawBatch(images, labels, index)
+        return batch if self.raw else batch.normalized()
 
 
 class PlainSet(Dataset[Batch]):
@@ -71,7 +90,7 @@ class TrainLoader(SteadyLoader):
         super().__init__(dataset, batch_size=None, sampler=sampler, num_workers=num_workers, **options)
         self._position = (sampler.epoch, 0)
 
-    def __iter__(self) -> Iterator[Batch]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __iter__(self) -> Iterator[Batch | RawBatch]:  # pyright: ignore[reportIncompatibleMethodOverride]
         # A generator: the order is read at the first batch, after Lightning has announced the epoch.
         epoch, start = self.sampler.epoch, self.sampler.start
         for done, batch in enumerate(super().__iter__(), start + 1):

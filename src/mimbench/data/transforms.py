@@ -6,7 +6,7 @@ from functools import cache, partial
 import numpy as np
 import PIL.Image
 import torch
-from jaxtyping import Float, Float32, Float64, Int64, Num, UInt8
+from jaxtyping import Float32, Float64, Int64, Num, UInt8
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
@@ -63,10 +63,8 @@ def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
     return mean.to(device), std.to(device)
 
 
-def finished(images: Num[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-    """Normalizes images of 8 bits, which may lie colors last; what is no longer 8 bits has been normalized."""
-    if images.dtype != torch.uint8:
-        return images
+def normalize_bytes(images: UInt8[Tensor, "b 3 h w"]) -> Float32[Tensor, "b 3 h w"]:
+    """Normalizes images of 8 bits in any memory format."""
     return normalize(images.to(torch.float32, memory_format=torch.contiguous_format))
 
 
@@ -99,14 +97,15 @@ class TrainTransform:
         """Augmented and normalized."""
         height, width = np.array([image.shape[-2:] for image in samples.images], np.int64).T
         crops = draw_crops(self._draws(index, epoch), height, width, self.scale, self.flip, self.ratio)
-        return self._finished(self._cropped(samples.images, crops), index, epoch)
+        return self._normalized(self._cropped(samples.images, crops), index, epoch)
 
     def read(
         self, split: Split, index: Int64[np.ndarray, " b"], epoch: int
     ) -> tuple[Num[Tensor, "b 3 size size"], Int64[Tensor, " b"]]:
-        """Samples of a split, augmented, and their labels; images that still have 8 bits are yet to be `finished`.
+        """Augmented samples of a split and their labels.
 
-        Encoded ones are decoded no finer than need be, and left so for the device to finish.
+        Images are float32 and normalized; those decoded from files whose colors are not augmented are uint8 and not
+        normalized. Files are decoded at the lowest resolution that the crop needs.
         """
         if not isinstance(split, EncodedSplit):
             samples = split.take(index.tolist())
@@ -118,7 +117,7 @@ class TrainTransform:
         seen = [split.look(i, partial(self._view, numbers)) for i, numbers in zip(index.tolist(), drawn, strict=True)]
         parts, labels = zip(*seen, strict=True)
         images = stacked(parts, self.size)
-        return self._finished(images, index, epoch) if self.color else images, torch.tensor(labels)
+        return self._normalized(images, index, epoch) if self.color else images, torch.tensor(labels)
 
     def _draws(self, index: Int64[np.ndarray, " b"], epoch: int) -> Float64[np.ndarray, "b k"]:
         return uniforms(NUM_DRAWS, index, self.seed, "augmentation", epoch)
@@ -132,7 +131,7 @@ class TrainTransform:
         boxes = zip(*(side.tolist() for side in crops), strict=True)
         return stacked([self._crop(image, *box) for image, box in zip(images, boxes, strict=True)], self.size)
 
-    def _finished(
+    def _normalized(
         self, images: Num[Tensor, "b 3 size size"], index: Int64[np.ndarray, " b"], epoch: int
     ) -> Float32[Tensor, "b 3 size size"]:
         images = images.to(torch.float32, memory_format=torch.contiguous_format)

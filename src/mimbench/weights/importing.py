@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from mimbench.weights.architecture import Architecture
 from mimbench.weights.building import build, trunk_prefix
 from mimbench.weights.files import WeightFile
-from mimbench.weights.formats.format import COMPUTED, Format
 from mimbench.weights.formats import format_named
+from mimbench.weights.formats.format import COMPUTED, Format
 from mimbench.weights.formats.huggingface import from_transformers, left_out, released_name
 from mimbench.weights.formats.localmim_swin import swap_neighbors
 from mimbench.weights.recognize import architecture_of, format_of

@@ -19,7 +19,7 @@ from mimbench.data import Folder, ImageDataModule
 from mimbench.data.images.crops import NUM_DRAWS, Box, Drawn, box_of, draw_crops, shares_and_aspects
 from mimbench.data.images.decoding import JPEG_SCALES, cut, snapped
 from mimbench.data.images.pixels import colors
-from mimbench.data.loader import TrainSet
+from mimbench.data.loader import Batch, RawBatch, TrainSet
 from mimbench.data.sampler import Draw
 from mimbench.data.source import Samples
 from mimbench.data.transforms import TrainTransform
@@ -121,16 +121,19 @@ def test_reading_equals_decoding_first_and_augmenting_then(root: Path, color: fl
 
 
 @pytest.mark.parametrize("precision", ["32-true", "64-true"])
-def test_the_device_finishes_what_workers_leave_at_8_bits(root: Path, precision: Any) -> None:
+def test_the_device_normalizes_batches_that_workers_leave_at_8_bits(root: Path, precision: Any) -> None:
     data = ImageDataModule(Folder(root, holdout=0.2), image_size=32, batch_size=4)
-    finished = next(iter(data.train_dataloader()))
+    normalized = next(iter(data.train_dataloader()))
+    assert isinstance(normalized, Batch)
     data.trainer = L.Trainer(accelerator="cpu", precision=precision, logger=False, enable_checkpointing=False)
-    raw = TrainSet(data.split("train"), data._augmented().transform, finish=False)[Draw(0, finished.index.numpy())]
-    assert data._augmented().finish is False
+    raw = data._augmented()[Draw(0, normalized.index.numpy())]
+    assert isinstance(raw, RawBatch)
     assert raw.images.dtype == torch.uint8
-    expected = finished.images.double() if precision == "64-true" else finished.images
-    assert torch.equal(data.on_after_batch_transfer(raw, 0).images, expected)
-    assert torch.equal(data.on_after_batch_transfer(finished, 0).images, expected)
+    expected = normalized.images.double() if precision == "64-true" else normalized.images
+    received = data.on_after_batch_transfer(raw, 0)
+    assert isinstance(received, Batch)
+    assert torch.equal(received.images, expected)
+    assert data.on_after_batch_transfer(normalized, 0) is normalized
 
 
 def test_kept_images_are_those_of_the_files(root: Path) -> None:

@@ -1,1 +1,1 @@
-"""Evaluates encoders after and during their runs: what to evaluate, with what configuration, and the evaluation itself."""
+"""Evaluates the encoders of runs, checkpoints and imported weights."""
