@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mimbench.encoders import swin
+from mimbench.encoders import swin, vit
 from mimbench.maskers import RandomMasker
 from mimbench.methods import MAE
 from mimbench.targets import HOGTarget, PixelTarget, Teacher, TeacherTarget
@@ -133,3 +133,22 @@ def test_measuring_changes_neither_gradients_nor_random_numbers(method: Make) ->
     measure_cost(mae, 32)
     assert torch.equal(torch.get_rng_state(), state)
     assert all(p.grad is None for p in mae.parameters())
+
+
+@pytest.mark.parametrize("depths", [(1, 3), (2, 5)])
+def test_every_block_counts_though_equal_ones_run_once(depths: tuple[int, int]) -> None:
+    methods = (MAE(vit(32, 8, 16, depth, 2), RandomMasker(), PixelTarget, 16, 1, 2) for depth in depths)
+    shallow, deep = (measure_cost(method, 32) for method in methods)
+    blocks = depths[1] - depths[0]
+    assert deep.encoder_flops - shallow.encoder_flops == blocks * block_flops(NUM_VISIBLE + 1, 16)
+    assert deep.decoder_flops == shallow.decoder_flops
+
+
+def test_measuring_leaves_the_method_as_it_was(method: Make) -> None:
+    mae = method()
+    images = torch.rand(2, 3, 32, 32)
+    mask = mae.draw_any(2, "cpu", seed=0)
+    before = mae(images, mask).loss
+    measure_cost(mae, 32)
+    assert torch.equal(mae(images, mask).loss, before)
+    assert not any("forward" in vars(module) for module in mae.modules())

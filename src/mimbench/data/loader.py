@@ -41,8 +41,8 @@ class TrainSet(Dataset[Batch | RawBatch]):
     """A split under training augmentation; its items are whole batches.
 
     Args:
-        raw: Whether images decoded from files stay a `RawBatch`, if their colors are not augmented; otherwise every item
-            is a `Batch`.
+        raw: Whether images decoded from files stay a `RawBatch`, if their colors are not augmented; otherwise every
+            item is a `Batch`.
     """
 
     def __init__(self, split: Split, transform: TrainTransform, raw: bool = False) -> None:

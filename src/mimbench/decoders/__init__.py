@@ -1,6 +1,6 @@
 """Decoders that predict targets from the tokens of an encoder."""
 
-from mimbench.decoders.blocks import CrossBlock, LayerNorm, QueryBlock
+from mimbench.decoders.blocks import CrossBlock, LayerNorm, QueryBlock, SelfBlock
 from mimbench.decoders.heads import ScaleHead
 from mimbench.decoders.linear import LinearDecoder
 from mimbench.decoders.mixtures import ContextMixture, Fusion
@@ -18,5 +18,6 @@ __all__ = [
     "QueryDecoder",
     "RegionPredictor",
     "ScaleHead",
+    "SelfBlock",
     "TokenDecoder",
 ]

@@ -83,10 +83,8 @@ def resolve(config: DictConfig) -> dict[str, Any]:
     known = {*own, "claim", *(group for group in group_names() if "/" not in group)} - {"defaults"}
     if unknown := sorted(str(key) for key in config if key not in known):
         raise UserError(f"Nothing reads the key '{unknown[0]}'.{nearest(unknown[0], known)}")
-    visible = OmegaConf.create({key: value for key, value in config.items_ex(resolve=False) if key != "hydra"})
-    resolved = OmegaConf.to_container(visible, resolve=True)
-    assert isinstance(resolved, dict)
-    return {str(key): value for key, value in resolved.items()}
+    values = ((str(key), config[key]) for key in config if key != "hydra")
+    return {key: OmegaConf.to_container(v, resolve=True) if OmegaConf.is_config(v) else v for key, v in values}
 
 
 def describe(config: dict[str, Any], overrides: list[str], depth: int, refused: str | None = None) -> PlannedRun:

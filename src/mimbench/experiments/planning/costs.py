@@ -96,8 +96,9 @@ class _Planner:
 
     def _measure_model(self, config: Mapping[str, Any]) -> tuple[int, Cost | None, EstimatedCost | None, str | None]:
         """Encoder depth, cost per image, the costs that do not depend on training, and why the run cannot work."""
-        key = json.dumps({k: v for k, v in config.items() if k not in ("seed", "sweep", "paths")}, sort_keys=True)
-        key = key.replace(f'"seed": {config["seed"]}', "")
+        data = {k: v for k, v in config["data"].items() if k != "seed"}
+        shared = {k: v for k, v in config.items() if k not in ("seed", "sweep", "paths")} | {"data": data}
+        key = json.dumps([type(config["seed"]).__name__, shared], sort_keys=True)
         if key not in self._models:
             self._models[key] = self._measure(config)
         return self._models[key]
