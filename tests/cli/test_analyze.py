@@ -158,7 +158,7 @@ def test_imported_weights_are_analyzed_on_chosen_data(imported: Path, capsys: py
     assert analyze(imported, "data=digits", "--images", 20) == 0
     assert {path.stem for path in (imported / "analysis").glob("*.json")} == {"cka", "rank", "attention", "analysis-v1"}
     told = capsys.readouterr().err
-    assert "gradients is left out: Weights do not tell their target" in told
+    assert "gradients is left out: Imported weights do not contain their target" in told
     assert "reconstructions is left out: its targets have no image" in told
 
 

@@ -60,7 +60,7 @@ def test_inspect_names_the_method_of_a_run(run: Path, capsys: pytest.CaptureFixt
     assert weights("inspect", run) == 0
     out = capsys.readouterr().out
     assert "method        mirl" in out
-    assert "say them with --num-heads" in out
+    assert "give them with --num-heads" in out
 
 
 def test_import_then_export_loads_into_timm(released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -106,7 +106,7 @@ def test_a_malicious_file_is_refused_with_one_message(tmp_path: Path, capsys: py
         (["import", "{file}", "--format", "ibot"], "There is no format 'ibot'"),
         (["import", "{file}", "--image-size", "36", "--out", "{tmp}/x"], "do not divide an image of 36 px"),
         (["import", "{tmp}/none"], "is no file"),
-        (["inspect", "{tmp}"], "holds no weights"),
+        (["inspect", "{tmp}"], "contains no weights"),
         (["export", "{tmp}/none", "--format", "timm", "--out", "{tmp}/x"], "holds no encoder.safetensors"),
         (["export", "{run}", "--format", "onnx", "--out", "{tmp}/x"], "There is no format 'onnx'"),
         (["export", "{run}", "--format", "timm", "--out", "{file}"], "exists already"),

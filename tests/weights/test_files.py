@@ -117,14 +117,14 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, kind: str):
     data = files()[kind]
     for share in (0.3, 0.6, 0.95):
         (tmp_path / "w").write_bytes(data[: int(share * len(data))])
-        with pytest.raises(ValueError, match=r"^w cannot be read; it is cut short or damaged"):
+        with pytest.raises(ValueError, match=r"^w cannot be read; it is truncated or damaged"):
             read_state_dict(tmp_path / "w")
 
 
 def test_a_name_that_is_cut_short_is_no_accusation(tmp_path: Path):
     data = files()["legacy"]
     (tmp_path / "w").write_bytes(data[: data.index(b"OrderedDict") + 8])
-    with pytest.raises(ValueError, match=r"^w cannot be read; it is cut short or damaged"):
+    with pytest.raises(ValueError, match=r"^w cannot be read; it is truncated or damaged"):
         read_state_dict(tmp_path / "w")
 
 
@@ -133,7 +133,7 @@ def test_safetensors_cut_short_are_refused(tmp_path: Path):
     data = (tmp_path / "w").read_bytes()
     for length in (20, len(data) - 5):
         (tmp_path / "w").write_bytes(data[:length])
-        with pytest.raises(ValueError, match="cut short or damaged"):
+        with pytest.raises(ValueError, match="truncated or damaged"):
             read_state_dict(tmp_path / "w")
 
 
@@ -142,8 +142,8 @@ def test_safetensors_cut_short_are_refused(tmp_path: Path):
     [
         (b"<!DOCTYPE html><html>", "neither safetensors, nor PyTorch's, nor a pickle"),
         (b"", "neither safetensors"),
-        (pickle.dumps([1, 2]), "holds a list instead of weights by name"),
-        (pickle.dumps({"model": {}}), "holds no weights"),
+        (pickle.dumps([1, 2]), "contains a list instead of weights by name"),
+        (pickle.dumps({"model": {}}), "contains no weights"),
         (pickle.dumps({"a": "text"}), "Entry 'a' of w is a str"),
         (pickle.dumps({"a": np.array([None])}), "has arrays of type 'O8'"),
         (pickle.dumps({1: np.ones(2)}), "Entry 1 of w is"),

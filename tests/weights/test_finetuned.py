@@ -191,7 +191,7 @@ def test_a_fine_tuned_vit_is_evaluated_without_its_head(pool: str, tmp_path: Pat
 
 
 def test_where_there_is_no_classifier_none_is_loaded(tmp_path: Path):
-    with pytest.raises(ValueError, match="holds no classifier; import a fine-tuned file"):
+    with pytest.raises(ValueError, match="contains no classifier; import a fine-tuned file"):
         load_classifier(tmp_path)
     with pytest.raises(ValueError, match=r"holds no encoder\.safetensors"):
         load_encoder(tmp_path, vit(32, 8, 32, 2, 4))

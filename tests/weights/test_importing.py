@@ -95,7 +95,7 @@ def test_another_format_than_the_one_named_is_refused_with_the_right_one():
 
 
 def test_heads_that_nobody_knows_are_asked_for():
-    with pytest.raises(ValueError, match="no paper has one 32 wide; say them with --num-heads"):
+    with pytest.raises(ValueError, match="no paper has a ViT of width 32; give it with --num-heads"):
         import_weights(file(vit(32, 8, 32, 2, 4).trunk.state_dict()))
     with pytest.raises(ValueError, match=r"5 heads do not divide a width of 32"):
         import_weights(file(vit(32, 8, 32, 2, 4).trunk.state_dict()), num_heads=5)
@@ -205,7 +205,7 @@ def test_checkpoints_of_ours_are_recognized_and_refused(build: Any, method: str)
     state = build().state_dict()
     assert recognize(state).format == "mimbench"
     assert method_of(state) == method
-    with pytest.raises(ValueError, match="a checkpoint of ours already"):
+    with pytest.raises(ValueError, match="already a checkpoint of mimbench"):
         import_weights(file(state))
 
 
@@ -236,7 +236,7 @@ def test_depths_that_nothing_tells_are_asked_for(kind: str):
             LOCALMIM_VIT_FORMAT,
         )
     weights = file(known.export(source))
-    with pytest.raises(ValueError, match=r"say them with --depths, or leave the decoders out with --encoder-only"):
+    with pytest.raises(ValueError, match=r"give them with --depths, or leave out the decoders with --encoder-only"):
         import_weights(weights, kind, **HEADS)
     imported = import_weights(weights, kind, depths=source.depths, **HEADS)
     assert isinstance(imported.module, Method)

@@ -1,4 +1,4 @@
-"""Protocols: what frozen features are worth, measured the same way for every method."""
+"""Evaluation protocols, which measure all methods in the same way."""
 
 from mimbench.evaluation.base import FeatureProtocol, FeatureSource, ImageProtocol, Protocol, Subject
 from mimbench.evaluation.detection import DetectionRecipe, DetectViTDet

@@ -1,4 +1,4 @@
-"""The contract of a protocol."""
+"""Base classes of evaluation protocols."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -22,15 +22,15 @@ _LONGEST_TAG = 24
 
 @dataclass(frozen=True)
 class Subject:
-    """What an `ImageProtocol` is given.
+    """The inputs of an `ImageProtocol`.
 
     Attributes:
-        encoder: A copy of its own, on `device`; it may be trained or cut.
-        datamodule: An instance of the protocol's `needs`, prepared.
-        features: Cached features of the unchanged encoder by split, shared with all other protocols.
-        device: Where to compute.
-        directory: For logs and checkpoints; it exists, and what an interrupted call left there is still there.
-        trainer: What Lightning's Trainer is told about accelerator, devices, strategy, precision and accumulation.
+        encoder: A copy of the encoder on `device`, which the protocol may change.
+        datamodule: A prepared instance of the class `needs` of the protocol.
+        features: Returns cached features of the original encoder by split, shared with all other protocols.
+        device: Device for computations.
+        directory: Existing directory for logs and checkpoints; files of an interrupted call are still there.
+        trainer: Arguments of Lightning's Trainer: accelerator, devices, strategy, precision and accumulation.
     """
 
     encoder: Encoder
@@ -42,56 +42,56 @@ class Subject:
 
 
 class Protocol(ABC):
-    """A fixed way to turn an encoder into a number.
+    """A fixed procedure that measures the quality of an encoder.
 
-    The docstring of a protocol is its card: features, augmentation, normalization, head, optimizer, grid, what is
-    chosen on which split. Whatever changes a number under unchanged parameters needs a new version in the name.
-    A protocol is a dataclass whose fields all have defaults: those of the card. Fields that cannot change a number
-    are marked `field(metadata={"card": False})`.
+    The docstring of a protocol is its card: features, augmentation, normalization, head, optimizer, grid, and what is
+    selected on which split. A change that alters results with equal parameters needs a new version in the name.
+    A protocol is a dataclass whose fields have defaults, which are those of the card. Fields that cannot change a
+    result are marked `field(metadata={"card": False})`.
 
     Attributes:
         name: Name and version, such as "knn-v1".
-        needs: The kind of datamodule it works with.
+        needs: The required class of data module.
     """
 
     name: str
     needs: ClassVar[type] = ImageDataModule
 
     def check(self, datamodule: Any) -> None:
-        """Raises ValueError for data that this protocol cannot read; asked before anything is trained.
+        """Raises ValueError for data that this protocol cannot use; called before training.
 
         Unless overridden, all images of the training split must have labels.
         """
         check_labels(datamodule.split("train").labels, "train")
 
     def reads(self, depth: int) -> set[str]:
-        """Names of the cached features that it reads, such as "patches-12" and "token-12"; see `Features`.
+        """Names of the cached features that the protocol reads, such as "patches-12" and "token-12"; see `Features`.
 
         Args:
-            depth: The encoder's.
+            depth: Depth of the encoder.
         """
         return set()
 
     @property
     def label(self) -> str:
-        """The name; parameters that are not the card's add a tag, as in "linear-v1+epochs=5"."""
+        """The name with a tag of the parameters that differ from the card, as in "linear-v1+epochs=5"."""
         return self.name + tag(self.deviations())
 
     def card(self) -> "Protocol":
-        """The protocol with the card's parameters."""
+        """The protocol with the parameters of the card."""
         return type(self)()
 
     def deviations(self) -> dict[str, Any]:
-        """Parameters that differ from the card's, by name."""
+        """Parameters that differ from the card, by name."""
         found: dict[str, Any] = {}
         card = self.card()
         for parameter in fields(self):  # pyright: ignore[reportArgumentType]
             if not parameter.metadata.get("card", True):
                 continue
-            own, theirs = getattr(self, parameter.name), getattr(card, parameter.name)
-            if isinstance(own, Protocol) and type(own) is type(theirs):
+            own, default = getattr(self, parameter.name), getattr(card, parameter.name)
+            if isinstance(own, Protocol) and type(own) is type(default):
                 found |= {f"{parameter.name}.{name}": value for name, value in own.deviations().items()}
-            elif own != theirs:
+            elif own != default:
                 found[parameter.name] = list(own) if isinstance(own, tuple) else own
         return found
 
@@ -106,7 +106,7 @@ class FeatureProtocol(Protocol):
     def __call__(self, features: FeatureSource) -> dict[str, Any]:
         """Metrics as JSON-able values; accuracies are fractions.
 
-        Everything is chosen on "train" and "val" before "test" is asked for.
+        Everything is selected on "train" and "val" before "test" is read.
         """
 
 
@@ -117,12 +117,12 @@ class ImageProtocol(Protocol):
     def __call__(self, subject: Subject) -> dict[str, Any]:
         """Metrics as JSON-able values; accuracies are fractions.
 
-        Everything is chosen on "train" and "val" before "test" is read, once.
+        Everything is selected on "train" and "val" before "test" is read once.
         """
 
 
 def tag(deviations: Mapping[str, Any]) -> str:
-    """Nothing for nothing, "+name=value" for each where that is short and fit for a file's name, else six digits."""
+    """`+name=value` for each deviation if that is short and valid in a file name, otherwise + and six hex digits."""
     text = "".join(f"+{name}={_text(value)}" for name, value in sorted(deviations.items()))
     if len(text) <= _LONGEST_TAG and all(sign.isalnum() or sign in "+=,._-" for sign in text):
         return text

@@ -1,4 +1,4 @@
-"""Protocols that train by a named recipe."""
+"""Base class of protocols that train with a named recipe."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
@@ -8,14 +8,14 @@ from mimbench.evaluation.base import ImageProtocol
 
 @dataclass
 class RecipeProtocol(ImageProtocol):
-    """<task>-<recipe>: what is trained by a recipe is called by it, and by every value in which it differs.
+    """<task>-<recipe>: named after the recipe and every value that differs from the published recipe.
 
     Attributes:
-        task: What its name begins with.
-        recipe: How to train; a dataclass with a `name`.
-        published: The recipe that its name stands for; where `recipe` differs, the label says so.
-        seed: Of what is new, the order of images and all random draws.
-        grad_checkpointing: Less memory, about a third more time.
+        task: First part of the name.
+        recipe: The training recipe; a dataclass with a `name`.
+        published: The published recipe of this name; the label lists the values in which `recipe` differs.
+        seed: Determines new parameters, the order of images and all random draws.
+        grad_checkpointing: Whether the backward pass computes activations again: less memory, a third more time.
     """
 
     task: ClassVar[str]
@@ -35,6 +35,6 @@ class RecipeProtocol(ImageProtocol):
     def deviations(self) -> dict[str, Any]:
         found = super().deviations()
         if found.pop("recipe", None) is not None:
-            theirs = asdict(self.published)
-            found |= {name: value for name, value in asdict(self.recipe).items() if value != theirs[name]}
+            published = asdict(self.published)
+            found |= {name: value for name, value in asdict(self.recipe).items() if value != published[name]}
         return found

@@ -19,7 +19,7 @@ Result = dict[str, Any]
 def run_protocols(
     protocols: Iterable[Protocol], encoder: Encoder, datamodule: Any, **options: Any
 ) -> dict[str, Result]:
-    """Metrics by label of the protocol; see `results` for options and errors."""
+    """Returns metrics by label of the protocol; see `results` for options and errors."""
     return dict(results(protocols, encoder, datamodule, **options))
 
 
@@ -34,18 +34,18 @@ def results(
     trainer: Mapping[str, Any] | None = None,
     suffix: str = "",
 ) -> Iterator[tuple[str, Result]]:
-    """Label and metrics of one protocol after another; each split passes through the encoder once for all of them.
+    """Yields label and metrics of each protocol; the encoder runs once over each split for all of them.
 
-    A result of parameters that are not the card's says which they are under "deviations".
+    Results with parameters that differ from the card list them under "deviations".
 
     Args:
-        cache: Where to keep features; see `FeatureCache`. None: in memory.
-        directory: Where protocols that train may write, each into a folder of its label. None: nowhere lasting.
+        cache: Directory of cached features, see `FeatureCache`; by default features stay in memory.
+        directory: Protocols that train write into a folder of their label here; by default into a temporary directory.
         trainer: See `Subject`.
-        suffix: Ends every label, such as "@drop2".
+        suffix: Appended to each label, such as "@drop2".
 
     Raises:
-        ValueError: Two protocols have one label, or the data do not suit a protocol.
+        ValueError: Two protocols have the same label, or a protocol cannot use the data.
     """
     by_label = labeled(protocols, datamodule)
     datamodule.prepare_data()
@@ -58,23 +58,24 @@ def results(
         else:
             assert isinstance(protocol, ImageProtocol)
             with _folder(directory, label + suffix) as folder:
-                own = copy.deepcopy(encoder)
-                subject = Subject(own, datamodule, features, torch.device(device), folder, dict(trainer or {}))
+                subject = Subject(
+                    copy.deepcopy(encoder), datamodule, features, torch.device(device), folder, dict(trainer or {})
+                )
                 metrics = protocol(subject)
         deviations = protocol.deviations()
         yield label + suffix, metrics | ({"deviations": deviations} if deviations else {})
 
 
 def labeled(protocols: Iterable[Protocol], datamodule: Any) -> dict[str, Protocol]:
-    """Protocols by label; ValueError where two have one, or the datamodule is not what one needs."""
+    """Protocols by label; raises ValueError if two have the same label or one needs another class of data module."""
     by_label: dict[str, Protocol] = {}
     for protocol in protocols:
         label = protocol.label
         if label in by_label:
-            raise ValueError(f"Two protocols are called {label}; their results would mix. Remove one.")
+            raise ValueError(f"Two protocols have the label {label}. Remove one.")
         if not isinstance(datamodule, protocol.needs):
             raise ValueError(
-                f"{label} works with data of type {protocol.needs.__name__}, got {type(datamodule).__name__}; choose "
+                f"{label} needs data of type {protocol.needs.__name__}, got {type(datamodule).__name__}; choose "
                 "other data or leave it out."
             )
         by_label[label] = protocol
@@ -83,7 +84,7 @@ def labeled(protocols: Iterable[Protocol], datamodule: Any) -> dict[str, Protoco
 
 @contextmanager
 def _folder(directory: Path | None, label: str) -> Iterator[Path]:
-    """A protocol's own folder, which stays if something was written there."""
+    """A folder for one protocol, which is removed if it stays empty."""
     if directory is None:
         with tempfile.TemporaryDirectory() as scratch:
             yield Path(scratch)

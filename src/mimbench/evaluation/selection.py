@@ -1,4 +1,4 @@
-"""Choose on the validation split, then read the test split once."""
+"""Selection on the validation split, followed by one reading of the test split."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from mimbench.evaluation.probes.labels import check_labels
 
 @dataclass(frozen=True)
 class Selected:
-    """A classifier that needs no further decision.
+    """A classifier with selected hyper-parameters.
 
     Attributes:
-        setting: The chosen hyper-parameters by name.
-        val_accuracy: Their accuracy on the validation split.
-        predict: From features "q d" to classes "q".
-        kind: The features that it reads.
-        scores: From features "q d" to a score per class "q c", where it has them.
+        setting: The selected hyper-parameters by name.
+        val_accuracy: Accuracy on the validation split.
+        predict: Maps features "q d" to classes "q".
+        kind: The kind of features that it reads.
+        scores: Maps features "q d" to a score per class "q c"; None if there are no scores.
     """
 
     setting: dict[str, Any]
@@ -31,13 +31,13 @@ class Selected:
     scores: Callable[[Tensor], Tensor] | None = None
 
 
-# From train, val and a depth, or several. There is no third split to look at.
+# Functions of train, val and one or several depths. They cannot read the test split.
 Select = Callable[[Features, Features, int], Selected]
 SelectAll = Callable[[Features, Features, Sequence[int]], dict[int, Selected]]
 
 
 def measure(select: Select, features: FeatureSource, depths: Sequence[int] | None = None) -> list[dict[str, Any]]:
-    """Test accuracy, which test images were right and chosen hyper-parameters at each depth, the last by default.
+    """Test accuracy, correct test images and selected hyper-parameters at each depth, by default the last one.
 
     Raises:
         ValueError: Labels are missing, or a class has no training images.
@@ -48,17 +48,17 @@ def measure(select: Select, features: FeatureSource, depths: Sequence[int] | Non
 def measure_all(
     selections: Sequence[SelectAll], features: FeatureSource, depths: Sequence[int] | None = None
 ) -> list[list[dict[str, Any]]]:
-    """`measure` for several selections, each of which treats all depths together; test is read after the last one."""
+    """`measure` for several selections over all depths; the test split is read after the last selection."""
     train, val = features("train"), features("val")
     check_classes(train, val, "val")
     wanted = [train.last_depth] if depths is None else depths
     selected = [select(train, val, wanted) for select in selections]
     test = features("test")
     check_classes(train, test, "test")
-    return [[_tested(chosen, test, depth) for depth, chosen in of_depth.items()] for of_depth in selected]
+    return [[_measure_test(chosen, test, depth) for depth, chosen in by_depth.items()] for by_depth in selected]
 
 
-def _tested(chosen: Selected, test: Features, depth: int) -> dict[str, Any]:
+def _measure_test(chosen: Selected, test: Features, depth: int) -> dict[str, Any]:
     labels = test.labels.to(test.device)
     predicted = chosen.predict(test.at(depth, chosen.kind))
     return {
@@ -72,12 +72,12 @@ def _tested(chosen: Selected, test: Features, depth: int) -> dict[str, Any]:
 
 
 def accuracy(predicted: Int64[Tensor, " n"], labels: Int64[Tensor, " n"]) -> float:
-    """Fraction of images that got their class."""
+    """Fraction of correctly classified images."""
     return int((predicted == labels).sum()) / len(labels)
 
 
 def num_classes(train: Features) -> int:
-    """Classes are 0 up to the largest training label."""
+    """Number of classes: the largest training label plus 1."""
     return int(train.labels.max()) + 1
 
 

@@ -1,4 +1,4 @@
-"""Encoders without their last units, or with these drawn anew (MIRL's question: which blocks carry the features?)."""
+"""Encoders without their last units, or with these initialized again: which blocks carry the features? (MIRL)"""
 
 import copy
 
@@ -11,10 +11,10 @@ from mimbench.encoders import BeitEncoder, Encoder, SwinEncoder, ViTEncoder
 
 
 def drop(encoder: Encoder, k: int) -> Encoder:
-    """A copy without the last k units: blocks of a ViT, stages of a Swin.
+    """A copy without the last k units, which are blocks of a ViT or stages of a Swin.
 
-    A ViT keeps its final norm, now behind the last block that is left. A Swin's has another width; a fresh one without
-    learned scale stands in its place.
+    A ViT keeps its final norm after the last remaining block. That of a Swin has another width and is replaced by a new
+    one with scale 1 and bias 0.
 
     Raises:
         ValueError: No unit would be left, or k is below 1.
@@ -30,27 +30,27 @@ def drop(encoder: Encoder, k: int) -> Encoder:
         assert isinstance(old, nn.LayerNorm)
         trunk.norm = nn.LayerNorm(encoder.taps[encoder.depth - k - 1].width, eps=old.eps).to(old.weight)
         return SwinEncoder(trunk, encoder.released_quirks)
-    raise ValueError(f"Units of {type(encoder).__name__} cannot be dropped; only those of ViT and Swin.")
+    raise ValueError(f"Only units of ViT and Swin can be dropped, not those of {type(encoder).__name__}.")
 
 
 def reinitialize(encoder: Encoder, k: int, seed: int = 0) -> Encoder:
-    """A copy with the weights of the last k units drawn anew, as before pre-training; the final norm stays.
+    """A copy with the last k units initialized as before pre-training; the final norm is unchanged.
 
     Raises:
-        ValueError: No unit would be left as it is, or k is below 1.
+        ValueError: No unit would stay unchanged, or k is below 1.
     """
     _check(encoder, k)
     encoder = copy.deepcopy(encoder)
     units = encoder.trunk.blocks if isinstance(encoder, ViTEncoder | BeitEncoder) else encoder.trunk.layers
     for unit in list(units)[-k:]:  # pyright: ignore[reportArgumentType]
-        _draw(unit, generator(seed, encoder.depth, k))
+        _initialize(unit, generator(seed, encoder.depth, k))
     return encoder
 
 
 @torch.no_grad()
-def _draw(unit: nn.Module, draws: torch.Generator) -> None:
+def _initialize(unit: nn.Module, draws: torch.Generator) -> None:
     device = next(unit.parameters()).device
-    unit.cpu()  # the same numbers on every device
+    unit.cpu()  # for the same weights on every device
     initialize(unit, draws)
     for name, parameter in unit.named_parameters():
         if name.endswith("relative_position_bias_table"):
@@ -64,4 +64,6 @@ def _draw(unit: nn.Module, draws: torch.Generator) -> None:
 def _check(encoder: Encoder, k: int) -> None:
     if not 1 <= k < encoder.depth:
         unit = "blocks" if isinstance(encoder, ViTEncoder | BeitEncoder) else "stages"
-        raise ValueError(f"Of {encoder.depth} {unit} between 1 and {encoder.depth - 1} can be cut, got {k}.")
+        raise ValueError(
+            f"The encoder has {encoder.depth} {unit}; expected a number from 1 to {encoder.depth - 1}, got {k}."
+        )

@@ -1,4 +1,4 @@
-"""The released codes' weights, in and out."""
+"""Import and export of the weights of released code, timm and Hugging Face."""
 
 from mimbench.weights.architecture import Architecture, Branches
 from mimbench.weights.exporting import export_weights

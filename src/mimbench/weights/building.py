@@ -1,4 +1,4 @@
-"""Models for weights, from their architecture."""
+"""Builds models from the architecture of a file of weights."""
 
 from functools import partial
 from typing import Any, cast
@@ -17,7 +17,7 @@ from mimbench.weights.architecture import Architecture, Branches
 
 
 class Pretrained(nn.Module):
-    """An encoder without a method, under the name it has in one."""
+    """An encoder without a method; parameters have the names that they have in a method."""
 
     def __init__(self, encoder: nn.Module):
         super().__init__()
@@ -25,7 +25,7 @@ class Pretrained(nn.Module):
 
 
 class UnknownTarget(Target):
-    """Holds the place of a target that a file of weights does not tell; it has a size and no values."""
+    """Placeholder for a target that a file of weights does not show; it has a size but no values."""
 
     def __init__(self, cell: int, dim: int):
         super().__init__()
@@ -33,17 +33,19 @@ class UnknownTarget(Target):
         self.dim = dim
 
     def values(self, prepared: Tensor) -> Float[Tensor, "b n d"]:
-        raise ValueError("Weights do not tell their target; load method.safetensors into a method that has one.")
+        raise ValueError(
+            "Imported weights do not contain their target; load method.safetensors into a method that has one."
+        )
 
 
 def build(architecture: Architecture, released_quirks: bool = False) -> nn.Module:
-    """The method, the bare encoder (`Pretrained`) or the classifier (timm's), with fresh weights.
+    """Builds a method, an encoder (`Pretrained`) or a classifier of timm with initial weights.
 
-    PyTorch's random numbers go on as if nothing had been built.
+    The state of PyTorch's default generator is restored.
 
     Args:
-        architecture: A completed one.
-        released_quirks: Whether a Swin computes what LocalMIM's released code does.
+        architecture: A result of `Architecture.completed`.
+        released_quirks: Whether a Swin computes the same as in LocalMIM's released code.
 
     Raises:
         ValueError: The parts do not fit together.
@@ -58,7 +60,7 @@ def build(architecture: Architecture, released_quirks: bool = False) -> nn.Modul
 
 
 def trunk_prefix(module: nn.Module) -> str:
-    """Where the timm model stands in a module that `build` made."""
+    """Prefix of the parameters of the timm model in a module made by `build`."""
     return "" if isinstance(module, (VisionTransformer, SwinTransformer)) else "encoder.trunk."
 
 

@@ -1,4 +1,4 @@
-"""What a file of weights is, in words."""
+"""Describes a file of weights in words."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ from mimbench.weights.recognize import Recognized
 
 
 def format_text(name: str) -> str:
-    """A format's name, and whose else the names are."""
+    """Name of a format with other code that uses the same parameter names."""
     return name + _ALSO.get(name, "")
 
 
@@ -20,10 +20,10 @@ _ALSO = {
 
 
 def described(found: Recognized, num_heads: int | None) -> dict[str, str]:
-    """What weights are, by topic.
+    """Describes weights, by topic.
 
     Args:
-        num_heads: Attention heads of a ViT, where something beside the weights tells them.
+        num_heads: Attention heads of a ViT if a file beside the weights contains them.
     """
     a = found.architecture
     try:
@@ -32,7 +32,7 @@ def described(found: Recognized, num_heads: int | None) -> dict[str, str]:
         assert heads is not None
         heads_text = _joined(heads) + ("" if told else " (not in the weights; the papers' for this width)")
     except ValueError:
-        heads_text = "not in the weights; say them with --num-heads"
+        heads_text = "not in the weights; give them with --num-heads"
     size = f"{a.image_size} px" if a.image_size else "not in the weights"
     grid = f", {a.image_size // a.patch_size} x {a.image_size // a.patch_size} patches" if a.image_size else ""
     rows = {

@@ -1,4 +1,4 @@
-"""From weights of ours to timm, Hugging Face and the released codes."""
+"""Exports weights to the formats of timm, Hugging Face and released code."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ from mimbench.weights.formats.mae import MAE_FORMAT
 from mimbench.weights.store import CLASSIFIER, ENCODER, METHOD, notes_of, stored_architecture, write_state_dict
 
 EXPORTS = ("timm", "transformers-vit", "transformers-vitmae", "released")
-# Our ViTs, as the papers', have this eps; Hugging Face's default is 1e-12.
+# The epsilon of our ViTs and of the papers; the default of Hugging Face is 1e-12.
 _EPS = 1e-6
 
 
@@ -28,21 +28,21 @@ def export_weights(
     decoder: bool = False,
     pooler: bool = True,
 ) -> list[Path]:
-    """Writes the weights of a run or an import for others.
+    """Writes the weights of a run or an import in another format.
 
     Args:
-        directory: Holds encoder.safetensors, and method.safetensors where decoders are asked for.
+        directory: Contains encoder.safetensors, and method.safetensors if decoders are exported.
         name: "timm" and "released" (the format it was imported from) write a file, the others a folder.
-        out: Where to write; must not exist.
-        num_heads: For a ViT of which nobody noted them.
-        decoder: Whether transformers-vitmae gets its decoder too, for ViTMAEForPreTraining.
-        pooler: Whether transformers-vit gets an identity for the pooler that ViTModel has by default.
+        out: File or folder to write; must not exist.
+        num_heads: Attention heads of a ViT if the directory does not contain them.
+        decoder: Whether transformers-vitmae includes the decoder, for ViTMAEForPreTraining.
+        pooler: Whether transformers-vit includes an identity as the pooler, which ViTModel has by default.
 
     Returns:
-        The files written.
+        The written files.
 
     Raises:
-        ValueError: There is nothing to export, the target exists, or the model has no counterpart there.
+        ValueError: There is nothing to export, `out` exists, or the format cannot represent the model.
     """
     if name not in EXPORTS:
         raise ValueError(f"There is no format '{name}' to export; choose from {', '.join(EXPORTS)}.")
@@ -90,7 +90,7 @@ def _method(directory: Path) -> nn.Module:
 
 
 def _released(directory: Path) -> dict[str, Tensor]:
-    """The whole model in the names of the file it was imported from."""
+    """The whole model with the names of the file that it was imported from."""
     notes = notes_of(directory)
     if notes is None:
         raise ValueError(f"{directory} was not imported; export it as timm or transformers-vit.")
@@ -98,7 +98,7 @@ def _released(directory: Path) -> dict[str, Tensor]:
     if (directory / METHOD).is_file():
         module = _method(directory)
     else:
-        quirks = False  # an encoder alone is stored as timm computes it
+        quirks = False  # an encoder without decoders is stored as timm computes it
         module = build(Architecture.from_dict(notes["architecture"]))
         whole, prefix = directory / CLASSIFIER, trunk_prefix(module)
         state = read_state_dict(whole if whole.is_file() else directory / ENCODER)
@@ -125,7 +125,7 @@ def _check_plain(architecture: Architecture, encoder: dict[str, Tensor]) -> None
 
 
 def _pooler(encoder: dict[str, Tensor]) -> dict[str, Tensor]:
-    # ViTModel has one unless told otherwise. Nothing was trained for it; the identity leaves tanh of the class token.
+    # ViTModel has a pooler by default. It was not trained; with an identity it returns tanh of the class token.
     weight = encoder["norm.weight"]
     eye = weight.new_zeros(len(weight), len(weight)).fill_diagonal_(1)
     return {"pooler.dense.weight": eye, "pooler.dense.bias": weight.new_zeros(len(weight))}

@@ -1,4 +1,4 @@
-"""Files of weights: safetensors, PyTorch's and pickled arrays such as Paddle's; no code in them is ever run."""
+"""Reads safetensors, PyTorch files and pickled arrays such as those of Paddle, without running code in them."""
 
 import argparse
 import hashlib
@@ -24,9 +24,9 @@ from mimbench.weights.pickles import PickledArray, RefusedPickleError, read_arra
 # PyTorch's magic number as a pickle, at the start of files older than version 1.6.
 _LEGACY_TORCH = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 _WRAPPERS = ("model", "state_dict")
-# State dicts of a checkpoint that holds several models.
+# Names of the state dicts in a checkpoint with several models.
 _MODELS = ("encoder", "predictor", "target_encoder")
-# Paddle's own table from names to internal names; the entries say the same.
+# Paddle's table of internal names, which the entries contain as well.
 _NO_WEIGHTS = ("StructuredToParameterName@@",)
 
 
@@ -36,7 +36,7 @@ class WeightFile:
 
     Attributes:
         state: Tensors by name, on the CPU.
-        beside: What else the file holds at its top, such as an optimizer's state; it is not used.
+        beside: Names of other top-level entries, such as the state of an optimizer, which are not used.
     """
 
     path: Path
@@ -49,7 +49,7 @@ class WeightFile:
         return [name for name, tensor in floating.items() if not bool(tensor.isfinite().all())]
 
     def sha256(self) -> str:
-        """Of the file's bytes, in hexadecimal."""
+        """SHA-256 of the file in hexadecimal."""
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -60,17 +60,17 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
 
 def read_file(path: str | Path) -> WeightFile:
-    """Reads a file by its content; its ending does not matter.
+    """Reads a file of weights; its format follows from its content, not from its name.
 
-    Safetensors, PyTorch's files with tensors alone, and pickles of NumPy arrays. Weights may lie under "model" or
-    "state_dict"; an entry of a pickle may be a pair of Paddle's internal name and the array.
+    Formats are safetensors, PyTorch files with only tensors, and pickles of NumPy arrays. Weights may be under "model"
+    or "state_dict"; an entry of a pickle may be a pair of Paddle's internal name and the array.
 
     Raises:
-        ValueError: There is no such file, it is cut short or of another kind, or it could run code.
+        ValueError: The file does not exist, is truncated or of another format, or could run code.
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"{path} is no file; give a file of weights.")
+        raise ValueError(f"{path} is not a file; expected a file of weights.")
     with path.open("rb") as file:
         head = file.read(64)
     try:
@@ -81,7 +81,7 @@ def read_file(path: str | Path) -> WeightFile:
         raise
     except Exception as error:  # a broken file can raise anything
         said = _one_line(error)[:120]
-        raise ValueError(f"{path.name} cannot be read; it is cut short or damaged ({said}).") from error
+        raise ValueError(f"{path.name} cannot be read; it is truncated or damaged ({said}).") from error
     state, beside = _unwrap(content, path)
     return WeightFile(path, {name: _tensor(name, value, path) for name, value in state.items()}, beside)
 
@@ -100,34 +100,34 @@ def _torch(path: Path, archive: bool) -> Any:
     if archive:
         _check_archive(path)
     try:
-        # MAE, DeepMIM and LocalMIM put the parsed arguments beside the weights; a Namespace is inert.
+        # Files of MAE, DeepMIM and LocalMIM contain their parsed arguments as a Namespace, which runs no code.
         with torch.serialization.safe_globals([argparse.Namespace]):
-            if archive:  # mapped, since PyTorch compares sizes of tensors with the file's only then
+            if archive:  # mapped, since only then PyTorch compares the sizes of tensors with that of the file
                 return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            # From memory: a file would take memory for any size that a pickle claims.
+            # From memory, since reading from a file would allocate any size that a pickle claims.
             return torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        # PyTorch's own message advises to trust the file.
+        # PyTorch's message would advise to trust the file.
         asked = re.search(r"GLOBAL (\w[\w.]*\.(\w+))", str(error))
         if asked and not _ends_within(path, asked[2].encode()):
             raise RefusedPickleError(
-                f"asks for {asked[1]}, which could run code; nothing of it was run. Ask for a file with tensors alone"
+                f"asks for {asked[1]}, which could run code; nothing of it was run. Use a file with only tensors"
             ) from None
-        raise ValueError("PyTorch finds something else than tensors in it") from None
+        raise ValueError("it contains other objects than tensors") from None
 
 
 def _check_archive(path: Path) -> None:
-    """PyTorch stores its archives uncompressed; anything else could grow when it is read."""
+    """Raises ValueError for compressed archives, which could grow when read; PyTorch does not compress."""
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
     if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-        raise ValueError("its archive is compressed, which PyTorch's never are; unpack and save it again")
+        raise ValueError("its archive is compressed, which PyTorch does not do; unpack it and save it again")
     if sum(member.file_size for member in members) > path.stat().st_size:
         raise ValueError("its archive claims more bytes than the file has")
 
 
 def _ends_within(path: Path, name: bytes) -> bool:
-    """Whether the file ends where a name should; PyTorch takes its last letter for the end of the line."""
+    """Whether the file ends within `name`, whose last letter PyTorch then mistakes for the end of the line."""
     with path.open("rb") as file:
         file.seek(-len(name) - 1, os.SEEK_END)
         return file.read()[:-1] == name
@@ -135,7 +135,7 @@ def _ends_within(path: Path, name: bytes) -> bool:
 
 def _unwrap(content: Any, path: Path) -> tuple[Mapping[Any, Any], tuple[str, ...]]:
     if not isinstance(content, Mapping):
-        raise ValueError(f"{path.name} holds a {type(content).__name__} instead of weights by name.")
+        raise ValueError(f"{path.name} contains a {type(content).__name__} instead of weights by name.")
     for wrapper in _WRAPPERS:
         if isinstance(content.get(wrapper), Mapping):
             inner, beside = content[wrapper], [str(name) for name in content if name != wrapper]
@@ -145,12 +145,12 @@ def _unwrap(content: Any, path: Path) -> tuple[Mapping[Any, Any], tuple[str, ...
     beside += [name for name in _NO_WEIGHTS if name in inner]
     state = {name: value for name, value in inner.items() if name not in _NO_WEIGHTS}
     if not state:
-        raise ValueError(f"{path.name} holds no weights.")
+        raise ValueError(f"{path.name} contains no weights.")
     return state, tuple(beside)
 
 
 def _joined(content: Mapping[Any, Any]) -> tuple[Mapping[Any, Any], list[str]]:
-    """The weights of several models as one, with the model's name before each entry (I-JEPA), and what is beside."""
+    """Joins the state dicts of several models with their names as prefixes (I-JEPA); also returns other entries."""
     if not all(isinstance(content.get(part), Mapping) for part in _MODELS):
         return content, []
     entries = {f"{part}.{str(n).removeprefix('module.')}": v for part in _MODELS for n, v in content[part].items()}
@@ -165,9 +165,9 @@ def _tensor(name: Any, value: Any, path: Path) -> Tensor:
         value = torch.from_numpy(np.array(native, native.dtype.newbyteorder("="), order="C"))
     if not isinstance(name, str) or not isinstance(value, Tensor):
         raise ValueError(f"Entry {name!r} of {path.name} is a {type(value).__name__}; weights are tensors by name.")
-    return value.detach().clone()  # no longer mapped from the file
+    return value.detach().clone()  # a copy that is not mapped from the file
 
 
 def _one_line(error: BaseException) -> str:
-    """An error's message, which may quote the file, as one printable line."""
+    """The message of an error, which may quote the file, as one printable line."""
     return " ".join(printable(str(error)).split()) or type(error).__name__

@@ -4,13 +4,13 @@ from pathlib import Path
 
 
 def push(files: list[Path], repository: str, public: bool = False) -> str:
-    """Uploads files to the Hugging Face hub in one commit, with the user's own token; returns a line with the address.
+    """Uploads files to the Hugging Face hub in one commit with the user's token; returns a line with the address.
 
     Args:
-        public: Whether a repository that does not exist yet is created public; an existing one stays as it is.
+        public: Whether a new repository is public; existing ones are not changed.
 
     Raises:
-        ValueError: huggingface-hub is not installed, or the hub did not take the files.
+        ValueError: huggingface-hub is not installed, or the upload failed.
     """
     try:
         from huggingface_hub import CommitOperationAdd, HfApi
@@ -21,10 +21,10 @@ def push(files: list[Path], repository: str, public: bool = False) -> str:
     try:
         url = api.create_repo(repository, private=not public, exist_ok=True)
         api.create_commit(url.repo_id, additions, commit_message="Weights from mimbench")
-    except Exception as error:  # of the network, the hub or its client
+    except Exception as error:  # errors of the network, the hub and its client are of many types
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(
-            f"The files are written, but the hub did not take them ({reason}). Log in with `hf auth login`, check the "
+            f"The files are written, but the upload failed ({reason}). Log in with `hf auth login`, check the "
             f"name {repository}, and upload them again with `hf upload {repository} PATH`."
         ) from error
     return f"Pushed to {url}"

@@ -1,4 +1,4 @@
-"""From a released file to weights of ours, with the fate of every entry."""
+"""Imports a file of weights and reports what became of each of its entries."""
 
 import re
 from collections.abc import Mapping
@@ -18,31 +18,31 @@ from mimbench.weights.formats.huggingface import from_transformers, left_out, re
 from mimbench.weights.formats.localmim_swin import swap_neighbors
 from mimbench.weights.recognize import architecture_of, format_of
 
-# What an encoder or a classifier alone is called depends on who wrote it; the names are the same.
+# Formats whose encoders or classifiers have the same names.
 _SAME_NAMES = {("mae", "timm"), ("deepmim", "timm"), ("timm", "mae-finetune")}
-# These codes fine-tune MAE's classifier.
+# The released code of these methods fine-tunes the classifier of MAE.
 _SAME_CLASSIFIER = {("deepmim", "mae-finetune"), ("localmim-vit", "mae-finetune")}
-# A classifier's layers that are no part of an encoder.
+# Layers of a classifier that are not part of the encoder.
 _HEAD = "head."
 
-# Entries of the released pre-training models that are no part of their encoders.
+# Entries of the released pre-training models that are not part of the encoder.
 _DECODERS = re.compile(
     r"decoder|mask_token|hog_enc\.|norm_low\.|norm\d|(encoder\.)?norm\.[0-2]\.|encoder\.mask_token|wfm\.|dec_norms\.|predictor\.|target_encoder\.|neck\.|backbone\.proj_"
 )
-_NOT_ASKED = {"fate": "left out", "why": "decoders were not asked for"}
+_NOT_ASKED = {"fate": "left out", "why": "decoders were not requested"}
 
 Fates = dict[str, dict[str, Any]]
-"""By entry of the file: {"fate": "used" | "created by us" | "left out", "as": our names or "why": a reason}."""
+"""For each entry of the file: {"fate": "used" | "created by us" | "left out", "as": our names or "why": a reason}."""
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A model of ours with the weights of a file.
+    """A model with the weights of a file.
 
     Attributes:
-        module: A method, an encoder alone or a classifier.
-        fates: What became of every entry of the file.
-        resized: Grids of patches before and after interpolation; None if positions are as in the file.
+        module: A method, an encoder or a classifier.
+        fates: Use of each entry of the file.
+        resized: Sides of the grid of patches before and after interpolation; None if positions are not interpolated.
     """
 
     format: str
@@ -53,7 +53,7 @@ class Imported:
     resized: tuple[int, int] | None = None
 
     def encoder(self) -> dict[str, Tensor]:
-        """The timm model's state dict without a classifier's head, as timm computes with it."""
+        """State dict of the timm model without a classifier's head, in timm's layout."""
         prefix = trunk_prefix(self.module)
         state = {name: tensor for name, tensor in self.module.state_dict().items() if not name.startswith(_HEAD)}
         trunk = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
@@ -62,11 +62,11 @@ class Imported:
         return {name: swap_neighbors(t) if ".downsample." in name else t for name, t in trunk.items()}
 
     def method(self) -> dict[str, Tensor] | None:
-        """The whole method's state dict; None without decoders."""
+        """State dict of the whole method; None without decoders."""
         return None if self.architecture.branches is None else self.module.state_dict()
 
     def classifier(self) -> dict[str, Tensor] | None:
-        """The whole classifier's state dict in timm's names; None without a head."""
+        """State dict of the whole classifier with timm's names; None without a head."""
         return self.module.state_dict() if self.architecture.num_classes else None
 
 
@@ -80,20 +80,20 @@ def import_weights(
     encoder_only: bool = False,
     depths: tuple[int, ...] | None = None,
 ) -> Imported:
-    """Reads the weights of a file, every entry of it, into a model of ours.
+    """Builds a model from a file of weights; every entry must be used or have a reason to be left out.
 
     Args:
-        name: The format; by default the one its names tell.
-        image_size: Side in pixels of the images it shall see; positions are interpolated as timm does. By default
-            that of the file.
-        num_heads: Attention heads of a ViT; by default those of the papers by width.
+        name: The format; by default recognized from the names.
+        image_size: Image size of the model in pixels; positions are interpolated as in timm. By default that of the
+            file.
+        num_heads: Attention heads of a ViT; by default those of the papers for its width.
         decoder_heads: Attention heads of the decoders; by default one per 32 channels.
-        released_quirks: Whether to keep a Swin as LocalMIM's released pre-training computes it.
-        encoder_only: Whether to leave the decoders out.
-        depths: The encoder's depths that the decoders read; by default those of the released code.
+        released_quirks: Whether a Swin computes the same as in LocalMIM's released pre-training.
+        encoder_only: Whether decoders are left out.
+        depths: Encoder depths that the decoders read; by default those of the released code.
 
     Raises:
-        ValueError: Entries are missing, unexpected or of another size, or the format is another one.
+        ValueError: Entries are missing, unexpected or of another size, or the file has another format.
     """
     name = _checked_format(file, name)
     known = format_named(name, released_quirks)
@@ -115,18 +115,18 @@ def import_weights(
 def _checked_format(file: WeightFile, name: str | None) -> str:
     found = format_of(file.state)
     if found == "mimbench":
-        raise ValueError(f"{file.path.name} is a checkpoint of ours already; export its run instead.")
+        raise ValueError(f"{file.path.name} is already a checkpoint of mimbench; export its run instead.")
     if name is not None:
         format_named(name)
         if found == f"{name}-finetune" or (name, found) in _SAME_CLASSIFIER:
             return found
         if name != found and (name, found) not in _SAME_NAMES:
-            raise ValueError(f"{file.path.name} has the names of {found}, not of {name}; use --format {found}.")
+            raise ValueError(f"{file.path.name} has the format {found}, not {name}; use --format {found}.")
     return name or found
 
 
 def _prepared(state: Mapping[str, Tensor], name: str) -> tuple[dict[str, Tensor], Fates]:
-    """What the format knows by its own names, and the fate of what it does not."""
+    """The entries with the names of the format, and the fates of those that it does not contain."""
     if name == "transformers-vitmae":
         why = "the pooler is not part of masked image modeling"
         return from_transformers(state), {entry: {"fate": "left out", "why": why} for entry in left_out(state)}
@@ -152,7 +152,7 @@ def _fates(state: Mapping[str, Tensor], known: Format, module: nn.Module, loaded
 
 
 def _resized(imported: Imported, image_size: int | None) -> Imported:
-    """The same model for images of another size.
+    """The model for another image size.
 
     Raises:
         ValueError: Patches do not divide the size, or an entry cannot be resized.
@@ -166,7 +166,7 @@ def _resized(imported: Imported, image_size: int | None) -> Imported:
     if wrong := [name for name in fresh if fresh[name].shape != state[name].shape]:
         raise ValueError(
             f"At {image_size} px {wrong[0]} would be {list(fresh[wrong[0]].shape)} instead of "
-            f"{list(state[wrong[0]].shape)}; windows cannot be resized, choose another --image-size."
+            f"{list(state[wrong[0]].shape)}; windows cannot be resized. Choose another --image-size."
         )
     module.load_state_dict(state)
     sides = tuple((a.image_size or 0) // a.patch_size for a in (imported.architecture, architecture))

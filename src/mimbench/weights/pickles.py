@@ -1,7 +1,7 @@
-"""Pickled arrays without the code that pickles can carry.
+"""Reads pickled arrays without running code that pickles can contain.
 
-Nothing from NumPy, and no class of Python, is callable from a file: every name that a pickle may ask for leads to a
-stand-in of this module, which checks its arguments. What the stand-ins return is bounded by the size of the file.
+A file cannot call NumPy or any Python class: each name that a pickle may use is replaced by a stand-in of this module,
+which checks its arguments. The memory that stand-ins return is limited by the size of the file.
 """
 
 import io
@@ -20,18 +20,18 @@ _SLACK = 1 << 16  # elements and bytes that small files may use beyond their siz
 
 
 class RefusedPickleError(ValueError):
-    """A pickle asks for something that no array needs."""
+    """A pickle uses something that arrays do not need."""
 
 
 class Settings:
-    """Stands for an argparse.Namespace; keeps its content, unused."""
+    """Stand-in for argparse.Namespace; stores its content, which is not used."""
 
     def __setstate__(self, state: Any) -> None:
         self.state = state
 
 
 class PickledType:
-    """Stands for a NumPy dtype of kind f, i, u or b."""
+    """Stand-in for a NumPy dtype of kind f, i, u or b."""
 
     def __init__(self, name: Any):
         match = _KINDS.fullmatch(name) if isinstance(name, str) else None
@@ -51,7 +51,7 @@ class PickledType:
 
 
 class PickledArray:
-    """Stands for a NumPy array."""
+    """Stand-in for a NumPy array."""
 
     def __init__(self, budget: "_Budget"):
         self._budget = budget
@@ -64,7 +64,7 @@ class PickledArray:
         self.fill(content, kind, shape, "F" if is_fortran is True else "C")
 
     def fill(self, content: Any, kind: PickledType, shape: Any, order: str) -> None:
-        """Takes the bytes of an array; their number must be that of its shape and type."""
+        """Sets the content of the array; the number of bytes must match its shape and type."""
         if not isinstance(content, bytes | bytearray):
             raise RefusedPickleError("has an array of objects; weights are numbers")
         if not isinstance(shape, tuple) or len(shape) > _NUM_DIMENSIONS or not all(type(n) is int for n in shape):
@@ -76,7 +76,7 @@ class PickledArray:
         self._array = np.frombuffer(content, dtype).reshape(shape, order="F" if order == "F" else "C")
 
     def array(self) -> np.ndarray:
-        """The array, read-only; ValueError for one that was never filled."""
+        """The array, read-only; raises ValueError if it has no content."""
         if self._array is None:
             raise ValueError("an array has no content")
         return self._array
@@ -95,7 +95,7 @@ class _Budget:
 
 
 class _Function:
-    """A stand-in that a pickle may call, and neither change nor look into."""
+    """A stand-in that a pickle may call but not change or inspect."""
 
     __slots__ = ("_call",)
 
@@ -110,7 +110,7 @@ class _Function:
 
 
 class _Name:
-    """Stands for a type that is mentioned, such as in settings, and cannot be called."""
+    """Stand-in for a type that a pickle may mention, such as in settings, but not call."""
 
     __slots__ = ()
 
@@ -119,7 +119,7 @@ class _Name:
 
 
 def _stand_ins(budget: _Budget) -> dict[tuple[str, str], Any]:
-    """Whole names only: nothing is looked up inside a module, so that a name such as ndarray.tofile leads nowhere."""
+    """Stand-ins by complete name; nothing is looked up in modules, so that names such as ndarray.tofile are refused."""
 
     def reconstruct(kind: Any, shape: Any, code: Any) -> PickledArray:
         if kind is not array or shape != (0,) or code not in (b"b", "b"):
@@ -142,7 +142,7 @@ def _stand_ins(budget: _Budget) -> dict[tuple[str, str], Any]:
         return PickledType(name)
 
     def encode(text: Any, encoding: Any = "latin1") -> bytes:
-        """How Python 3 writes bytes in the pickles of Python 2."""
+        """Encodes text to bytes, which pickles of Python 2 protocols store in this way."""
         if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
             raise RefusedPickleError(f"asks for the codec {str(encoding)[:20]!r}, which no array needs")
         budget.spend(len(text))
@@ -189,18 +189,20 @@ def _stand_ins(budget: _Budget) -> dict[tuple[str, str], Any]:
 
 
 def _check_keys(keys: Any) -> None:
-    """Keys are plain values: hashing deeply nested tuples would overflow the stack."""
+    """Refuses keys that are not plain values, since hashing deeply nested tuples would overflow the stack."""
     for key in keys:
         parts = key if type(key) is tuple else (key,)
         if not all(part is None or type(part) in (str, bytes, int, float, bool) for part in parts):
             raise RefusedPickleError("has a dictionary or set with keys that are no plain values")
 
 
-_Unpickler: Any = vars(pickle)["_Unpickler"]  # in Python; the one in C takes memory for sizes that a file only claims
+_Unpickler: Any = vars(pickle)[
+    "_Unpickler"
+]  # the Python version, since the C version allocates sizes that a file only claims
 
 
 class _ArraysOnly(_Unpickler):
-    """An unpickler that knows the stand-ins alone."""
+    """An unpickler that finds only the stand-ins."""
 
     dispatch: ClassVar[dict[int, Any]] = dict(_Unpickler.dispatch)
 
@@ -215,7 +217,7 @@ class _ArraysOnly(_Unpickler):
         except (KeyError, TypeError):
             raise RefusedPickleError(
                 f"asks for {str(module_name)[:60]}.{str(global_name)[:60]}, which could run code; nothing of it was "
-                "run. Weights are arrays, numbers and texts: do not open this file with anything that trusts it"
+                "run. Weights are arrays, numbers and strings: do not open this file with a program that trusts it"
             ) from None
 
     def _refuse(self) -> None:
@@ -269,13 +271,13 @@ class _ArraysOnly(_Unpickler):
 
 
 def read_arrays(data: bytes) -> Any:
-    """The content of a pickle that holds arrays, numbers, texts, containers and settings.
+    """Reads a pickle of arrays, numbers, strings, containers and settings.
 
     Returns:
-        Containers and plain values as they are; arrays as `PickledArray`.
+        Containers and plain values unchanged, arrays as `PickledArray`.
 
     Raises:
-        RefusedPickleError: It asks for another class or function, or for more memory than twice its size.
-        Exception: Whatever a broken pickle leads to.
+        RefusedPickleError: It uses another class or function, or more memory than twice its size.
+        Exception: The pickle is damaged; any type is possible.
     """
     return _ArraysOnly(data).load()

@@ -1,4 +1,4 @@
-"""What a state dict is, told from names and shapes alone."""
+"""Recognizes the format and architecture of a state dict from names and shapes."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from mimbench.weights.formats.huggingface import from_transformers
 from mimbench.weights.formats.mff import in_our_names
 from mimbench.weights.trunks import beit, count, square, trunk
 
-# Entries that only the file of this format has; the first that fits counts.
+# Entries that only files of this format have; the first match decides.
 _MARKS: tuple[tuple[str, str], ...] = (
     ("mimbench", r"encoder\.trunk\..+"),
     ("transformers-vitmae", r"(vit\.)?embeddings\.patch_embeddings\.projection\.weight"),
@@ -28,7 +28,7 @@ _MARKS: tuple[tuple[str, str], ...] = (
     ("mae", r"decoder_pred\.weight|decoder_pos_embed"),
 )
 
-# Likewise for the methods of our checkpoints; the rest follows from the decoders.
+# The same for the methods of our checkpoints; the others are recognized by their decoders.
 _OWN_MARKS = (
     ("ijepa", r"target\.encoder\.trunk\..+"),
     ("crossmae", r"decoder\.blocks\.0\.cross_attn\..+"),
@@ -38,7 +38,7 @@ _OWN_MARKS = (
 
 @dataclass(frozen=True)
 class Recognized:
-    """A format and the architecture of its weights; heads and image size are None where shapes do not tell."""
+    """A format and the architecture of its weights; heads and image size are None if shapes do not show them."""
 
     format: str
     architecture: Architecture
@@ -47,30 +47,30 @@ class Recognized:
 def recognize(state: Mapping[str, Tensor]) -> Recognized:
     """Format and architecture of a state dict.
 
-    An encoder alone has the same names at MAE and at timm and counts as timm's; a classifier as MAE's fine-tuning. The
-    depths of decoders are those of the released code, or empty where it has none.
+    An encoder without decoders has the same names in MAE and timm and is recognized as timm, a classifier as fine-
+    tuning of MAE. The depths of decoders are those of the released code, or empty if it does not define them.
 
     Raises:
-        ValueError: It is none of the known formats, or a part that tells its sizes is missing.
+        ValueError: The format is unknown, or entries that show the sizes are missing.
     """
     name = format_of(state)
     return Recognized(name, architecture_of(state, name))
 
 
 def format_of(state: Mapping[str, Tensor]) -> str:
-    """The format's name; `recognize` says more.
+    """Name of the format.
 
     Raises:
-        ValueError: It is none of the known formats.
+        ValueError: The format is unknown.
     """
     for name, mark in _MARKS:
         if any(re.fullmatch(mark, entry) for entry in state):
             return name
     if "patch_embed.proj.weight" not in state:
         first = ", ".join(list(state)[:3])
-        raise ValueError(f"These are weights of no known format; they begin with {first}.")
+        raise ValueError(f"The format of these weights is unknown; they begin with {first}.")
     if "layers.0.downsample.reduction.weight" in state:
-        return "localmim-swin-finetune"  # timm has every merging in the stage behind it
+        return "localmim-swin-finetune"  # in timm patch merging belongs to the following stage
     head = not {"head.weight", "fc_norm.weight"}.isdisjoint(state)
     if (qkv := state.get("blocks.0.attn.qkv.weight")) is not None and qkv.shape[0] < qkv.shape[1]:
         return "mirl-finetune" if head else "mirl"  # Paddle's layout, [in, out]
@@ -81,7 +81,7 @@ def architecture_of(state: Mapping[str, Tensor], name: str) -> Architecture:
     """The architecture of a state dict of a known format.
 
     Raises:
-        ValueError: A part that tells a size is missing or of an unexpected shape.
+        ValueError: An entry that shows a size is missing or of an unexpected shape.
     """
     try:
         return _ARCHITECTURES[name](state)
@@ -90,7 +90,7 @@ def architecture_of(state: Mapping[str, Tensor], name: str) -> Architecture:
 
 
 def method_of(state: Mapping[str, Tensor]) -> str | None:
-    """The method of a checkpoint of ours; None for an encoder alone."""
+    """The method of a checkpoint of mimbench; None for an encoder without decoders."""
     for method, mark in _OWN_MARKS:
         if any(re.fullmatch(mark, entry) for entry in state):
             return method
@@ -107,7 +107,7 @@ def _of_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _decoders(state: Mapping[str, Tensor], method: str, stem: str, norm: str, out: str, **more: Any) -> Branches:
-    """Sizes from the blocks that start with `stem`, a norm of the decoder's width and the bias of the head."""
+    """Sizes from the blocks whose names start with `stem`, a norm of the decoder and the bias of the head."""
     dim = state[norm].shape[0]
     ratio = state[f"{stem}0.mlp.fc1.bias"].shape[0] / dim
     return Branches(
@@ -128,7 +128,7 @@ def _deepmim(state: Mapping[str, Tensor]) -> Architecture:
     if "mask_token1" not in state:
         return found
     (depth,) = found.num_blocks
-    # The released model reads 6, 8, 10 and the last whatever the depth: 10 twice where it is the last, and with fewer
+    # The released model reads 6, 8, 10 and the last depth: 10 twice if it is the last one, and with fewer
     # blocks it fails.
     depths = (6, 8, 10, depth) if depth > 10 else () if depth == 10 else deepmim_depths(depth)
     if len(depths) != sum(re.fullmatch(r"mask_token\d+", entry) is not None for entry in state):
@@ -143,7 +143,7 @@ def _mirl(state: Mapping[str, Tensor]) -> Architecture:
     if not segments:
         return found
     (depth,) = found.num_blocks
-    # Equal segments, as in all recipes; shapes do not tell where they end.
+    # Equal segments, as in all recipes; shapes do not show their ends.
     depths = tuple(depth * k // segments for k in range(1, segments + 1)) if depth >= segments else ()
     names = ("decoder_blocks0.", "decoder_norm0.bias", "decoder_pred0.bias")
     unit = "decoder_pred0.weight_g" in state
@@ -155,7 +155,7 @@ def _localmim_vit(state: Mapping[str, Tensor]) -> Architecture:
     if "decoder.0.mask_token" not in state:
         return found
     (depth,) = found.num_blocks
-    # Below 7 blocks some of the released model's taps coincide or change places.
+    # With fewer than 7 blocks some taps of the released model are equal or change their order.
     depths = (2, 4, depth - 2, depth) if depth >= 7 else ()
     names = ("decoder.0.blocks.", "decoder.0.norm.bias", "decoder.2.pred.0.bias")
     more = {"depths": depths} | _hog(state, state["decoder.2.pred.0.bias"], found.in_channels)
@@ -168,7 +168,7 @@ def _localmim_swin(state: Mapping[str, Tensor]) -> Architecture:
         return found
     side, rest = square(state["decoder.0.pos_embed"].shape[1])
     if rest:
-        raise ValueError("The first decoder's positions are no square grid.")
+        raise ValueError("The positions of the first decoder are not a square grid.")
     names = ("decoder.3.blocks.", "decoder.3.norm.bias", "decoder.3.pred.bias")
     more = {"depths": (1, 2, 3, 4)} | _hog(state, state["decoder.3.pred.bias"], found.in_channels)
     branches = _decoders(state, "localmim", *names, **more)
@@ -182,7 +182,7 @@ def _hog(state: Mapping[str, Tensor], head: Tensor, channels: int) -> dict[str, 
 
 def _crossmae(state: Mapping[str, Tensor]) -> Architecture:
     found = trunk(state)
-    # With a mixture the released model has no final norm; ours is there and starts afresh.
+    # With a mixture the released model has no final norm; ours is new.
     found = replace(found, timm={name: value for name, value in found.timm.items() if name != "final_norm"})
     (depth,) = found.num_blocks
     mixed = "wfm.linear.weight" in state
@@ -196,7 +196,7 @@ def _crossmae(state: Mapping[str, Tensor]) -> Architecture:
 def _mff(state: Mapping[str, Tensor]) -> Architecture:
     ours = in_our_names(state)
     found = _ours(ours)
-    # The recipe's six of twelve blocks; shapes tell only how many.
+    # The six of twelve blocks of the recipe; shapes show only their number.
     recipe = (found.num_blocks, len(state["backbone.proj_weights"])) == ((12,), 6)
     depths = (1, 3, 5, 7, 9, 12) if recipe else ()
     names = ("decoder.blocks.", "decoder.norm.bias", "decoder.head.bias")
@@ -214,12 +214,12 @@ def _simmim(state: Mapping[str, Tensor]) -> Architecture:
     if "rel_pos_bias.relative_position_bias_table" in inner:
         found = beit(inner)
     else:
-        # The released layer scale and biases have other names than a plain ViT's.
+        # The released layer scale and biases have other names than those of a plain ViT.
         inner |= {"blocks.0.ls1.gamma": inner["blocks.0.gamma_1"]} if "blocks.0.gamma_1" in inner else {}
         inner |= {"blocks.0.attn.qkv.bias": inner["blocks.0.attn.q_bias"]} if "blocks.0.attn.q_bias" in inner else {}
         found = replace(trunk(inner), norm_eps=1e-5 if "layers.0.blocks.0.norm1.bias" in inner else 1e-6)
         if found.family == "vit":
-            # Learned positions are timm's default, and no part of the papers' ViT.
+            # Learned positions are the default of timm but not part of the papers' ViT.
             found = replace(found, timm=found.timm | {"fc_norm": False})
     if "decoder.0.weight" not in state:
         return found

@@ -1,4 +1,4 @@
-"""Directories of weights: imported ones, runs of ours and folders of Hugging Face."""
+"""Directories of weights: imports, runs and folders of Hugging Face."""
 
 import json
 from dataclasses import replace
@@ -20,38 +20,38 @@ from mimbench.weights.recognize import architecture_of, format_of
 
 METHOD, NOTES = "method.safetensors", "weights.json"
 CLASSIFIER = "classifier.safetensors"
-# What to read of a directory, the fullest first.
+# Files of weights in a directory, the most complete first.
 _FILES = (METHOD, CLASSIFIER, "model.safetensors", "checkpoints/last.ckpt", ENCODER)
 
 
 def locate(path: Path) -> Path:
-    """The file of weights that a path means: itself, or the fullest in a directory.
+    """The file of weights at a path: the path itself, or the most complete file in a directory.
 
     Raises:
-        ValueError: There is none.
+        ValueError: The directory has no such file.
     """
     if not path.is_dir():
         return path
     for name in _FILES:
         if (path / name).is_file():
             return path / name
-    raise ValueError(f"{path} holds no weights; expected one of {', '.join(_FILES)}.")
+    raise ValueError(f"{path} contains no weights; expected one of {', '.join(_FILES)}.")
 
 
 def write_state_dict(state: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Writes tensors as safetensors, whole or not at all, and for whom the umask lets read.
+    """Writes tensors as safetensors atomically with the permissions of the umask.
 
     Raises:
-        OSError: There is no room, or no access.
+        OSError: The disk is full, or access is denied.
     """
     write_atomic(path, save({name: tensor.detach().contiguous() for name, tensor in state.items()}, metadata))
 
 
 def write_import(imported: Imported, file: WeightFile, directory: Path) -> list[Path]:
-    """Writes encoder, method or classifier, and notes; the notes come last.
+    """Writes encoder, method or classifier, and finally the notes.
 
     Raises:
-        ValueError: The directory has files already.
+        ValueError: The directory already contains files.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ValueError(f"{directory} exists already; choose another --out.")
@@ -65,8 +65,9 @@ def write_import(imported: Imported, file: WeightFile, directory: Path) -> list[
 
 
 def load_method(directory: Path, method: nn.Module) -> None:
-    """Loads the weights of an imported directory into a method; parts with weights of their own files, such as a
-    frozen teacher, stay as they are.
+    """Loads the weights of an imported directory into a method.
+
+    Parts with their own files, such as a frozen teacher, are not changed.
 
     Raises:
         ValueError: The directory has no method, or entries are missing, unexpected or of another size.
@@ -86,14 +87,16 @@ def load_method(directory: Path, method: nn.Module) -> None:
 
 
 def load_classifier(directory: Path) -> nn.Module:
-    """The fine-tuned classifier of an imported directory: timm's VisionTransformer or SwinTransformer.
+    """The fine-tuned classifier of an imported directory, a VisionTransformer or SwinTransformer of timm.
 
     Raises:
-        ValueError: The directory has none.
+        ValueError: The directory has no classifier.
     """
     notes = notes_of(directory)
     if notes is None or not (directory / CLASSIFIER).is_file():
-        raise ValueError(f"{directory} holds no classifier; import a fine-tuned file with `mimbench weights import`.")
+        raise ValueError(
+            f"{directory} contains no classifier; import a fine-tuned file with `mimbench weights import`."
+        )
     classifier = build(Architecture.from_dict(notes["architecture"]))
     classifier.load_state_dict(read_state_dict(directory / CLASSIFIER))
     return classifier
@@ -103,14 +106,16 @@ def load_encoder(directory: Path, encoder: Encoder, adapt: bool = False) -> None
     """Loads the encoder of a run or an imported directory, strictly.
 
     Args:
-        adapt: Whether an encoder fine-tuned on the mean of its patches may be loaded. Its last norm stands behind that
-            mean (timm's `fc_norm`), so the encoder then delivers its last tokens without a norm.
+        adapt: Whether an encoder fine-tuned on the mean of its patches may be loaded. Its last norm follows that mean
+            (timm's `fc_norm`), so that its last tokens then have no norm.
 
     Raises:
-        ValueError: The directory has no encoder, or another one.
+        ValueError: The directory has no encoder, or one of another architecture.
     """
     if not (directory / ENCODER).is_file():
-        raise ValueError(f"{directory} holds no {ENCODER}; give a run, or what `mimbench weights import` wrote.")
+        raise ValueError(
+            f"{directory} holds no {ENCODER}; expected a run or a directory written by `mimbench weights import`."
+        )
     state, trunk = read_state_dict(directory / ENCODER), encoder.trunk
     if "fc_norm.weight" in state and isinstance(trunk, VisionTransformer) and isinstance(trunk.fc_norm, nn.Identity):
         if not adapt:
@@ -126,16 +131,16 @@ def load_encoder(directory: Path, encoder: Encoder, adapt: bool = False) -> None
 
 
 def notes_of(directory: Path) -> dict[str, Any] | None:
-    """What an import wrote about itself; None for anything else."""
+    """The notes of an imported directory; None for other directories."""
     path = directory / NOTES
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def stored_architecture(directory: Path, encoder: dict[str, Tensor], num_heads: int | None) -> Architecture:
-    """The architecture of a directory's encoder: what an import noted, else what shapes tell.
+    """The architecture of the encoder in a directory, from the notes of an import or from the shapes.
 
     Args:
-        num_heads: For a ViT of which nobody noted them.
+        num_heads: Attention heads of a ViT if the directory does not contain them.
     """
     notes = notes_of(directory)
     name = format_of(encoder)
@@ -149,7 +154,7 @@ def stored_architecture(directory: Path, encoder: dict[str, Tensor], num_heads: 
 
 
 def heads_beside(path: Path) -> int | None:
-    """The attention heads that a folder of Hugging Face notes beside its weights."""
+    """The number of attention heads in the configuration of a Hugging Face folder."""
     config = path.parent / "config.json"
     if path.name != "model.safetensors" or not config.is_file():
         return None

@@ -9,20 +9,20 @@ from mimbench.weights.architecture import Architecture
 
 
 def trunk(state: Mapping[str, Tensor]) -> Architecture:
-    """A plain ViT's or a Swin's, with or without a classifier's head, in timm's or the released codes' names.
+    """Architecture of a plain ViT or a Swin, with or without a head, with the names of timm or released code.
 
     Raises:
-        KeyError: An entry that tells a size is missing.
-        ValueError: The positions are no square grid, or the blocks are none of a plain ViT.
+        KeyError: An entry that shows a size is missing.
+        ValueError: The positions are not a square grid, or the blocks are not those of a plain ViT.
     """
     return _swin(state) if any(entry.startswith("layers.") for entry in state) else _vit(state)
 
 
 def beit(state: Mapping[str, Tensor]) -> Architecture:
-    """A ViT with a shared relative position bias and a square grid, in the names of its released code.
+    """Architecture of a ViT with a shared relative position bias on a square grid, with the names of its released code.
 
     Raises:
-        KeyError: An entry that tells a size is missing.
+        KeyError: An entry that shows a size is missing.
     """
     width, channels, patch, _ = state["patch_embed.proj.weight"].shape
     distances, heads = state["rel_pos_bias.relative_position_bias_table"].shape
@@ -48,7 +48,7 @@ def square(tokens: int) -> tuple[int, int]:
 def _vit(state: Mapping[str, Tensor]) -> Architecture:
     width, channels, patch, _ = state["patch_embed.proj.weight"].shape
     hidden, out = (state.get(f"blocks.0.mlp.{part}") for part in ("fc1.bias", "fc2.weight"))
-    if hidden is None or out is None or len(hidden) not in out.shape:  # a gated MLP's fc1 is twice as wide
+    if hidden is None or out is None or len(hidden) not in out.shape:  # fc1 of a gated MLP is twice as wide
         raise ValueError(
             "These are no blocks of a plain ViT; timm's own models of other kinds work by name, as "
             "encoder=timm encoder.model_name=NAME encoder.pretrained=true."
@@ -90,7 +90,7 @@ def _positions(state: Mapping[str, Tensor], prefix: int) -> tuple[int, dict[str,
 
 
 def _differences(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Arguments of timm's VisionTransformer for what the papers' ViT does not have, or has."""
+    """Arguments of timm's VisionTransformer that differ from the ViT of the papers."""
     differences: dict[str, tuple[bool, Any]] = {
         "class_token": ("cls_token" not in state, False),
         "init_values": ("blocks.0.ls1.gamma" in state, 1e-5),
@@ -123,6 +123,6 @@ def _swin(state: Mapping[str, Tensor]) -> Architecture:
 
 
 def _image_size(state: Mapping[str, Tensor], window: int, patch: int) -> int | None:
-    """From the number of windows, which older files tell by the mask of the first shifted block."""
+    """The image size from the number of windows, which older files show in the mask of the first shifted block."""
     mask = state.get("layers.0.blocks.1.attn_mask")
     return None if mask is None else round(mask.shape[0] ** 0.5) * window * patch

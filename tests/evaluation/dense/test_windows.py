@@ -39,14 +39,14 @@ def test_a_window_that_covers_the_image_is_the_plain_forward(encoder: ViTEncoder
 @pytest.mark.parametrize("side", [7, 9])
 def test_one_window_filled_up_is_the_plain_block_on_patches_and_prefix(block: nn.Module, side: int) -> None:
     sequence = draw(2, 2 + 35, 32)
-    ours = Windows(4, 2, side).divided(block, sequence, GRID, None)
+    ours = Windows(4, 2, side).run_windows(block, sequence, GRID, None)
     torch.testing.assert_close(ours, block(sequence))
 
 
 @torch.no_grad()
 def test_windows_are_the_block_on_each_of_them_and_the_prefix_their_mean(block: nn.Module) -> None:
     sequence = draw(1, 2 + 16, 32)
-    ours = Windows(4, 2, 2).divided(block, sequence, (4, 4), None)
+    ours = Windows(4, 2, 2).run_windows(block, sequence, (4, 4), None)
     places = torch.arange(16).view(4, 4)
     prefixes = []
     for rows in (slice(0, 2), slice(2, 4)):
@@ -64,7 +64,7 @@ def test_nobody_attends_to_hidden_tokens_not_even_through_the_prefix(block: nn.M
     hidden[0, 2:].unflatten(0, GRID)[3:] = True  # whole windows, too
     hidden[1, 2:].unflatten(0, GRID)[:, 6:] = True
     other = torch.where(hidden[..., None], 9.0, sequence)
-    for run in (Windows(4, 2, 3).divided, lambda *args: Windows(4, 2, 3)(3, *args)):
+    for run in (Windows(4, 2, 3).run_windows, lambda *args: Windows(4, 2, 3)(3, *args)):
         one, two = (run(block, x, GRID, hidden) for x in (sequence, other))
         assert torch.equal(one[~hidden], two[~hidden])
         assert one.isfinite().all()
@@ -84,7 +84,7 @@ def test_a_global_block_mixes_windows_and_the_others_do_not(encoder: ViTEncoder)
     block, tokens = encoder.trunk.blocks[0], draw(1, 64, 32)
     moved = tokens.clone()
     moved[:, -1] += 1
-    before, after = (bare.divided(block, x, (8, 8), None).unflatten(1, (8, 8)) for x in (tokens, moved))
+    before, after = (bare.run_windows(block, x, (8, 8), None).unflatten(1, (8, 8)) for x in (tokens, moved))
     assert torch.equal(before[:, :4], after[:, :4])
     assert not torch.equal(before[:, 4:, 4:], after[:, 4:, 4:])
 

@@ -12,7 +12,7 @@ from torchvision.ops import MultiScaleRoIAlign, box_iou
 from mimbench.encoders import Encoder, swin, vit
 from mimbench.evaluation.base import Subject
 from mimbench.evaluation.detection import DetectionRecipe, Detector
-from mimbench.evaluation.detection.detector import at_size
+from mimbench.evaluation.detection.detector import rescale
 from mimbench.evaluation.detection.fitting import detector
 from mimbench.evaluation.detection.module import groups, total
 
@@ -191,14 +191,14 @@ def test_what_is_new_depends_on_the_seed_alone() -> None:
 def test_detections_return_to_the_size_of_the_image() -> None:
     mask = torch.ones(1, 1, 28, 28)
     found = {"boxes": torch.tensor([[8.0, 4.0, 24.0, 20.0]]), "masks": mask, "scores": torch.ones(1)}
-    back = at_size(found, (32, 64), (80, 160))
+    back = rescale(found, (32, 64), (80, 160))
     assert back["boxes"].tolist() == [[20, 10, 60, 50]]
     assert back["masks"].shape == (1, 80, 160)
     rows, columns = back["masks"][0].nonzero().unbind(1)
     edges = [float(edge) for axis in (rows, columns) for edge in (axis.min(), axis.max() + 1)]
     assert edges == pytest.approx([10, 50, 20, 60], abs=1)  # torchvision widens masks by half a cell
     none = {"boxes": torch.zeros(0, 4), "masks": torch.zeros(0, 1, 28, 28)}
-    assert at_size(none, (32, 64), (80, 160))["masks"].shape == (0, 80, 160)
+    assert rescale(none, (32, 64), (80, 160))["masks"].shape == (0, 80, 160)
 
 
 def test_patches_that_cannot_be_quartered_are_refused() -> None:

@@ -11,8 +11,8 @@ from mimbench.evaluation import FineTuneRecipe
     ("wrong", "message"),
     [
         ({"name": None}, "needs a recipe"),
-        ({"lr": 1e-3}, "the other null"),
-        ({"base_lr": None}, "the other null"),
+        ({"lr": 1e-3}, "the other to null"),
+        ({"base_lr": None}, "the other to null"),
         ({"epochs": 0}, "at least 1"),
         ({"batch_size": 0}, "at least 1"),
         ({"pooling": "max"}, "one of"),

@@ -9,7 +9,7 @@ from mimbench.encoders import SwinEncoder, ViTEncoder, swin, vit
 from mimbench.evaluation.dense.pyramid import Pyramid
 from mimbench.evaluation.dense.resizing import AnySize
 from mimbench.evaluation.segmentation.augmentation import Augmentation, distorted, fitted
-from mimbench.evaluation.segmentation.heads import LinearHead, UPerNet, loss_of
+from mimbench.evaluation.segmentation.heads import LinearHead, UPerNet, pixel_loss
 from mimbench.evaluation.segmentation.module import warmup_linear
 from mimbench.evaluation.segmentation.sliding import slide, starts
 
@@ -157,8 +157,8 @@ def test_ignored_pixels_have_no_loss() -> None:
     expected = torch.nn.functional.cross_entropy(
         torch.stack([logits[0, :, 0, 0], logits[0, :, 1, 1]]), torch.tensor([0, 2])
     )
-    torch.testing.assert_close(loss_of(logits, classes, 255), expected)
-    assert loss_of(logits, torch.full_like(classes, 255), 255) == 0
+    torch.testing.assert_close(pixel_loss(logits, classes, 255), expected)
+    assert pixel_loss(logits, torch.full_like(classes, 255), 255) == 0
 
 
 def test_the_rate_rises_linearly_and_falls_linearly() -> None:

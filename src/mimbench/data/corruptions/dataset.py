@@ -1,4 +1,4 @@
-"""A split whose images are corrupted after the evaluation transform."""
+"""A split with images corrupted after the evaluation transform."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class Corrupted(Dataset[Batch]):
     """The batches of a plain loader's dataset with every image corrupted, as in ImageNet-C after the crop.
 
     Args:
-        clean: What `datamodule.plain(split)` loads from.
+        clean: The dataset of `datamodule.plain(split)`.
     """
 
     def __init__(self, clean: Any, name: str, severity: int, seed: int = 0) -> None:
@@ -40,5 +40,5 @@ class Corrupted(Dataset[Batch]):
 
 
 def _pixels(images: Tensor) -> np.ndarray:
-    """8-bit images "b h w 3" from normalized ones."""
+    """Converts normalized images to 8 bits, "b h w 3"."""
     return (255 * denormalize(images)).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()

@@ -1,4 +1,4 @@
-"""What cameras, files and screens do to an image."""
+"""Digital corruptions: contrast, elastic transform, pixelation and JPEG compression."""
 
 import io
 
@@ -10,7 +10,7 @@ from mimbench.data.corruptions.image_ops import ImageArray
 
 
 def contrast(image: ImageArray, rng: np.random.Generator, share: float) -> ImageArray:
-    """Keeps this share of the difference to each color's mean."""
+    """Scales the difference to the mean of each color by `share`."""
     mean = image.mean((0, 1))
     return mean + share * (image - mean)
 
@@ -18,12 +18,12 @@ def contrast(image: ImageArray, rng: np.random.Generator, share: float) -> Image
 def elastic_transform(
     image: ImageArray, rng: np.random.Generator, stretch: float, sigma: float, skew: float
 ) -> ImageArray:
-    """A random affine map, then a random field of shifts; all amounts are shares of the side.
+    """A random affine map followed by a random displacement field; all amounts are fractions of the side.
 
     Args:
-        stretch: Amplitude of the shifts before they are smoothed.
-        sigma: Deviation of the Gaussian that smooths them.
-        skew: Largest shift of the three points that define the affine map.
+        stretch: Amplitude of the displacements before smoothing.
+        sigma: Standard deviation of the Gaussian that smooths them.
+        skew: Largest displacement of the three points that define the affine map.
     """
     side = min(image.shape[:2])
     bent = _affine(image, rng.uniform(-skew * side, skew * side, (3, 2)))
@@ -33,26 +33,26 @@ def elastic_transform(
 
 
 def pixelate(image: ImageArray, rng: np.random.Generator, share: float) -> ImageArray:
-    """Shrinks to this share of the side and enlarges again, both with a box filter."""
+    """Shrinks the image to `share` of its side and enlarges it again, both with a box filter."""
     full = PIL.Image.fromarray(np.uint8(np.rint(255 * image)))
     small = full.resize((int(full.width * share), int(full.height * share)), PIL.Image.Resampling.BOX)
     return np.asarray(small.resize(full.size, PIL.Image.Resampling.BOX)) / 255
 
 
 def jpeg_compression(image: ImageArray, rng: np.random.Generator, quality: int) -> ImageArray:
-    """Through a JPEG file of this quality."""
+    """Encodes and decodes the image as JPEG of this quality."""
     stream = io.BytesIO()
     PIL.Image.fromarray(np.uint8(np.rint(255 * image))).save(stream, "JPEG", quality=quality)
     return np.asarray(PIL.Image.open(stream)) / 255
 
 
 def _affine(image: ImageArray, moves: np.ndarray) -> ImageArray:
-    """Moves three corners of a square around the middle, "3 2" as (x, y), and everything else with them."""
+    """The affine map that moves three corners of a square around the center by `moves`, "3 2" as (x, y)."""
     height, width = image.shape[:2]
     middle, reach = np.array([height // 2, width // 2], float), min(height, width) // 3
     corners = np.array([middle + reach, [middle[0] + reach, middle[1] - reach], middle - reach])
     ones = np.ones((3, 1))
-    # From where they are moved to back to where they were: what is sampled at every place.
+    # The inverse map: the position in the source image for each pixel of the result.
     back = np.linalg.solve(np.hstack([corners + moves, ones]), corners)
     rows, columns = np.indices((height, width))
     x, y = np.moveaxis(np.stack([columns, rows, np.ones_like(rows)], -1) @ back, -1, 0)

@@ -1,4 +1,4 @@
-"""What corruptions work on, and what several of them need."""
+"""Images as arrays, and operations that several corruptions use."""
 
 import math
 
@@ -11,12 +11,12 @@ ImageArray = Float[np.ndarray, "h w c"]
 
 
 def gaussian(image: ImageArray, sigma: float) -> ImageArray:
-    """Gaussian blur of every color, the edge repeated."""
+    """Gaussian blur of each color with repeated border pixels."""
     return ndimage.gaussian_filter(image, (sigma, sigma, 0), mode="nearest", truncate=4)
 
 
 def zoomed(image: ImageArray, factor: float) -> ImageArray:
-    """The middle of an image, enlarged bilinearly to the image's size."""
+    """The center of an image, enlarged bilinearly to the size of the image."""
     height, width = image.shape[:2]
     inner = [math.ceil(side / factor) for side in (height, width)]
     top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
@@ -27,7 +27,7 @@ def zoomed(image: ImageArray, factor: float) -> ImageArray:
 
 
 def smeared(image: ImageArray, radius: float, sigma: float, degrees: float) -> ImageArray:
-    """Motion blur as ImageMagick makes it: from a pixel into one direction, with the weights of half a Gaussian."""
+    """Motion blur as in ImageMagick: in one direction, with the weights of one half of a Gaussian."""
     steps = np.arange(2 * math.ceil(radius) + 1)
     weights = np.exp(-(steps**2) / (2 * sigma**2))
     angle = math.radians(degrees)

@@ -1,4 +1,4 @@
-"""How strong a corruption is at severity 1 to 5, from the authors' code for CIFAR-10-C and ImageNet-C."""
+"""Parameters of the corruptions at severities 1 to 5, from the authors' code for CIFAR-10-C and ImageNet-C."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ CORRUPTIONS: dict[str, Callable[..., ImageArray]] = {
     )
 }  # fmt: skip
 
-# By the side of the images they were made for.
+# By the side of the images for which the authors chose them.
 SEVERITIES: dict[int, dict[str, tuple[Any, ...]]] = {
     32: {
         "gaussian_noise": (0.04, 0.06, 0.08, 0.09, 0.10),
@@ -55,7 +55,7 @@ SEVERITIES: dict[int, dict[str, tuple[Any, ...]]] = {
         "fog": ((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4)),
         "brightness": (0.1, 0.2, 0.3, 0.4, 0.5),
         "contrast": (0.4, 0.3, 0.2, 0.1, 0.05),
-        # Shares of 244 in the released code, which says itself that 224 was meant.
+        # The released code multiplies by 244; its comment says that 224 was intended.
         "elastic_transform": tuple(
             tuple(244 / 224 * share for share in shares)
             for shares in ((2, 0.7, 0.1), (2, 0.08, 0.2), (0.05, 0.01, 0.02), (0.07, 0.01, 0.02), (0.12, 0.01, 0.02))
@@ -65,7 +65,7 @@ SEVERITIES: dict[int, dict[str, tuple[Any, ...]]] = {
     },
 }  # fmt: skip
 
-# Which parameters are lengths in pixels, and grow with the image.
+# Positions of the parameters that are lengths in pixels and scale with the image.
 LENGTHS: dict[str, tuple[int, ...]] = {
     "defocus_blur": (0, 1),
     "glass_blur": (0, 1),
@@ -77,14 +77,14 @@ _LIMIT = 85  # the geometric mean of 32 and 224
 
 
 def reference(side: int) -> int:
-    """32 for small images, which take the strengths of CIFAR-10-C, else 224 for those of ImageNet-C."""
+    """32 for small images, which use the parameters of CIFAR-10-C, otherwise 224 for those of ImageNet-C."""
     return 32 if side < _LIMIT else 224
 
 
 def parameters(name: str, severity: int, side: int) -> tuple[Any, ...]:
-    """What a corruption is called with, for an image of this side in pixels.
+    """Parameters of a corruption for images of this side in pixels.
 
-    Lengths grow in proportion to the side; counts of pixels stay whole and at least 1.
+    Lengths scale with the side; numbers of pixels are rounded to at least 1.
     """
     made_for = reference(side)
     given = SEVERITIES[made_for][name][severity - 1]

@@ -1,4 +1,4 @@
-"""Snow, fog and too much light."""
+"""Weather corruptions: snow, fog and brightness."""
 
 import numpy as np
 from jaxtyping import Float
@@ -20,7 +20,7 @@ def snow(
     sigma: float,
     opacity: float,
 ) -> ImageArray:
-    """Flakes: an enlarged normal noise above a threshold, smeared downwards, over a whitened image."""
+    """Adds flakes, which are enlarged Gaussian noise above a threshold with motion blur, to a whitened image."""
     flakes = zoomed(rng.normal(mean, deviation, (*image.shape[:2], 1)), size)
     flakes = np.floor(255 * np.where(flakes < threshold, 0, flakes).clip(0, 1)) / 255
     flakes = smeared(flakes, radius, sigma, rng.uniform(-135, -45))
@@ -29,7 +29,7 @@ def snow(
 
 
 def fog(image: ImageArray, rng: np.random.Generator, thickness: float, decay: float) -> ImageArray:
-    """Adds a plasma fractal and keeps the image's maximum."""
+    """Adds a plasma fractal and rescales to the maximum of the image."""
     height, width = image.shape[:2]
     clouds = plasma(1 << (max(height, width) - 1).bit_length(), decay, rng)[:height, :width, None]
     brightest = image.max()
@@ -37,14 +37,14 @@ def fog(image: ImageArray, rng: np.random.Generator, thickness: float, decay: fl
 
 
 def brightness(image: ImageArray, rng: np.random.Generator, amount: float) -> ImageArray:
-    """Raises the value of the HSV colors."""
+    """Increases the value channel in HSV."""
     colors = rgb2hsv(image)
     colors[..., 2] = (colors[..., 2] + amount).clip(0, 1)
     return hsv2rgb(colors)
 
 
 def plasma(side: int, decay: float, rng: np.random.Generator) -> Float[np.ndarray, "side side"]:
-    """A fractal in [0, 1] by diamond and square on a torus; random heights shrink by decay^2 with every halving.
+    """A plasma fractal in [0, 1] by the diamond-square algorithm; random heights shrink by decay^2 at each scale.
 
     Args:
         side: A power of 2.

@@ -1,1 +1,1 @@
-"""What segmentation and detection share: encoders on images of any size, and pyramids of features."""
+"""Encoders on images of any size and feature pyramids, shared by segmentation and detection."""

@@ -1,4 +1,4 @@
-"""Parameter groups of a network behind an encoder."""
+"""Parameter groups of an encoder with a dense head."""
 
 from typing import Any
 
@@ -10,9 +10,12 @@ from mimbench.evaluation.finetuning.groups import layer_groups
 def dense_groups(
     model: nn.Module, trunk: nn.Module, lr: float, weight_decay: float, layer_decay: float
 ) -> list[dict[str, Any]]:
-    """The trunk's parameters by layer, those behind it at the whole rate; vectors are not decayed."""
-    own = {id(parameter) for parameter in trunk.parameters()}
-    fresh = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
+    """Returns the trunk's parameters by layer with decayed rates, and all others with the rate `lr`.
+
+    Vectors, such as biases, have no weight decay.
+    """
+    pretrained = {id(parameter) for parameter in trunk.parameters()}
+    fresh = [p for p in model.parameters() if p.requires_grad and id(p) not in pretrained]
     return [
         *layer_groups(trunk, lr, weight_decay, layer_decay),
         {"params": [p for p in fresh if p.ndim > 1], "lr": lr, "weight_decay": weight_decay},

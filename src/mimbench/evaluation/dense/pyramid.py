@@ -1,4 +1,4 @@
-"""Feature maps of several resolutions from an encoder."""
+"""Feature maps of an encoder at several resolutions."""
 
 from collections.abc import Sequence
 
@@ -11,17 +11,18 @@ from mimbench.evaluation.dense.resizing import AnySize
 
 
 class Pyramid(nn.Module):
-    """Four levels, each at half the resolution of the one before.
+    """Four feature maps, each with half the resolution of the previous one.
 
-    ViT: outputs of four blocks, at 4, 2, 1 and 1/2 times their resolution: two transposed convolutions, one, none,
-    max pooling (BEiT's released segmentation code, which MAE, DeepMIM and LocalMIM use), without the final norm.
-    Swin: its four stages, each with a fresh LayerNorm (Swin's released segmentation code).
+    ViT: outputs of four blocks without the final norm, resized to 4, 2, 1 and 1/2 times their resolution by two
+    transposed convolutions, one transposed convolution, nothing, and max pooling (released segmentation code of BEiT,
+    which MAE, DeepMIM and LocalMIM use).
+    Swin: outputs of the four stages, each with a new LayerNorm (released segmentation code of Swin).
 
     Attributes:
         widths: Channels of every level.
 
     Raises:
-        ValueError: Depths are not four of the encoder's, from shallow to deep.
+        ValueError: `depths` are not four depths of the encoder in increasing order.
     """
 
     def __init__(self, encoder: AnySize, depths: Sequence[int] | None = None):
@@ -32,14 +33,16 @@ class Pyramid(nn.Module):
             depths = (1, 2, 3, 4) if swin else [max(1, round(last * share / 12)) for share in (4, 6, 8, 12)]
         ordered = list(depths) == sorted(depths)
         if len(depths) != 4 or not ordered or depths[0] < 1 or depths[-1] > last:
-            raise ValueError(f"depths must name four depths of 1 to {last} in order, got {list(depths)}.")
+            raise ValueError(
+                f"depths must be four depths between 1 and {last} in increasing order, got {list(depths)}."
+            )
         self.encoder, self.depths = encoder, tuple(depths)
         self.widths = [encoder.widths[depth] for depth in depths]
         self.steps = nn.ModuleList(
             [ChannelNorm(width) for width in self.widths]
             if swin
-            else [nn.Sequential(*double(w), nn.BatchNorm2d(w), nn.GELU(), *double(w)) for w in self.widths[:1]]
-            + [double(w)[0] for w in self.widths[1:2]]
+            else [nn.Sequential(*upsample(w), nn.BatchNorm2d(w), nn.GELU(), *upsample(w)) for w in self.widths[:1]]
+            + [upsample(w)[0] for w in self.widths[1:2]]
             + [nn.Identity(), nn.MaxPool2d(2, ceil_mode=True)]
         )
         freeze_unread(encoder)
@@ -52,7 +55,7 @@ class Pyramid(nn.Module):
 
 
 class ChannelNorm(nn.Module):
-    """LayerNorm over the channels of every place."""
+    """LayerNorm over the channels at every position."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -62,14 +65,14 @@ class ChannelNorm(nn.Module):
         return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
-def double(width: int) -> tuple[nn.Module, ...]:
-    """Twice the resolution."""
+def upsample(width: int) -> tuple[nn.Module, ...]:
+    """A layer that doubles the resolution, as a tuple to unpack."""
     return (nn.ConvTranspose2d(width, width, kernel_size=2, stride=2),)
 
 
 @torch.no_grad()
 def freeze_unread(encoder: AnySize) -> None:
-    """Everything trains but what stands behind the blocks; without a gradient it would stop distributed training."""
+    """Freezes the layers after the last block; DDP fails if a trainable parameter gets no gradient."""
     encoder.trunk.requires_grad_(True)
     for name in ("norm", "fc_norm", "attn_pool", "head"):
         part = getattr(encoder.trunk, name, None)

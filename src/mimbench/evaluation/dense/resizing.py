@@ -17,34 +17,35 @@ from mimbench.core import Grid
 from mimbench.encoders import Encoder, SwinEncoder, ViTEncoder
 from mimbench.evaluation.dense.shifted_windows import dense_block
 
-# (number of the block from 0, block, sequence "b s d" with the prefix in front, grid, hidden "b s" or None) -> "b s d"
 RunBlock = Callable[[int, nn.Module, Tensor, Grid, Tensor | None], Tensor]
+"""Maps (block number from 0, block, sequence "b s d" with prefix tokens first, grid of the patches, hidden tokens "b s"
+or None) to the output sequence "b s d"."""
 
 
 class AnySize(nn.Module):
-    """Runs the trunk of an encoder on images of other sizes than it was made for.
+    """Runs the trunk of an encoder on images of any size.
 
-    A ViT's positions are interpolated as in timm (bicubic, antialiased); a Swin has windows instead. At the size it
-    was made for, features are those of the encoder, bit for bit. Depth t is behind block t of a ViT; of a Swin behind
-    stage t, before the merging that its encoder counts to it, so that strides are 4, 8, 16 and 32.
+    Position embeddings of a ViT are interpolated as in timm (bicubic, antialiased); Swin has none. At the image size of
+    the encoder, the features equal those of the encoder bit for bit. Depth t is the output of block t of a ViT, and of
+    stage t of a Swin before patch merging, which the Swin encoder includes in the stage; strides are then 4, 8, 16, 32.
 
     Args:
-        run: Stands in for `run_block`, such as attention in windows; a Swin's are its own.
-        checkpointing: Recomputes activations in the backward pass.
+        run: Runs a block of a ViT, by default `run_block`; for example attention in windows.
+        checkpointing: Whether the backward pass computes activations again.
 
     Raises:
-        ValueError: The encoder is of a family nobody has taught this, or `run` is given for a Swin.
+        ValueError: The encoder is neither a ViT nor a Swin, or `run` is given for a Swin.
     """
 
     def __init__(self, encoder: Encoder, run: RunBlock | None = None, checkpointing: bool = False):
         super().__init__()
         if not isinstance(encoder, ViTEncoder | SwinEncoder):
             raise ValueError(
-                f"Dense features come from a ViT or a Swin, not from {type(encoder).__name__}; use another encoder, or "
-                "leave out segmentation and detection."
+                f"Segmentation and detection need a ViT or a Swin, not {type(encoder).__name__}; use "
+                "another encoder or other protocols."
             )
         if run is not None and isinstance(encoder, SwinEncoder):
-            raise ValueError("A Swin has windows of its own; leave out those for a ViT.")
+            raise ValueError("Swin has its own windows; leave out the window options, which are for a ViT.")
         self.encoder, self.run, self.checkpointing = encoder, run or run_block, checkpointing
         taps = encoder.taps
         behind = taps[1:] if isinstance(encoder, ViTEncoder) else taps[:-1]
@@ -61,7 +62,7 @@ class AnySize(nn.Module):
 
     @property
     def multiple(self) -> int:
-        """Sides of images are padded to a multiple of this."""
+        """Height and width of images are padded to a multiple of this, in pixels."""
         return max(self.cells.values())
 
     def forward(
@@ -74,9 +75,9 @@ class AnySize(nn.Module):
         """Features "b d rows columns" at `depths`.
 
         Args:
-            sizes: Height and width of every image where some were padded, at the bottom and to the right; no token
-                attends to one that lies in padding alone, and those are 0.
-            normed: Whether the trunk's final norm is applied, at the last depth.
+            sizes: Height and width of every image in pixels if some are padded at the bottom and on the right. Tokens
+                that contain only padding are not attended to and are 0 in the result.
+            normed: Whether the trunk's final norm is applied at the last depth.
         """
         height, width = images.shape[-2:]
         more = -height % self.multiple, -width % self.multiple
@@ -85,10 +86,10 @@ class AnySize(nn.Module):
                 sizes = torch.tensor([[height, width]], device=images.device).expand(len(images), -1)
             images = F.pad(images, (0, more[1], 0, more[0]))
         stem = cast("VisionTransformer", self.trunk).patch_embed
-        x = stem.norm(stem.proj(images).permute(0, 2, 3, 1))  # rows and columns first, channels last
-        walk = self._vit if isinstance(self.encoder, ViTEncoder) else self._swin
-        found = walk(x, set(depths), sizes, normed)
-        return {depth: self._blank(depth, y, sizes).permute(0, 3, 1, 2) for depth, y in found.items()}
+        x = stem.norm(stem.proj(images).permute(0, 2, 3, 1))  # "b rows columns d"
+        run = self._vit if isinstance(self.encoder, ViTEncoder) else self._swin
+        found = run(x, set(depths), sizes, normed)
+        return {depth: self._zero_padding(depth, y, sizes).permute(0, 3, 1, 2) for depth, y in found.items()}
 
     def _vit(self, x: Tensor, depths: set[int], sizes: Tensor | None, normed: bool) -> dict[int, Tensor]:
         trunk, tap = cast("VisionTransformer", self.trunk), self.encoder.taps[0]
@@ -113,12 +114,12 @@ class AnySize(nn.Module):
         for depth, stage in enumerate(encoder.stages, start=1):
             if depth > max(depths):
                 break
-            x = stage.downsample(x)  # of the stage before; the first has none
+            x = stage.downsample(x)  # merges the patches of the previous stage; an identity in the first stage
             grid = encoder.taps[depth - 1].grid
             shown = None if sizes is None else inside(sizes, (x.shape[1], x.shape[2]), self.cells[depth])
             for block in stage.blocks:
-                own = cast("SwinTransformerBlock", block)
-                x = self._step(partial(dense_block, own, trained=grid, shown=shown), x)
+                swin_block = cast("SwinTransformerBlock", block)
+                x = self._step(partial(dense_block, swin_block, trained=grid, shown=shown), x)
             if depth in depths:
                 found[depth] = encoder.trunk.norm(x) if normed and depth == self.depth else x
         return found
@@ -128,7 +129,7 @@ class AnySize(nn.Module):
             return cast("Tensor", checkpoint(run, x, use_reentrant=False))
         return run(x)
 
-    def _blank(self, depth: int, x: Tensor, sizes: Tensor | None) -> Tensor:
+    def _zero_padding(self, depth: int, x: Tensor, sizes: Tensor | None) -> Tensor:
         if sizes is None:
             return x
         return x * inside(sizes, (x.shape[1], x.shape[2]), self.cells[depth])[..., None]
@@ -141,12 +142,12 @@ def run_block(
     grid: Grid,
     hidden: Bool[Tensor, "b s"] | None,
 ) -> Float[Tensor, "b s d"]:
-    """A ViT's block; nothing attends to what is hidden."""
+    """Runs a block of a ViT; no token attends to hidden tokens."""
     return block(sequence) if hidden is None else block(sequence, attn_mask=~hidden[:, None, None, :])
 
 
 def inside(sizes: Int[Tensor, "b 2"], grid: Grid, cell: int) -> Bool[Tensor, "b h w"]:
-    """Cells of a grid that show any of the image."""
+    """Marks the cells of a grid that contain part of the image; `cell` is their side in pixels."""
     rows, columns = (torch.arange(n, device=sizes.device) * cell < sizes[:, i, None] for i, n in enumerate(grid))
     return rows[:, :, None] & columns[:, None, :]
 
@@ -154,7 +155,7 @@ def inside(sizes: Int[Tensor, "b 2"], grid: Grid, cell: int) -> Bool[Tensor, "b 
 def embed(
     trunk: VisionTransformer, patches: Float[Tensor, "b n d"], grid: Grid, trained: Grid
 ) -> Float[Tensor, "b s d"]:
-    """Prefix and patches with positions that were interpolated from one grid to another."""
+    """Adds prefix tokens and position embeddings, interpolated from the grid `trained` to `grid`."""
     learned: list[Tensor] = [token for token in (trunk.cls_token, trunk.reg_token) if token is not None]
     prefix = torch.cat(learned, dim=1) if learned else patches.new_zeros(1, 0, patches.shape[2])
     if trunk.pos_embed is not None:

@@ -1,4 +1,4 @@
-"""A Swin's blocks on grids of any size."""
+"""Swin blocks on grids of any size."""
 
 import torch
 import torch.nn.functional as F
@@ -8,20 +8,20 @@ from torch import Tensor
 
 from mimbench.core import Grid
 
-_NEVER = -1e4  # finite, for windows that are all padding; its exponential is 0
+_NEVER = -1e4  # finite, since softmax over a window of padding alone must not be NaN; its exponential is 0
 
 
 def dense_block(
     block: SwinTransformerBlock, x: Float[Tensor, "b h w d"], trained: Grid, shown: Bool[Tensor, "b h w"] | None
 ) -> Float[Tensor, "b h w d"]:
-    """A block on a grid; on that it was made for and without padding it is timm's own.
+    """Runs a Swin block on a grid of any size; on the grid `trained` without padding it is timm's own forward pass.
 
-    On others the grid is padded to whole windows and then shifted, as in Swin's released code; timm shifts first,
-    which tears the windows at the border. Nothing attends to padding (in the released code it is a token of zeros).
+    Other grids are padded to whole windows and then shifted, as in Swin's released code; timm shifts first, which
+    splits windows at the border. No token attends to padding; in the released code padding takes part as zeros.
 
     Args:
-        trained: The grid that the block was made for.
-        shown: Where the image is; None: everywhere.
+        trained: The grid that the block was built for.
+        shown: True for cells that contain part of the image; None if all do.
     """
     if shown is None and x.shape[1:3] == trained:
         return block(x)
@@ -40,20 +40,23 @@ def _attention(block: SwinTransformerBlock, x: Tensor, shown: Tensor | None) -> 
     shift = down, across
     below, right = -height % window[0], -width % window[1]
     x = torch.roll(F.pad(x, (0, 0, 0, right, 0, below)), shift, (1, 2))
-    together = _together((x.shape[1], x.shape[2]), window, shift, x.device)
+    same_region = _same_region((x.shape[1], x.shape[2]), window, shift, x.device)
     if shown is None:
         shown = torch.ones(1, height, width, dtype=torch.bool, device=x.device)
     shown = torch.roll(F.pad(shown, (0, right, 0, below)), shift, (1, 2)).expand(b, -1, -1)
     keys = window_partition(shown[..., None], window).flatten(1)[:, None, :]
-    mask = together.repeat(b, 1, 1) & keys
+    mask = same_region.repeat(b, 1, 1) & keys
     bias = torch.zeros(mask.shape, dtype=x.dtype, device=x.device).masked_fill_(~mask, _NEVER)
     y = block.attn(window_partition(x, window).flatten(1, 2), mask=bias)
     y = window_reverse(y.unflatten(1, window), window, x.shape[1], x.shape[2])
     return torch.roll(y, (-down, -across), (1, 2))[:, :height, :width]
 
 
-def _together(grid: Grid, window: Grid, shift: Grid, device: torch.device) -> Bool[Tensor, "windows n n"]:
-    """Which tokens of a window come from one place of the image; the shift brings opposite borders together."""
+def _same_region(grid: Grid, window: Grid, shift: Grid, device: torch.device) -> Bool[Tensor, "windows n n"]:
+    """Marks pairs of tokens of a window that are neighbors in the image.
+
+    Shifting puts opposite borders side by side.
+    """
     rows, columns = (torch.arange(n, device=device) >= n + s for n, s in zip(grid, shift, strict=True))
     region = 2 * rows.long()[:, None] + columns.long()[None, :]
     parts = window_partition(region[None, :, :, None], window).flatten(1)

@@ -1,4 +1,4 @@
-"""Attention within windows, but for a few blocks: what large images cost a plain ViT otherwise."""
+"""Window attention in most blocks of a ViT, which makes large images affordable (ViTDet)."""
 
 import torch
 import torch.nn.functional as F
@@ -9,17 +9,18 @@ from mimbench.core import Grid
 
 
 class Windows:
-    """Runs a ViT's blocks: most on windows that do not overlap, a few, evenly spaced, on the whole image.
+    """Runs the blocks of a ViT: most on windows that do not overlap, a few evenly spaced ones on the whole image.
 
-    As in ViTDet (Li et al. 2022) the last block of each of `num_global` equal parts is global. ViTDet drops the class
-    token; here prefix tokens are in every window and become the mean over windows, so that one window that covers the
-    image computes what the plain ViT does. What fills up windows and what is hidden is attended to by nobody.
+    As in ViTDet (Li et al. 2022), the blocks are divided into `num_global` equal parts, and the last block of each part
+    is global. ViTDet drops the class token; here every window contains the prefix tokens, and their outputs are
+    averaged over windows, so that a single window over the whole image equals the plain ViT. No token attends to hidden
+    tokens or to the padding of windows.
 
     Args:
         depth: Number of blocks.
-        num_prefix: Class and register tokens at the front of sequences.
-        side: Of a window, in patches.
-        num_global: Blocks that attend to everything.
+        num_prefix: Number of class and register tokens at the beginning of sequences.
+        side: Side of a window in patches.
+        num_global: Number of blocks with global attention.
 
     Raises:
         ValueError: The side is below 1, or there are more global blocks than blocks.
@@ -32,7 +33,7 @@ class Windows:
                 f"patch, and 0 to {depth} blocks can be global."
             )
         self.num_prefix, self.side = num_prefix, side
-        self.everywhere = {(part + 1) * depth // num_global - 1 for part in range(num_global)}
+        self.global_blocks = {(part + 1) * depth // num_global - 1 for part in range(num_global)}
 
     def __call__(
         self,
@@ -42,31 +43,33 @@ class Windows:
         grid: Grid,
         hidden: Bool[Tensor, "b s"] | None,
     ) -> Float[Tensor, "b s d"]:
-        """One block.
+        """Runs one block.
 
         Args:
-            number: Of the block, from 0.
-            grid: Rows and columns of the patches behind the prefix tokens.
-            hidden: Tokens that nobody may attend to.
+            number: Number of the block, from 0.
+            grid: Rows and columns of the patches that follow the prefix tokens.
+            hidden: True for tokens that no token may attend to.
         """
-        if number in self.everywhere or (grid[0] <= self.side and grid[1] <= self.side):
+        if number in self.global_blocks or (grid[0] <= self.side and grid[1] <= self.side):
             return block(sequence, attn_mask=_keys(hidden))
-        return self.divided(block, sequence, grid, hidden)
+        return self.run_windows(block, sequence, grid, hidden)
 
-    def divided(
+    def run_windows(
         self, block: nn.Module, sequence: Float[Tensor, "b s d"], grid: Grid, hidden: Bool[Tensor, "b s"] | None
     ) -> Float[Tensor, "b s d"]:
-        """One block on windows, whatever their number."""
+        """Runs one block on windows, even if one window covers the image."""
         p, b = self.num_prefix, len(sequence)
         prefix, patches = sequence[:, :p], sequence[:, p:].unflatten(1, grid)
         windows = partition(patches, self.side)
         absent = partition(_absent(hidden, p, grid, sequence), self.side, filled=True).squeeze(-1)
         n = len(windows) // b
-        whole = absent.all(1)  # such a window attends to itself, for softmax needs something; nobody sees it
-        absent = F.pad(absent & ~whole[:, None], (p, 0))
+        empty = absent.all(
+            1
+        )  # these windows attend to themselves, since softmax needs a key; their outputs are dropped
+        absent = F.pad(absent & ~empty[:, None], (p, 0))
         inside = torch.cat([prefix.repeat_interleave(n, dim=0), windows], dim=1)
         out = block(inside, attn_mask=_keys(absent))
-        counts = (~whole).to(out.dtype).view(b, n, 1, 1)
+        counts = (~empty).to(out.dtype).view(b, n, 1, 1)
         prefix = (out[:, :p].unflatten(0, (b, n)) * counts).sum(1) / counts.sum(1).clamp(min=1)
         return torch.cat([prefix, unpartition(out[:, p:], self.side, grid).flatten(1, 2)], dim=1)
 
@@ -75,7 +78,7 @@ def partition(x: Tensor, side: int, filled: bool = False) -> Tensor:
     """Cuts "b rows columns d" into windows "(b n) side*side d" in raster order.
 
     Args:
-        filled: What stands beyond the edge, where windows reach over it: zero or one.
+        filled: Value of the padding, where windows extend beyond the grid: False for 0, True for 1.
     """
     bottom, right = (-x.shape[1]) % side, (-x.shape[2]) % side
     x = F.pad(x, (0, 0, 0, right, 0, bottom), value=filled)
@@ -97,5 +100,5 @@ def _absent(hidden: Tensor | None, num_prefix: int, grid: Grid, like: Tensor) ->
 
 
 def _keys(hidden: Tensor | None) -> Tensor | None:
-    """The mask that attention takes: whom all may attend to."""
+    """The attention mask of timm's blocks, True for tokens that may be attended to; None if all may."""
     return None if hidden is None else ~hidden[:, None, None]

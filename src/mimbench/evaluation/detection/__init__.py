@@ -1,4 +1,4 @@
-"""Detection: a pre-trained encoder under Mask R-CNN, by the papers' recipes."""
+"""Object detection: Mask R-CNN on a pre-trained encoder with published recipes."""
 
 from mimbench.evaluation.detection.detector import Detector
 from mimbench.evaluation.detection.module import DetectionTraining

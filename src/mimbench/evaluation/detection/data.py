@@ -1,4 +1,4 @@
-"""What a detector is trained on."""
+"""Batches of images and objects for detectors."""
 
 from typing import Any, NamedTuple
 
@@ -22,12 +22,13 @@ _SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
 
 class DetectionBatch(NamedTuple):
-    """Images in squares of one size, with their objects.
+    """Images padded to squares of one size, with their objects.
 
     Attributes:
-        sizes: Height and width of every image; the rest of its square is padding.
-        targets: Per image: boxes, labels from 1, masks.
-        index: Their place in the split.
+        images: Normalized, with zeros as padding.
+        sizes: Height and width of every image in pixels, without padding.
+        targets: `boxes`, `labels` from 1 and `masks` of every image.
+        index: Positions of the images in the split.
     """
 
     images: Float32[Tensor, "b 3 s s"]
@@ -37,7 +38,7 @@ class DetectionBatch(NamedTuple):
 
 
 class JitteredSet(TrainSet):
-    """An annotated split under large-scale jitter, a pure function of seed, epoch and image; asked for batches."""
+    """An annotated split with large-scale jitter, a function of seed, epoch and image; its items are whole batches."""
 
     def __init__(self, split: AnnotatedSplit, recipe: DetectionRecipe, side: int, flip: bool, seed: int) -> None:
         self.split, self.recipe, self.side, self.flip, self.seed = split, recipe, side, flip, seed
@@ -50,11 +51,11 @@ class JitteredSet(TrainSet):
             jittered(split.image(i), split.objects(i), self.side, numbers, (low, high), self.flip)
             for i, numbers in zip(draw.index.tolist(), draws, strict=True)
         ]
-        return batch(examples, draw.index)
+        return collate(examples, draw.index)
 
 
 class PlainDetectionSet(Dataset[DetectionBatch]):
-    """An annotated split, scaled to the square, nothing random."""
+    """An annotated split, scaled to fit the square, without augmentation."""
 
     def __init__(self, split: AnnotatedSplit, side: int) -> None:
         self.split, self.side = split, side
@@ -66,16 +67,17 @@ class PlainDetectionSet(Dataset[DetectionBatch]):
         return self.__getitems__([i])
 
     def __getitems__(self, indices: list[int]) -> DetectionBatch:
-        """PyTorch asks for the whole batch through this name."""
+        """Loads a whole batch; PyTorch's loader prefers this method."""
         examples = [plain(self.split.image(i), self.split.objects(i), self.side) for i in indices]
-        return batch(examples, np.array(indices, np.int64))
+        return collate(examples, np.array(indices, np.int64))
 
 
 class DetectionData(ImageDataModule):
-    """The images and objects of another datamodule in batches of a recipe.
+    """The images and objects of another data module in batches as the recipe defines.
 
     Raises:
-        ValueError: A split has no images or none with objects, classes differ, or a batch has more than there are.
+        ValueError: A split has no objects, the splits have different classes, or a batch is larger than the training
+            set.
     """
 
     def __init__(self, data: ImageDataModule, recipe: DetectionRecipe, seed: int) -> None:
@@ -92,10 +94,10 @@ class DetectionData(ImageDataModule):
         self.recipe, self.read = recipe, data
         names = {self.annotated(name).object_names for name in _SPLITS}
         if len(names) > 1:
-            raise ValueError("train, val and test have different classes of objects; give all the same.")
+            raise ValueError("train, val and test have different object classes; use the same classes in all three.")
         for name in _SPLITS:
             if not any((~split.objects(i).crowd).any() for split in [self.annotated(name)] for i in range(len(split))):
-                raise ValueError(f"No image of {name} has an object, so there is nothing to learn or to measure.")
+                raise ValueError(f"The split {name} has no objects; detection needs objects in train, val and test.")
         if recipe.batch_size > self.num_train:
             raise ValueError(
                 f"detect.batch_size={recipe.batch_size} exceeds the {self.num_train} training images; lower it."
@@ -109,7 +111,7 @@ class DetectionData(ImageDataModule):
         return self.read.split(name)
 
     def annotated(self, name: SplitName) -> AnnotatedSplit:
-        """The split with its objects."""
+        """The split with its objects as annotations."""
         return annotated(self.split(name), "objects", name)
 
     def train_dataloader(self) -> TrainLoader:
@@ -117,17 +119,17 @@ class DetectionData(ImageDataModule):
         return TrainLoader(dataset, self._sampler(dataset), **self._options())
 
     def plain(self, split: SplitName) -> DataLoader[Any]:
-        """A split as detectors are evaluated, in order, nothing dropped."""
+        """A complete split in order, without augmentation, for evaluation."""
         return SteadyLoader(
             PlainDetectionSet(self.annotated(split), self.image_size),
             batch_size=min(self.eval_batch_size, self.recipe.batch_size),
-            collate_fn=_keep,
+            collate_fn=_unchanged,
             **self._options(),
         )
 
 
-def batch(examples: list[Example], index: Int64[np.ndarray, " b"]) -> DetectionBatch:
-    """Examples as one batch."""
+def collate(examples: list[Example], index: Int64[np.ndarray, " b"]) -> DetectionBatch:
+    """Stacks examples to a batch."""
     return DetectionBatch(
         torch.stack([example.image for example in examples]),
         torch.tensor([example.size for example in examples]),
@@ -136,6 +138,6 @@ def batch(examples: list[Example], index: Int64[np.ndarray, " b"]) -> DetectionB
     )
 
 
-def _keep(collated: Any) -> DetectionBatch:
-    """The dataset has collated it."""
+def _unchanged(collated: Any) -> DetectionBatch:
+    """Returns the batch, which the dataset has already collated."""
     return collated

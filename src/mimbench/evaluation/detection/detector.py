@@ -1,4 +1,4 @@
-"""Mask R-CNN from torchvision's parts on a pyramid of features."""
+"""Mask R-CNN, built from torchvision's parts on a feature pyramid."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -23,20 +23,20 @@ from mimbench.evaluation.detection.pyramid import Backbone, Levels
 
 Targets = list[dict[str, Tensor]]
 
-ANCHOR_CELLS = 8  # side of an anchor in cells of its level: 32 px at a stride of 4
+ANCHOR_CELLS = 8  # side of an anchor in cells of its level, such as 32 px at stride 4
 RATIOS = (0.5, 1.0, 2.0)
-NUM_HIDDEN = 4  # convolutions of the box and mask heads
+NUM_HIDDEN = 4  # hidden convolutions of the box head and of the mask head
 
 
 class Detector(nn.Module):
-    """RPN, box and mask heads as in ViTDet: two hidden convolutions in the RPN, LayerNorm in the heads.
+    """Mask R-CNN as in ViTDet: two hidden convolutions in the RPN, LayerNorm in the box and mask heads.
 
-    Targets name boxes (x0 y0 x1 y1 in pixels), labels from 1 (0 is the background) and masks of every image.
+    Targets are `boxes` (x0 y0 x1 y1 in pixels), `labels` from 1 (0 is the background) and `masks` of every image.
 
     Args:
-        num_classes: Without the background.
+        num_classes: Number of classes without the background.
         score_threshold: Detections with a lower score are dropped.
-        proposals: Boxes of an image that the heads train on; the RPN hands on twice as many, at most 1,000.
+        proposals: Boxes per image on which the heads are trained; the RPN proposes twice as many, at most 1,000.
     """
 
     def __init__(self, backbone: Backbone, num_classes: int, score_threshold: float = 0.05, proposals: int = 512):
@@ -62,54 +62,54 @@ class Detector(nn.Module):
             mask_head=MaskRCNNHeads(width, [width] * NUM_HIDDEN, 1, norm_layer=norm),
             mask_predictor=MaskRCNNPredictor(width, width, num_classes + 1),
         )
-        # Its own resizing stays out: images come scaled, padded and normalized.
+        # MaskRCNN's transform is left out, since images are already scaled, padded and normalized.
         self.backbone, self.rpn, self.heads = backbone, model.rpn, model.roi_heads
         heads: list[Any] = [self.rpn.head, self.heads.box_predictor]
         for part in heads:
-            part.register_forward_hook(_in_full)  # torchvision decodes boxes in their type, where bf16 is off by pixels
+            part.register_forward_hook(_to_float32)  # torchvision decodes boxes in this type; bf16 errs by pixels
 
     def losses(
         self, images: Float[Tensor, "b 3 h w"], sizes: Int[Tensor, "b 2"], targets: Targets
     ) -> dict[str, Float[Tensor, ""]]:
-        """The five losses of Mask R-CNN; needs training mode, and draws from PyTorch's default generator."""
-        levels, listed = self._levels(images, sizes)
-        proposals, of_rpn = self.rpn(listed, levels, targets)
-        _, of_heads = self.heads(levels, proposals, listed.image_sizes, targets)
-        return of_heads | of_rpn
+        """The five losses of Mask R-CNN, in training mode; samples boxes with PyTorch's default generator."""
+        levels, padded = self._levels(images, sizes)
+        proposals, rpn_losses = self.rpn(padded, levels, targets)
+        _, head_losses = self.heads(levels, proposals, padded.image_sizes, targets)
+        return head_losses | rpn_losses
 
     @torch.inference_mode()
     def detect(self, images: Float[Tensor, "b 3 h w"], sizes: Int[Tensor, "b 2"]) -> list[dict[str, Tensor]]:
         """Boxes, labels (from 1), scores and masks "k 1 28 28" (probabilities within the box) of every image."""
-        levels, listed = self._levels(images, sizes)
-        proposals, _ = self.rpn(listed, levels)
-        found, _ = self.heads(levels, proposals, listed.image_sizes)
+        levels, padded = self._levels(images, sizes)
+        proposals, _ = self.rpn(padded, levels)
+        found, _ = self.heads(levels, proposals, padded.image_sizes)
         return found
 
     def _levels(self, images: Tensor, sizes: Tensor) -> tuple[Levels, ImageList]:
-        """Pads so that every level divides the image: torchvision reads the strides off the levels."""
+        """Pads images to a multiple of the coarsest stride: torchvision derives strides from the sizes of levels."""
         coarsest = self.backbone.strides[-1]
         images = F.pad(images, (0, -images.shape[3] % coarsest, 0, -images.shape[2] % coarsest))
         return self.backbone(images, sizes), ImageList(images, [(h, w) for h, w in sizes.tolist()])
 
 
-def at_size(found: dict[str, Tensor], seen: Sequence[int], size: Sequence[int]) -> dict[str, Tensor]:
-    """Detections of a scaled image on the image itself: boxes in its pixels, masks bool "k h w".
+def rescale(found: dict[str, Tensor], scaled: Sequence[int], size: Sequence[int]) -> dict[str, Tensor]:
+    """Maps detections on a scaled image to the original one: boxes in its pixels, masks bool "k h w".
 
     Args:
-        seen: Height and width that the detector saw.
-        size: Height and width of the image.
+        scaled: Height and width of the scaled image, which the detector received.
+        size: Height and width of the original image.
     """
-    factors = [size[1] / seen[1], size[0] / seen[0]] * 2
+    factors = [size[1] / scaled[1], size[0] / scaled[0]] * 2
     boxes = found["boxes"] * torch.tensor(factors, device=found["boxes"].device)
     masks = paste_masks_in_image(found["masks"], boxes, (size[0], size[1]))[:, 0] >= 0.5
     return found | {"boxes": boxes, "masks": masks}
 
 
 def _pool(strides: Sequence[int], cells: int) -> MultiScaleRoIAlign:
-    """RoIAlign over all levels but the coarsest.
+    """RoIAlign over all levels except the coarsest.
 
-    torchvision guesses the strides from the largest image of a batch, which is wrong where all are padded, so they are
-    set. A box of 224 px is read at a stride of 16 (Lin et al. 2017), smaller ones from finer levels.
+    The strides are set, since torchvision estimates them from the largest image of a batch, which is wrong if all
+    images are padded. Boxes of 224 px are read at stride 16 (Lin et al. 2017), smaller ones from finer levels.
     """
     levels = [str(i) for i in range(len(strides) - 1)]
     pool = MultiScaleRoIAlign(levels, cells, sampling_ratio=2)
@@ -119,8 +119,8 @@ def _pool(strides: Sequence[int], cells: int) -> MultiScaleRoIAlign:
     return pool
 
 
-def _in_full(module: nn.Module, inputs: Any, outputs: Any) -> Any:
-    """What a head says, in single precision."""
+def _to_float32(module: nn.Module, inputs: Any, outputs: Any) -> Any:
+    """A forward hook that converts the outputs of a head to single precision."""
     if isinstance(outputs, Tensor):
         return outputs.float()
-    return type(outputs)(_in_full(module, inputs, output) for output in outputs)
+    return type(outputs)(_to_float32(module, inputs, output) for output in outputs)

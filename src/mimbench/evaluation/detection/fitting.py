@@ -12,7 +12,7 @@ from mimbench.evaluation.base import Subject
 from mimbench.evaluation.dense.resizing import AnySize
 from mimbench.evaluation.dense.windows import Windows
 from mimbench.evaluation.detection.data import DetectionBatch, DetectionData
-from mimbench.evaluation.detection.detector import Detector, at_size
+from mimbench.evaluation.detection.detector import Detector, rescale
 from mimbench.evaluation.detection.module import DetectionTraining
 from mimbench.evaluation.detection.precision import AveragePrecision
 from mimbench.evaluation.detection.pyramid import Backbone
@@ -25,14 +25,14 @@ from mimbench.evaluation.finetuning.fitting import fit
 def train_detector(
     subject: Subject, recipe: DetectionRecipe, seed: int, directory: Path, grad_checkpointing: bool = False
 ) -> dict[str, Any]:
-    """Trains to the last epoch of the recipe, on the encoder of `subject`, which is used up.
+    """Trains a detector to the last epoch of the recipe and evaluates it; changes the encoder of `subject` in place.
 
-    Goes on from the checkpoint in `directory`, exactly, after an interruption. Precision is of the weights after the
-    last epoch; the test split is read then, once, by the first process.
+    Resumes exactly from the checkpoint in `directory`. The weights after the last epoch are evaluated; the first
+    process reads the test split once, after training.
 
     Raises:
         ValueError: The data, the encoder and the recipe do not fit together.
-        KeyboardInterrupt: A signal asked to stop; everything is saved.
+        KeyboardInterrupt: A signal requested a stop; the checkpoint is saved.
     """
     data = DetectionData(subject.datamodule, recipe, seed)
     model = detector(subject, recipe, len(data.object_names), seed, grad_checkpointing)
@@ -54,13 +54,13 @@ def train_detector(
 def detector(
     subject: Subject, recipe: DetectionRecipe, num_classes: int, seed: int, grad_checkpointing: bool = False
 ) -> Detector:
-    """Mask R-CNN on the encoder of `subject`; what is new is drawn from the seed."""
+    """Mask R-CNN on the encoder of `subject`; new parameters are initialized from the seed."""
     encoder = subject.encoder
     trunk = encoder.trunk
     trunk.requires_grad_(not recipe.frozen)
     for name in ("attn_pool", "fc_norm", "head", *(("norm",) if isinstance(encoder, SwinEncoder) else ())):
-        if (behind := getattr(trunk, name, None)) is not None:
-            behind.requires_grad_(False)  # not part of the pyramid; without a gradient it would stop training on many
+        if (unused := getattr(trunk, name, None)) is not None:
+            unused.requires_grad_(False)  # the pyramid does not read it; DDP fails on parameters without a gradient
     set_drop_path(trunk, recipe.drop_path)
     windows = None
     if not isinstance(encoder, SwinEncoder):
@@ -74,15 +74,15 @@ def detector(
 
 @torch.inference_mode()
 def precision(model: Detector, data: DetectionData, name: SplitName, device: torch.device) -> dict[str, float]:
-    """Average precision on a split, in single precision."""
+    """Average precision on a split, computed in fp32."""
     model.to(device).eval()
     split, scores = data.annotated(name), AveragePrecision(data.object_names)
     batch: DetectionBatch
     for batch in data.plain(name):
         found = model.detect(batch.images.to(device), batch.sizes.to(device))
-        for i, seen, one in zip(batch.index.tolist(), batch.sizes.tolist(), found, strict=True):
+        for i, scaled, one in zip(batch.index.tolist(), batch.sizes.tolist(), found, strict=True):
             objects = split.objects(i)
             height, width = objects.masks.shape[1:]
-            one = at_size(one | {"labels": one["labels"] - 1}, seen, (height, width))
+            one = rescale(one | {"labels": one["labels"] - 1}, scaled, (height, width))
             scores.add(i, (height, width), objects, {key: value.cpu() for key, value in one.items()})
     return scores.compute()

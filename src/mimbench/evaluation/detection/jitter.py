@@ -1,4 +1,8 @@
-"""Large-scale jitter: images and their objects scaled, flipped, and cut or padded to a square."""
+"""Large-scale jitter: scales images with their objects, flips them, and crops or pads them to a square.
+
+torchvision's `ScaleJitter` and `RandomCrop` draw from the global generator; here a crop is a function of given numbers,
+so that devices, workers and resuming do not change it.
+"""
 
 from typing import NamedTuple
 
@@ -16,9 +20,9 @@ class Example(NamedTuple):
     """One image for a detector.
 
     Attributes:
-        image: Normalized; zeros beyond `size`.
-        size: Height and width of what is no padding.
-        target: Boxes, labels from 1 and masks of its objects; crowds are left out.
+        image: Normalized, with zeros as padding.
+        size: Height and width in pixels without padding.
+        target: `boxes`, `labels` from 1 and `masks` of the objects; crowds are left out.
     """
 
     image: Float[Tensor, "3 s s"]
@@ -27,7 +31,7 @@ class Example(NamedTuple):
 
 
 def fitted(height: int, width: int, side: int, scale: float = 1.0) -> tuple[int, int]:
-    """Height and width of an image that is scaled to lie within a square of `scale` times `side`, tightly."""
+    """Height and width of an image scaled so that its longer side is `scale` times `side`."""
     factor = scale * side / max(height, width)
     return max(1, round(height * factor)), max(1, round(width * factor))
 
@@ -40,32 +44,32 @@ def jittered(
     scale_range: tuple[float, float],
     flip: bool,
 ) -> Example:
-    """A random scale within the range, a random place where that is larger than the square, flipped or not.
+    """Scales an image by a random factor, crops it at a random position if it exceeds the square, and may flip it.
 
-    As in ViTDet (after Ghiasi et al. 2021): the scale is relative to the largest that fits the square. Objects of which
-    nothing is left are dropped; boxes are cut, not drawn anew around the mask.
+    As in ViTDet (after Ghiasi et al. 2021), a scale of 1 is the largest that fits the square. Objects outside the crop
+    are dropped. Boxes are clipped to the crop; they are not recomputed from the masks.
 
     Args:
-        draws: From [0, 1): scale, row, column, horizontal flips.
+        draws: Random numbers from [0, 1) for scale, row, column and flip.
     """
     scale = scale_range[0] + (scale_range[1] - scale_range[0]) * float(draws[0])
     height, width = fitted(image.shape[1], image.shape[2], side, scale)
-    shown = min(height, side), min(width, side)
-    corner = int(draws[1] * (height - shown[0] + 1)), int(draws[2] * (width - shown[1] + 1))
-    return _placed(image, objects, side, (height, width), corner, flip and bool(draws[3] < 0.5))
+    cropped = min(height, side), min(width, side)
+    corner = int(draws[1] * (height - cropped[0] + 1)), int(draws[2] * (width - cropped[1] + 1))
+    return _transform(image, objects, side, (height, width), corner, flip and bool(draws[3] < 0.5))
 
 
 def plain(image: UInt8[Tensor, "3 h w"], objects: Objects, side: int) -> Example:
-    """The largest scale that fits the square, nothing random."""
+    """Scales an image to the largest size that fits the square."""
     size = fitted(image.shape[1], image.shape[2], side)
-    return _placed(image, objects, side, size, (0, 0), False)
+    return _transform(image, objects, side, size, (0, 0), False)
 
 
-def _placed(
+def _transform(
     image: Tensor, objects: Objects, side: int, size: tuple[int, int], corner: tuple[int, int], flip: bool
 ) -> Example:
-    kept = ~objects.crowd
-    boxes, masks, labels = objects.boxes[kept], objects.masks[kept], objects.labels[kept]
+    single = ~objects.crowd
+    boxes, masks, labels = objects.boxes[single], objects.masks[single], objects.labels[single]
     boxes = boxes * torch.tensor([size[1] / image.shape[2], size[0] / image.shape[1]] * 2)
     rows = slice(corner[0], corner[0] + min(size[0] - corner[0], side))
     columns = slice(corner[1], corner[1] + min(size[1] - corner[1], side))
@@ -77,11 +81,11 @@ def _placed(
     if flip:
         resized, masks = resized.flip(-1), masks.flip(-1)
         boxes = torch.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], dim=1)
-    left = ((boxes[:, 2:] - boxes[:, :2]) > 0.5).all(1) & masks.flatten(1).any(1)
+    visible = ((boxes[:, 2:] - boxes[:, :2]) > 0.5).all(1) & masks.flatten(1).any(1)
     canvas = torch.zeros(3, side, side)
     canvas[:, :height, :width] = normalize(resized[None])[0]
     return Example(
         canvas,
         (height, width),
-        {"boxes": boxes[left], "labels": labels[left] + 1, "masks": masks[left].to(torch.uint8)},
+        {"boxes": boxes[visible], "labels": labels[visible] + 1, "masks": masks[visible].to(torch.uint8)},
     )

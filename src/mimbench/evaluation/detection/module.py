@@ -1,4 +1,4 @@
-"""The training of a detector."""
+"""Training of a detector as a Lightning module."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ from mimbench.evaluation.finetuning.augmentation import drawn_from
 
 
 class DetectionTraining(L.LightningModule):
-    """Trains a detector by a recipe; logs the losses, on the validation split every epoch.
+    """Trains a detector with a recipe; logs the training losses, and the validation loss after every epoch.
 
     Args:
-        seed: Of the sampling of boxes and of drop path, together with epoch, batch and rank.
+        seed: Determines, with epoch, batch and rank, the sampled boxes and the blocks skipped by drop path.
     """
 
     def __init__(self, model: Detector, recipe: DetectionRecipe, seed: int = 0):
@@ -35,7 +35,7 @@ class DetectionTraining(L.LightningModule):
         return loss
 
     def validation_step(self, batch: DetectionBatch, batch_idx: int) -> None:
-        # torchvision computes losses in training mode alone; the encoder stays in evaluation.
+        # torchvision computes losses only in training mode; the encoder stays in evaluation mode.
         self.model.rpn.train()
         self.model.heads.train()
         with drawn_from(self.seed, batch_idx, device=self.device):
@@ -43,7 +43,7 @@ class DetectionTraining(L.LightningModule):
         self.log("val/loss", loss, batch_size=len(batch.images), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        """AdamW: the encoder by layer, what is new at the full rate; the schedule by optimizer steps."""
+        """AdamW with layer-wise rates for the encoder and the full rate for new parameters; scheduled by steps."""
         data, recipe = self.trainer.datamodule, self.recipe  # pyright: ignore[reportAttributeAccessIssue]
         betas = (recipe.betas[0], recipe.betas[1])
         optimizer = torch.optim.AdamW(groups(self.model, recipe), lr=recipe.lr, betas=betas, fused=True)
@@ -53,11 +53,11 @@ class DetectionTraining(L.LightningModule):
 
 
 def groups(model: Detector, recipe: DetectionRecipe) -> list[dict[str, Any]]:
-    """Groups for an optimizer, see `dense_groups`."""
+    """Parameter groups of a detector; see `dense_groups`."""
     trunk = model.backbone.encoder.trunk
     return dense_groups(model, trunk, recipe.lr, recipe.weight_decay, recipe.layer_decay)
 
 
 def total(losses: dict[str, Float[Tensor, ""]]) -> Float[Tensor, ""]:
-    """Their sum, unweighted."""
+    """Unweighted sum of the losses."""
     return torch.stack(list(losses.values())).sum()

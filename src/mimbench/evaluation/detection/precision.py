@@ -13,18 +13,17 @@ from mimbench.data.annotated import Objects
 if TYPE_CHECKING:
     from pycocotools.coco import COCO
 
-_NAMES = {0: "", 1: "50", 2: "75", 3: "_small", 4: "_medium", 5: "_large"}  # of COCOeval's twelve numbers
+_NAMES = {0: "", 1: "50", 2: "75", 3: "_small", 4: "_medium", 5: "_large"}  # positions in `COCOeval.stats`
 
 
 class AveragePrecision:
-    """COCO's AP, AP50, AP75 and AP by size, from annotations and detections in the pixels of the images.
+    """COCO's AP, AP50, AP75 and AP by size, from annotations and detections in pixels of the original images.
 
-    pycocotools is imported on use: training and the other protocols work without it.
-
-    Detections on crowds count neither as right nor as wrong, as pycocotools has it.
+    Detections that match a crowd are ignored, as in pycocotools, which is imported on use: training and the other
+    protocols work without it.
 
     Args:
-        object_names: Classes in the order of their labels.
+        object_names: Class names in the order of the labels.
     """
 
     def __init__(self, object_names: tuple[str, ...]) -> None:
@@ -34,16 +33,16 @@ class AveragePrecision:
         self.detections: list[dict[str, Any]] = []
 
     def add(self, index: int, size: tuple[int, int], objects: Objects, found: dict[str, Tensor]) -> None:
-        """One image.
+        """Adds the objects and detections of one image.
 
         Args:
-            size: Height and width.
-            found: Boxes x0 y0 x1 y1 "k 4", labels "k" from 0, scores "k" and masks bool "k h w".
+            size: Height and width in pixels.
+            found: Detections: boxes x0 y0 x1 y1 "k 4", labels "k" from 0, scores "k" and masks bool "k h w".
         """
         self.images.append({"id": index, "height": size[0], "width": size[1]})
         crowd = objects.crowd.tolist()
         for place, entry in enumerate(_entries(index, objects.boxes, objects.labels, objects.masks)):
-            number = len(self.annotations) + 1  # pycocotools takes 0 for none
+            number = len(self.annotations) + 1  # pycocotools treats id 0 as missing
             area = float(objects.masks[place].sum())
             self.annotations.append(entry | {"id": number, "area": area, "iscrowd": int(crowd[place])})
         scores = found["scores"].tolist()
@@ -51,9 +50,15 @@ class AveragePrecision:
         self.detections += [entry | {"score": score} for entry, score in zip(entries, scores, strict=True)]
 
     def compute(self) -> dict[str, float]:
-        """`ap_box`, `ap_box50`, `ap_mask_small`, ... as fractions; what no object decides is missing."""
+        """Returns `ap_box`, `ap_box50`, `ap_mask_small`, ... as fractions, without the sizes that have no objects.
+
+        Raises:
+            ValueError: There are no objects.
+        """
         if not any(not a["iscrowd"] for a in self.annotations):
-            raise ValueError("These images have no objects, so there is no average precision; choose others.")
+            raise ValueError(
+                "These images have no objects, so there is no average precision; choose images with objects."
+            )
         kinds: dict[str, Literal["bbox", "segm"]] = {"box": "bbox", "mask": "segm"}
         if not self.detections:
             return {f"ap_{kind}{number}": 0.0 for kind in kinds for number in ("", "50", "75")}
@@ -78,7 +83,7 @@ class AveragePrecision:
     def _evaluated(self, truth: "COCO", kind: Literal["bbox", "segm"]) -> list[float]:
         from pycocotools.cocoeval import COCOeval
 
-        # pycocotools writes into what it is given.
+        # Copies, since pycocotools modifies its input.
         results: Any = [dict(found) for found in self.detections]
         evaluation = COCOeval(truth, truth.loadRes(results), kind)
         evaluation.evaluate()
@@ -88,7 +93,7 @@ class AveragePrecision:
 
 
 def _entries(index: int, boxes: Tensor, labels: Tensor, masks: Tensor) -> list[dict[str, Any]]:
-    """Boxes become corner, width and height, masks run lengths."""
+    """COCO's entries of boxes (corner, width, height) and masks (run lengths)."""
     from pycocotools import mask as rle
 
     corners = torch.cat([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], dim=1).tolist()

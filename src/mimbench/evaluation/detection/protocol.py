@@ -13,14 +13,14 @@ from mimbench.evaluation.recipe_protocol import RecipeProtocol
 
 @dataclass
 class DetectViTDet(RecipeProtocol):
-    """detect-<recipe>: Mask R-CNN on the encoder, all of it trained unless the recipe freezes the encoder.
+    """detect-<recipe>: Mask R-CNN on the encoder; all parts are trained unless the recipe freezes the encoder.
 
-    Features: ViT: the last block, after the trunk's norm, with attention in windows but for a few blocks, and ViTDet's
-        simple pyramid; Swin: all stages, normed anew, and FPN. Head: torchvision's RPN, box and mask heads.
-    Augmentation, optimizer, schedule: the recipe's; see `DetectionRecipe`, `jittered` and `DetectionTraining`.
-        Crowds are left out of training.
-    Grid: none. Selection: none; the weights after the last epoch count.
-    Read once, after the last epoch: "test". Precision: pycocotools; the main number is `ap_box`.
+    Features: ViT: the last block after the trunk's norm, with window attention in all but a few blocks, and ViTDet's
+        simple pyramid; Swin: all stages with new norms, and FPN. Head: torchvision's RPN, box and mask heads.
+    Augmentation, optimizer, schedule: those of the recipe; see `DetectionRecipe`, `jittered` and `DetectionTraining`.
+        Crowds are not used in training.
+    Grid: none. Selection: none; the weights after the last epoch are evaluated.
+    Read once, after the last epoch: "test". Precision: pycocotools; the main result is `ap_box`.
     """
 
     task = "detect"

@@ -1,4 +1,4 @@
-"""Feature pyramids for detection: ViTDet's on the last block of a ViT, FPN on the stages of a Swin."""
+"""Feature pyramids for detection: ViTDet's simple pyramid on a ViT, FPN on a Swin."""
 
 from collections import OrderedDict
 
@@ -15,13 +15,14 @@ Levels = OrderedDict[str, Tensor]
 
 
 class SimplePyramid(nn.Module):
-    """Four levels from one map, by deconvolution and pooling, and a fifth by taking every second cell of the fourth.
+    """Five levels from one feature map (ViTDet, section 3).
 
-    Scales 4, 2, 1, 1/2 of the map; then 1x1 and 3x3 convolutions, each with a LayerNorm (ViTDet, section 3).
+    Transposed convolutions and pooling give 4, 2, 1 and 1/2 times its resolution, each followed by a 1x1 and a 3x3
+    convolution with LayerNorm. The fifth level takes every second cell of the fourth.
 
     Args:
-        width: Channels of the map.
-        out_channels: Channels of every level.
+        width: Channels of the feature map.
+        out_channels: Channels of each level.
     """
 
     def __init__(self, width: int, out_channels: int = 256):
@@ -43,12 +44,12 @@ class SimplePyramid(nn.Module):
         )
 
     def forward(self, x: Float[Tensor, "b d h w"]) -> list[Tensor]:
-        """The five levels "b c h w", the finest first."""
-        return _and_coarser([level(x) for level in self.levels])
+        """Returns the five levels "b c h w", the finest first."""
+        return _add_coarser([level(x) for level in self.levels])
 
 
 class StagePyramid(nn.Module):
-    """FPN (Lin et al. 2017; torchvision's) on normed stages, and a level that takes every second cell of the last.
+    """torchvision's FPN (Lin et al. 2017) on normalized stages, and a level with every second cell of the last.
 
     Args:
         widths: Channels of the stages, the finest first.
@@ -60,23 +61,23 @@ class StagePyramid(nn.Module):
         self.fpn = FeaturePyramidNetwork(widths, out_channels)
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """Stages "b d h w" to levels "b c h w", the finest first."""
-        normed = OrderedDict((str(i), norm(x)) for i, (norm, x) in enumerate(zip(self.norms, maps, strict=True)))
-        return _and_coarser(list(self.fpn(normed).values()))
+        """Maps stages "b d h w" to levels "b c h w", the finest first."""
+        normalized = OrderedDict((str(i), norm(x)) for i, (norm, x) in enumerate(zip(self.norms, maps, strict=True)))
+        return _add_coarser(list(self.fpn(normalized).values()))
 
 
 class Backbone(nn.Module):
-    """An encoder at any image size with the pyramid of its family.
+    """An encoder for images of any size with the pyramid of its family.
 
     Args:
         frozen: Whether the encoder stays in evaluation mode and gets no gradient.
 
     Attributes:
-        out_channels: Of every level; torchvision's detectors ask for it.
-        strides: Pixels per cell of the levels.
+        out_channels: Channels of each level; torchvision's detectors read this attribute.
+        strides: Pixels per cell of each level.
 
     Raises:
-        ValueError: The pyramid's finest level would be finer than a pixel.
+        ValueError: The side of a ViT's patches is not a multiple of 4 px.
     """
 
     def __init__(self, encoder: AnySize, out_channels: int = 256, frozen: bool = False):
@@ -91,7 +92,9 @@ class Backbone(nn.Module):
             self.pyramid = SimplePyramid(widths[0], out_channels)
             strides = [cells[0] * 2**i // 4 for i in range(5)]
             if cells[0] % 4:
-                raise ValueError(f"Patches of {cells[0]} px cannot be quartered; detection needs a multiple of 4 px.")
+                raise ValueError(
+                    f"The patches have {cells[0]} px; detection needs a patch size that is a multiple of 4 px."
+                )
         self.strides = tuple(strides)
 
     @property
@@ -101,7 +104,7 @@ class Backbone(nn.Module):
 
     @property
     def depths(self) -> list[int]:
-        """What the pyramid reads: a ViT's last block, all stages of a Swin."""
+        """Depths that the pyramid reads: the last block of a ViT, all stages of a Swin."""
         last = max(self.encoder.cells)
         return list(range(1, last + 1)) if self.hierarchical else [last]
 
@@ -112,12 +115,12 @@ class Backbone(nn.Module):
         return self
 
     def forward(self, images: Float[Tensor, "b 3 h w"], sizes: Int[Tensor, "b 2"]) -> Levels:
-        """Levels by name, "0" the finest.
+        """Returns the levels by name, "0" for the finest.
 
         Args:
-            sizes: True height and width of every image; the rest is padding.
+            sizes: Height and width of every image in pixels, without padding.
         """
-        # A Swin's stages are normed anew, all alike.
+        # The pyramid normalizes all stages of a Swin.
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             maps = self.encoder(images, self.depths, sizes, normed=not self.hierarchical)
         found = [maps[depth] for depth in self.depths]
@@ -134,5 +137,5 @@ def _smooth(width: int, out_channels: int) -> list[nn.Module]:
     ]
 
 
-def _and_coarser(levels: list[Tensor]) -> list[Tensor]:
+def _add_coarser(levels: list[Tensor]) -> list[Tensor]:
     return [*levels, F.max_pool2d(levels[-1], 1, 2)]

@@ -1,1 +1,1 @@
-"""Feature extraction, and the cache of extracted features."""
+"""Feature extraction and a cache of extracted features."""

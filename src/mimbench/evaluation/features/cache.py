@@ -1,4 +1,4 @@
-"""Features of a datamodule's splits, extracted when first asked for."""
+"""Features of the splits of a data module, extracted on first use."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -17,16 +17,16 @@ DEFAULT_GIB = 100
 
 
 class FeatureCache:
-    """Hands out the features of a split; all protocols that share it cost one pass per split.
+    """Returns the features of a split; all protocols together cost one pass of the encoder per split.
 
-    Nothing is read before it is asked for, the test split least of all. On disk an entry belongs to the weights and
-    settings of an encoder and the labels and images of a split, so that jobs of any run can share a directory.
+    A split is read only when its features are requested. On disk, the key of an entry is computed from the weights and
+    settings of the encoder and the labels and images of the split, so that all runs can share a directory.
 
     Args:
-        device: Where the encoder runs and protocols compute.
-        directory: Keeps memory-mapped features on disk; see `Store`. None: in memory.
-        wanted: Names of the features; all that the encoder has by default.
-        max_gib: Limit of the whole directory.
+        device: Device of the encoder and of the protocols' computations.
+        directory: Directory of memory-mapped features, see `Store`; by default they stay in memory.
+        wanted: Names of the features; by default all of the encoder.
+        max_gib: Limit of the size of the directory in GiB.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What an encoder says about the images of a split, at all depths from one pass."""
+"""Features of the images of a split at all depths, extracted in one pass."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,16 +16,16 @@ from mimbench.encoders import Encoder
 LABELS = "labels"
 
 FeatureKind = Literal["patches", "token", "both"]
-"""The mean of the patch tokens, the class token, or one behind the other."""
+"""The mean of the patch tokens, the class token, or both concatenated."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Features of many images, one row each, fetched in pieces: they may lie in files and exceed the memory.
+    """Features of many images, one row each, which are read in parts and may exceed the memory.
 
     Attributes:
-        parts: Side by side they make the rows.
-        device: Where rows are delivered.
+        parts: Tensors whose concatenated rows are the features; memory-mapped ones are allowed.
+        device: Device of the returned rows.
     """
 
     parts: tuple[Float[Tensor, "n _"], ...]
@@ -49,13 +49,13 @@ class Rows:
 
 @dataclass(frozen=True)
 class Features:
-    """Features and labels of one split, in its order, in main memory or in files.
+    """Features and labels of one split in its order, in memory or memory-mapped.
 
     Attributes:
         patches: Mean of the patch tokens, by depth; the trunk's final norm is applied at the last depth only.
         token: Class token by depth; empty for a trunk without one.
-        labels: Class of every image; negative where unknown.
-        device: Where protocols compute with them.
+        labels: Class of each image; negative if unknown.
+        device: Device of the protocols' computations.
     """
 
     patches: dict[int, Float32[Tensor, "n _"]]
@@ -68,14 +68,16 @@ class Features:
         return max(self.patches)
 
     def rows(self, depth: int, kind: FeatureKind = "patches") -> Rows:
-        """One kind of feature at one depth, to be fetched in pieces.
+        """One kind of feature at one depth, to be read in parts.
 
         Raises:
-            ValueError: The features lack it, as those of trunks without a class token do.
+            ValueError: There is no such feature, such as the class token of a trunk without one.
         """
         tables = {"patches": [self.patches], "token": [self.token], "both": [self.patches, self.token]}[kind]
         if any(depth not in table for table in tables):
-            raise ValueError(f"There is no {kind} feature at depth {depth}; has the encoder a class token?")
+            raise ValueError(
+                f"There is no {kind} feature at depth {depth}. 'token' and 'both' need an encoder with a class token."
+            )
         return Rows(tuple(table[depth] for table in tables), self.device)
 
     def at(self, depth: int, kind: FeatureKind = "patches") -> Float[Tensor, "n d"]:
@@ -86,12 +88,12 @@ class Features:
 def extract(
     encoder: Encoder, loader: DataLoader[Batch], depths: Collection[int], device: torch.device | str = "cpu"
 ) -> Features:
-    """Runs the encoder over whole images once, in evaluation mode and single precision.
+    """Extracts features of unmasked images in evaluation mode and the precision of the weights.
 
-    The encoder is moved to `device`; the training flags of its modules are put back. The features stay in memory.
+    The encoder is moved to `device`; the training flags of its modules are restored. The features stay in memory.
 
     Raises:
-        ValueError: The loader leaves out images, or a feature is not finite.
+        ValueError: The loader skips images, or a feature is not finite.
     """
     num_images = len(loader.dataset)  # pyright: ignore[reportArgumentType]
     rows = {
@@ -103,13 +105,13 @@ def extract(
 
 
 def names(encoder: Encoder, depths: Collection[int]) -> set[str]:
-    """The names of all features an encoder has at some depths."""
+    """Names of all features of an encoder at the given depths."""
     kinds = ("patches", "token") if _has_token(encoder) else ("patches",)
     return {f"{kind}-{depth}" for kind in kinds for depth in depths}
 
 
 def shapes(encoder: Encoder, wanted: Collection[str]) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
-    """Per image, of features by name, labels among them; without those that the encoder does not have."""
+    """Shape and type per image of the labels and the wanted features by name, without those that the encoder lacks."""
     available = {name for name in wanted if name in names(encoder, [_depth(name)])}
     widths = {name: (encoder.taps[_depth(name)].width,) for name in sorted(available)}
     return {LABELS: ((), torch.int64)} | {name: (width, torch.float32) for name, width in widths.items()}
@@ -118,7 +120,7 @@ def shapes(encoder: Encoder, wanted: Collection[str]) -> dict[str, tuple[tuple[i
 def fill(
     rows: Mapping[str, Tensor], encoder: Encoder, loader: DataLoader[Batch], device: torch.device | str = "cpu"
 ) -> None:
-    """Writes the features that `rows` names; see `extract`."""
+    """Extracts the features named by `rows` into its tensors; see `extract`."""
     num_images, done = len(rows[LABELS]), 0
     wanted = [name for name in rows if name != LABELS]
     with _evaluating(encoder.to(device)):
@@ -128,7 +130,7 @@ def fill(
                 rows[name][done : done + len(value)] = value
             done += len(batch.labels)
     if done != num_images:
-        raise ValueError(f"The loader delivered {done} of {num_images} images; use datamodule.plain(split).")
+        raise ValueError(f"The loader returned {done} of {num_images} images; use datamodule.plain(split).")
 
 
 def assemble(rows: Mapping[str, Tensor], device: torch.device | str) -> Features:
@@ -167,7 +169,7 @@ def _describe(encoder: Encoder, images: Tensor, wanted: Collection[str]) -> dict
     values = {}
     for name in wanted:
         at = tokens[_depth(name)]
-        # timm puts the class token in front of the registers.
+        # In timm the class token precedes the register tokens.
         values[name] = at.patches.float().mean(1) if name.startswith("patches") else at.prefix[:, 0].float()
         if not values[name].isfinite().all():
             raise ValueError(f"Features ({name}) are not finite; evaluate a checkpoint from before training diverged.")

@@ -1,4 +1,4 @@
-"""Keys of cached features: they change when a weight, a setting of the encoder or an image does."""
+"""Keys of cached features, which change with the weights and settings of the encoder and with the images."""
 
 import hashlib
 from typing import Any
@@ -9,21 +9,21 @@ from torch import Tensor, nn
 from mimbench.data import ImageDataModule
 from mimbench.data.source import SplitName
 
-_FORMAT = "1"  # of the files; a change makes all older ones unknown
+_FORMAT = "1"  # version of the files; a change invalidates all older ones
 _NUM_PROBES = 16
 _SCALARS = (bool, int, float, str)
 
 
 def key(encoder: nn.Module, datamodule: ImageDataModule, split: SplitName) -> str:
-    """Sixteen hexadecimal digits for the features of a split."""
+    """Key of the features of a split, 16 hex digits."""
     digest = hashlib.sha256(f"{_FORMAT} {split} {of_module(encoder)} {of_split(datamodule, split)}".encode())
     return digest.hexdigest()[:16]
 
 
 def of_module(module: nn.Module) -> str:
-    """SHA-256 of weights and settings, by name.
+    """SHA-256 of the weights and settings of a module by name.
 
-    Settings count as well, as the number of heads is in no weight's shape.
+    Settings are included, since the shapes of weights do not show, for example, the number of heads.
     """
     digest = hashlib.sha256()
     for name, part in module.named_modules():
@@ -36,13 +36,13 @@ def of_module(module: nn.Module) -> str:
 
 
 def of_split(datamodule: ImageDataModule, split: SplitName) -> str:
-    """SHA-256 of the labels, and of sixteen evenly spaced images as the encoder sees them."""
+    """SHA-256 of the labels and of 16 evenly spaced images after the evaluation transform."""
     dataset: Any = datamodule.plain(split).dataset
     digest = hashlib.sha256(_bytes(dataset.split.labels))
-    places = torch.linspace(0, len(dataset) - 1, min(_NUM_PROBES, len(dataset))).round().long().tolist()
-    for place in places:
-        images = dataset[place].images
-        digest.update(f"{place} {tuple(images.shape)}".encode())
+    positions = torch.linspace(0, len(dataset) - 1, min(_NUM_PROBES, len(dataset))).round().long().tolist()
+    for position in positions:
+        images = dataset[position].images
+        digest.update(f"{position} {tuple(images.shape)}".encode())
         digest.update(_bytes(images))
     return digest.hexdigest()
 

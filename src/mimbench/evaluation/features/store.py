@@ -1,4 +1,4 @@
-"""A folder of arrays that many jobs share, with a limit to its size."""
+"""A directory of arrays shared by many jobs, with a size limit."""
 
 import os
 import shutil
@@ -21,13 +21,13 @@ _KINDS = {torch.int64: np.int64, torch.float32: np.float32}
 
 
 class Store:
-    """Entries of named arrays, one folder each, one .npy per array: whole or absent.
+    """Entries of named arrays: one folder per entry, one .npy file per array, which is complete or absent.
 
-    One job at a time works on an entry. Before space is taken, the entries that were not used for longest make room.
+    One job at a time uses an entry. If space is needed, the least recently used entries are deleted.
 
     Args:
-        directory: Shared by all jobs, on one file system.
-        max_bytes: Of all entries together.
+        directory: Directory shared by all jobs, on one file system.
+        max_bytes: Limit of the size of all entries together.
     """
 
     def __init__(self, directory: Path, max_bytes: int):
@@ -35,12 +35,12 @@ class Store:
 
     @contextmanager
     def entry(self, key: str) -> Iterator[Path]:
-        """The folder of an entry, locked and marked as just used."""
+        """Yields the folder of an entry, locked and marked as recently used."""
         folder = self.directory / key
         self.directory.mkdir(parents=True, exist_ok=True)
         with FileLock(self._lock(key)):
             folder.mkdir(exist_ok=True)
-            for leftover in folder.glob(".*.tmp"):  # of a killed job; the lock excludes others
+            for leftover in folder.glob(".*.tmp"):  # of a killed job: the lock excludes running ones
                 leftover.unlink()
             _mark(folder)
             os.utime(folder)
@@ -48,13 +48,13 @@ class Store:
 
     @contextmanager
     def writing(self, folder: Path, shapes: Shapes) -> Iterator[dict[str, Tensor]]:
-        """New arrays of an entry, to be filled; they appear when the context ends well and vanish when it does not.
+        """Yields new arrays of an entry to fill; they are stored when the context ends without an error.
 
         Raises:
-            ValueError: They are larger than the limit or the disk.
+            ValueError: They exceed the limit or the free disk space.
         """
         with ExitStack() as files:
-            with FileLock(self._lock("all")):  # or two jobs would take the same free space
+            with FileLock(self._lock("all")):  # otherwise two jobs could claim the same free space
                 self._make_room(sum(map(_num_bytes, shapes.values())), keep=folder.name)
                 parts = {name: files.enter_context(replacing(folder / f"{name}.npy")) for name in shapes}
                 arrays = {name: _allocate(Path(parts[name].name), *array) for name, array in shapes.items()}
@@ -64,7 +64,7 @@ class Store:
 
     @staticmethod
     def read(folder: Path, names: set[str]) -> dict[str, Tensor]:
-        """Memory-mapped arrays, without those that are absent; writing to them never reaches the files."""
+        """Memory-mapped arrays that exist; changes of their values are not written to the files."""
         paths = {name: folder / f"{name}.npy" for name in sorted(names)}
         return {name: torch.from_numpy(np.load(path, mmap_mode="c")) for name, path in paths.items() if path.exists()}
 
@@ -73,20 +73,23 @@ class Store:
         sizes = {entry: sum(file.stat().st_size for file in entry.iterdir()) for entry in entries}
         missing = max(sum(sizes.values()) + needed - self.max_bytes, needed - shutil.disk_usage(self.directory).free)
         for entry in entries:
-            if missing > 0 and entry.name != keep and self._removed(entry):
+            if missing > 0 and entry.name != keep and self._remove(entry):
                 missing -= sizes[entry]
         if missing > 0:
             raise ValueError(
-                f"These features take {needed / _GIB:.3g} GiB, {missing / _GIB:.3g} GiB more than there is room for in "
-                f"{self.directory} (limit {self.max_bytes / _GIB:.3g} GiB). Raise paths.cache_gib, name a larger disk "
+                f"These features need {needed / _GIB:.3g} GiB, {missing / _GIB:.3g} GiB more than available in "
+                f"{self.directory} (limit {self.max_bytes / _GIB:.3g} GiB). Raise paths.cache_gib, use a larger disk "
                 "with paths.cache, or leave out protocols that read every depth."
             )
 
-    def _removed(self, entry: Path) -> bool:
-        """Removes an entry unless a job is working on it; jobs that have mapped its files keep them."""
+    def _remove(self, entry: Path) -> bool:
+        """Deletes an entry and returns True unless a job uses it.
+
+        Jobs that have mapped its files can still read them.
+        """
         try:
             with FileLock(self._lock(entry.name), timeout=0):
-                (entry / _MARKER).unlink()  # first: without its marker an entry is never removed, nor half of it read
+                (entry / _MARKER).unlink()  # first: an entry without a marker is neither read nor deleted
                 for path in _arrays(entry):
                     path.unlink()
                 entry.rmdir()
@@ -102,19 +105,19 @@ def _mark(folder: Path) -> None:
     """Writes the marker of an entry.
 
     Raises:
-        ValueError: The folder contains something else than arrays of features.
+        ValueError: The folder contains other files than arrays.
     """
     if (folder / _MARKER).is_file():
         return
     if others := [path.name for path in folder.iterdir() if path.suffix != ".npy"]:
         raise ValueError(
-            f"{folder} contains {others[0]}, so it is no entry of a feature cache; choose another paths.cache."
+            f"{folder} contains {others[0]}, which is not from a feature cache; choose another paths.cache."
         )
     write_atomic(folder / _MARKER, folder.name)
 
 
 def _is_entry(folder: Path) -> bool:
-    """Whether a folder was made by a feature cache: it contains arrays only, and a marker with its own name."""
+    """Whether a feature cache made this folder: it contains only arrays and a marker with its own name."""
     try:
         marker = folder / _MARKER
         if folder.is_symlink() or marker.stat().st_size != len(folder.name) or marker.read_text() != folder.name:
@@ -131,7 +134,7 @@ def _arrays(folder: Path) -> list[Path]:
 def _allocate(path: Path, shape: tuple[int, ...], dtype: torch.dtype) -> np.memmap:
     array = np.lib.format.open_memmap(path, mode="w+", dtype=_KINDS[dtype], shape=shape)
     with path.open("r+b") as file:
-        # A hole in the file would end the process with SIGBUS where the disk is full.
+        # On a full disk, writing to a sparse file would end the process with SIGBUS.
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return array
 

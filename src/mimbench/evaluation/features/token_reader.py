@@ -1,4 +1,4 @@
-"""Patch tokens of frozen encoders, too many to be cached on disk."""
+"""Patch tokens of frozen encoders, which are too large to cache on disk."""
 
 import math
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ from mimbench.encoders import Encoder
 
 
 class TokenReader:
-    """Patch tokens of a split in any order, from memory or straight from the encoder.
+    """Patch tokens of a split in any order, from memory or computed by the encoder.
 
     Attributes:
-        rows: The tokens of all images "n t d", or None where they are computed whenever they are asked for.
+        rows: The tokens of all images "n t d", or None if they are computed on each request.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class TokenReader:
     def __call__(
         self, order: Int64[Tensor, " n"], batch_size: int
     ) -> Iterator[tuple[Float[Tensor, "b t d"], Int64[Tensor, " b"]]]:
-        """Tokens and labels of the images in `order`."""
+        """Yields tokens and labels of the images in `order`."""
         if self.rows is not None:
             for index in order.split(batch_size):
                 yield self.rows[index].to(self.device), self.labels[index].to(self.device)
@@ -55,7 +55,7 @@ class TokenReader:
             sampler=order.tolist(),
             num_workers=self.plain.num_workers,
             collate_fn=self.plain.collate_fn,
-            generator=torch.Generator(),  # or every pass would advance PyTorch's default generator
+            generator=torch.Generator(),  # otherwise each pass would advance PyTorch's default generator
         )
 
     @torch.no_grad()

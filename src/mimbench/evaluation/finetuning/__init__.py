@@ -1,4 +1,4 @@
-"""Fine-tuning: a pre-trained encoder becomes a classifier, by the papers' recipes."""
+"""Fine-tuning of a pre-trained encoder as a classifier with published recipes."""
 
 from mimbench.evaluation.finetuning.classifier import classifier
 from mimbench.evaluation.finetuning.module import FineTuning

@@ -1,4 +1,4 @@
-"""timm's training augmentation as a pure function of (seed, epoch, sample)."""
+"""timm's training augmentation as a function of (seed, epoch, sample)."""
 
 import random
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ from mimbench.evaluation.finetuning.recipe import FineTuneRecipe
 
 @contextmanager
 def drawn_from(*key: int, device: torch.device | str = "cpu") -> Iterator[None]:
-    """Makes the global generators of Python, NumPy and PyTorch draw from `key`, then puts them back as they were.
+    """Seeds the global generators of Python, NumPy and PyTorch with `key`, and restores their states afterwards.
 
-    timm's transforms, mixing and drop path draw from them. What is drawn depends on the key alone, not on workers or
-    on what was drawn before, so that an interrupted training goes on exactly.
+    timm's transforms, mixup and drop path use these generators. Their draws then depend only on the key, not on workers
+    or earlier draws, so that training resumes exactly.
     """
     seed, device = mix(*key), torch.device(device)
     python, numpy = random.getstate(), np.random.get_state()
@@ -30,9 +30,9 @@ def drawn_from(*key: int, device: torch.device | str = "cpu") -> Iterator[None]:
         with torch.random.fork_rng(devices=cuda):
             random.seed(seed)
             np.random.seed(seed % 2**32)
-            torch.default_generator.manual_seed(seed)  # torch.manual_seed would touch all devices
-            for place in cuda:
-                with torch.cuda.device(place):
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed all devices
+            for gpu in cuda:
+                with torch.cuda.device(gpu):
                     torch.cuda.manual_seed(seed)
             yield
     finally:
@@ -41,12 +41,12 @@ def drawn_from(*key: int, device: torch.device | str = "cpu") -> Iterator[None]:
 
 
 class Augmentation:
-    """Random resized crop (bicubic), horizontal flips, RandAugment and random erasing of a recipe, by timm.
+    """timm's random resized crop (bicubic), horizontal flip, RandAugment and random erasing with a recipe's settings.
 
     Args:
-        size: Side of the images handed out, in pixels.
-        crop_scale: Range of the area of crops.
-        flip: Whether images may be flipped.
+        size: Side of the returned images in pixels.
+        crop_scale: Range of the relative area of crops.
+        flip: Whether images are flipped horizontally at random.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Augmentation:
             is_training=True,
             scale=crop_scale,
             hflip=0.5 if flip else 0.0,
-            color_jitter=None,  # pyright: ignore[reportArgumentType]  # timm's own way to have none
+            color_jitter=None,  # pyright: ignore[reportArgumentType]  # timm's value for none
             auto_augment=recipe.randaugment,
             interpolation="bicubic",
             re_prob=recipe.random_erasing,

@@ -1,4 +1,4 @@
-"""A pre-trained trunk as a classifier, named as timm and the released fine-tuning codes name it."""
+"""Classifiers from pre-trained trunks, with the parameter names of timm and the released fine-tuning code."""
 
 import copy
 from collections.abc import Iterator
@@ -24,19 +24,20 @@ def classifier(
     train_positions: bool = True,
     generator: torch.Generator | None = None,
 ) -> nn.Module:
-    """Makes the encoder's trunk a classifier: images "b c h w" to logits "b num_classes".
+    """Turns the encoder's trunk into a classifier that maps images "b c h w" to logits "b num_classes".
 
-    ViT, "avg": the mean of the patch tokens of the last block, without the pre-trained final norm, then a fresh norm;
-    "token": the class token after the pre-trained norm. Swin: its norm, then the mean. The head starts from a
-    truncated normal of deviation 2e-5 and bias 0, as in MAE's released code, so that it hardly disturbs the trunk.
+    ViT with pooling "avg": the mean of the patch tokens of the last block, followed by a new norm that replaces the
+    pre-trained one; with "token": the class token after the pre-trained norm. Swin: the mean after its norm. The
+    weights of the head are drawn from a truncated normal distribution with standard deviation 2e-5 and its bias is 0,
+    as in MAE's released code, so that the first gradients of the trunk are small.
 
     Args:
-        encoder: Its trunk is changed, and is what comes back; a Swin's never has a class token.
-        drop_path: Rate of the last block, see `FineTuneRecipe`.
-        generator: Draws the head; None: PyTorch's default generator.
+        encoder: Its trunk is changed in place and returned.
+        drop_path: Rate of the last block; see `FineTuneRecipe`.
+        generator: Draws the weights of the head; by default PyTorch's default generator.
 
     Raises:
-        ValueError: The trunk has no class token to classify, or is of a family that nobody has taught to classify.
+        ValueError: The trunk has no class token but `pooling` is "token", or it is neither a ViT nor a Swin.
     """
     trunk = encoder.trunk
     trunk.requires_grad_(True)
@@ -45,9 +46,9 @@ def classifier(
         if isinstance(trunk, Beit):
             _separate_biases(trunk)
     elif not isinstance(trunk, SwinTransformer):
-        raise ValueError(f"Fine-tuning knows timm's VisionTransformer and SwinTransformer, not {type(trunk).__name__}.")
+        raise ValueError(f"Fine-tuning needs timm's VisionTransformer or SwinTransformer, not {type(trunk).__name__}.")
     elif pooling != "avg":
-        raise ValueError("A Swin has no class token; choose finetune.pooling=avg.")
+        raise ValueError("Swin has no class token; use finetune.pooling=avg.")
     trunk.reset_classifier(num_classes, pooling)
     head = trunk.get_classifier()
     assert isinstance(head, nn.Linear)
@@ -60,7 +61,7 @@ def classifier(
 
 
 def named_blocks(trunk: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Blocks of a ViT or Swin from the input on, by name; over all stages."""
+    """Names and blocks of a ViT or of all stages of a Swin, from input to output."""
     stages = getattr(trunk, "layers", None)
     if stages is None:
         return [(f"blocks.{i}", block) for i, block in enumerate(_children(trunk.get_submodule("blocks")))]
@@ -72,7 +73,7 @@ def named_blocks(trunk: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def set_drop_path(trunk: nn.Module, rate: float) -> None:
-    """Rates that rise linearly from 0 in the first block to `rate` in the last, as in timm."""
+    """Sets drop path rates that rise linearly from 0 in the first block to `rate` in the last, as in timm."""
     blocks = named_blocks(trunk)
     shares = cast("list[float]", calculate_drop_path_rates(rate, len(blocks)))
     for (_, block), share in zip(blocks, shares, strict=True):
@@ -97,7 +98,7 @@ def _separate_biases(trunk: Beit) -> None:
 
 def _pool_vit(trunk: VisionTransformer | Beit, pooling: str) -> None:
     if pooling == "token" and trunk.cls_token is None:
-        raise ValueError("This encoder has no class token; choose finetune.pooling=avg.")
+        raise ValueError("This encoder has no class token; use finetune.pooling=avg.")
     if pooling == "avg":
         norm = trunk.norm if isinstance(trunk.norm, nn.LayerNorm) else trunk.fc_norm
         trunk.fc_norm = copy.deepcopy(norm) if isinstance(norm, nn.LayerNorm) else nn.LayerNorm(trunk.embed_dim, 1e-6)

@@ -1,4 +1,4 @@
-"""What a classifier is trained on."""
+"""Augmented training data and plain evaluation data for fine-tuning."""
 
 import torch
 
@@ -14,7 +14,7 @@ _LABELED: tuple[SplitName, ...] = ("train", "val", "test")
 
 
 class AugmentedSet(TrainSet):
-    """A split under a recipe's augmentation, asked for whole batches."""
+    """A split with a recipe's augmentation; its items are whole batches."""
 
     def __init__(self, split: Split, augmentation: Augmentation) -> None:
         self.split, self.augmentation = split, augmentation
@@ -26,10 +26,12 @@ class AugmentedSet(TrainSet):
 
 
 class FineTuneData(ImageDataModule):
-    """The images of another datamodule in batches of a recipe, augmented as it says; evaluated as they were.
+    """The images of another data module with the batch size and training augmentation of a recipe.
+
+    Evaluation uses the transform of the other data module.
 
     Raises:
-        ValueError: A split is empty or has images without a known class, or there are fewer images than in a batch.
+        ValueError: A split is empty or has images without a label, or a batch is larger than the training set.
     """
 
     def __init__(self, data: ImageDataModule, recipe: FineTuneRecipe, seed: int) -> None:

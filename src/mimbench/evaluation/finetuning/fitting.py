@@ -1,4 +1,4 @@
-"""Trains a classifier on one encoder and one dataset, then reads the test split."""
+"""Fine-tunes a classifier on one dataset and evaluates it on the test split."""
 
 import hashlib
 import shutil
@@ -34,18 +34,18 @@ def fine_tune(
     num_blocks: float | None = None,
     grad_checkpointing: bool = False,
 ) -> dict[str, Any]:
-    """Fine-tunes the encoder of `subject`, which is used up, to the last epoch of the recipe.
+    """Fine-tunes the encoder of `subject` in place to the last epoch of the recipe and evaluates it.
 
-    Goes on from the checkpoint in `directory`, exactly, after an interruption. Accuracies are of the weights after the
-    last epoch; the test split is read then, once, by the first process.
+    Resumes exactly from the checkpoint in `directory`. The weights after the last epoch are evaluated; the first
+    process reads the test split once, after training.
 
     Args:
-        directory: Of this encoder, data, recipe and seed alone; see `folder`.
-        num_blocks: How many last blocks train; None: everything.
+        directory: Directory of this encoder, data, recipe and seed; see `folder`.
+        num_blocks: Number of last blocks that are trained; by default the whole model.
 
     Raises:
         ValueError: The data, the encoder and the recipe do not fit together.
-        KeyboardInterrupt: A signal asked to stop; everything is saved.
+        KeyboardInterrupt: A signal requested a stop; the checkpoint is saved.
     """
     data = FineTuneData(subject.datamodule, recipe, seed)
     model = classifier(
@@ -59,7 +59,7 @@ def fine_tune(
     fitted = fit(training, data, directory, subject.trainer, epochs=recipe.epochs)
     if not rank_zero_only.rank:
         save_file({k: v.contiguous() for k, v in training.evaluated.state_dict().items()}, directory / CLASSIFIER)
-    correct = [] if rank_zero_only.rank else hits(training.evaluated, data, subject.device)
+    correct = [] if rank_zero_only.rank else correct_predictions(training.evaluated, data, subject.device)
     return {
         "accuracy": sum(correct) / max(1, len(correct)),
         "num_test": len(data.split("test")),
@@ -86,7 +86,7 @@ def fit(
         options: What Lightning's Trainer is told.
 
     Raises:
-        KeyboardInterrupt: A signal asked to stop; everything is saved.
+        KeyboardInterrupt: A signal requested a stop; the checkpoint is saved.
     """
     try:
         return pretrain(
@@ -98,22 +98,22 @@ def fit(
 
 
 @torch.inference_mode()
-def hits(model: nn.Module, data: ImageDataModule, device: torch.device) -> list[bool]:
-    """Whether each test image gets its class, in single precision."""
+def correct_predictions(model: nn.Module, data: ImageDataModule, device: torch.device) -> list[bool]:
+    """Whether each test image is classified correctly, computed in fp32."""
     model.to(device).eval()
-    found: list[bool] = []
+    correct: list[bool] = []
     for batch in data.plain("test"):
-        found += (model(batch.images.to(device)).argmax(1).cpu() == batch.labels).tolist()
-    return found
+        correct += (model(batch.images.to(device)).argmax(1).cpu() == batch.labels).tolist()
+    return correct
 
 
 def folder(subject: Subject, recipe: object, seed: int) -> Path:
-    """Where a training of these weights, images and settings lies, so that none goes on from another's checkpoint."""
-    start = fingerprint.key(subject.encoder, subject.datamodule, "train")
-    return subject.directory / hashlib.sha256(f"{start} {recipe} {seed}".encode()).hexdigest()[:12]
+    """Directory of the training with these weights, images and settings, so that no other training resumes there."""
+    initial = fingerprint.key(subject.encoder, subject.datamodule, "train")
+    return subject.directory / hashlib.sha256(f"{initial} {recipe} {seed}".encode()).hexdigest()[:12]
 
 
 @rank_zero_only
 def forget(directory: Path) -> None:
-    """Deletes the checkpoint of a training that has ended, which is three times the classifier's size."""
+    """Deletes the checkpoints of a finished training; one takes three times the size of the model."""
     shutil.rmtree(directory / "checkpoints", ignore_errors=True)

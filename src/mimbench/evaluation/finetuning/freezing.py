@@ -1,4 +1,4 @@
-"""Partial fine-tuning: only the end of a trunk trains."""
+"""Partial fine-tuning: trains only the last blocks of a trunk."""
 
 import math
 
@@ -8,48 +8,50 @@ from mimbench.evaluation.finetuning.classifier import named_blocks
 
 
 def train_last(trunk: nn.Module, num_blocks: float) -> None:
-    """Freezes a classifier but for its last blocks, the head and what stands between them (MAE, Figure 9).
+    """Freezes a classifier except its last blocks and the layers after them (MAE, Figure 9).
 
-    0 leaves the head, and the fresh norm before it if there is one; a half counts the MLP of a block with its norm;
-    all blocks leave nothing frozen. Blocks that are frozen are not skipped by drop path either.
+    With 0 only the head, and a new norm before it, are trained. Half a block is its MLP with the norm before it. With
+    all blocks nothing is frozen. Frozen blocks have no drop path.
 
     Args:
-        trunk: What `classifier` has made.
-        num_blocks: In halves.
+        trunk: A classifier made by `classifier`.
+        num_blocks: Number of last blocks to train, a multiple of 0.5.
 
     Raises:
-        ValueError: The number is not one of halves from 0 to the number of blocks.
+        ValueError: `num_blocks` is not a multiple of 0.5 between 0 and the number of blocks.
     """
     blocks = named_blocks(trunk)
     if num_blocks * 2 % 1 or not 0 <= num_blocks <= len(blocks):
-        raise ValueError(f"This encoder has {len(blocks)} blocks to train the last of, in halves; got {num_blocks}.")
+        raise ValueError(
+            f"The number of trained blocks must be a multiple of 0.5 between 0 and {len(blocks)}, got {num_blocks}."
+        )
     if num_blocks == len(blocks):
         return
-    wanted = {name: parameter.requires_grad for name, parameter in trunk.named_parameters()}
+    trained_before = {name: parameter.requires_grad for name, parameter in trunk.named_parameters()}
     trunk.requires_grad_(False)
     first = len(blocks) - math.floor(num_blocks)
     for _, block in blocks[:first]:
-        _never_skip(block)
-    free = [name for name, _ in blocks[first:]] + _after(blocks, first, num_blocks)
+        _remove_drop_path(block)
+    trained = [name for name, _ in blocks[first:]] + _other_parts(blocks, first, num_blocks)
     for name, parameter in trunk.named_parameters():
-        parameter.requires_grad_(wanted[name] and name.startswith(tuple(f"{prefix}." for prefix in free)))
+        parameter.requires_grad_(trained_before[name] and name.startswith(tuple(f"{prefix}." for prefix in trained)))
 
 
-def _after(blocks: list[tuple[str, nn.Module]], first: int, num_blocks: float) -> list[str]:
-    """Parts beside whole blocks that train."""
-    free = ["head", "fc_norm"]
+def _other_parts(blocks: list[tuple[str, nn.Module]], first: int, num_blocks: float) -> list[str]:
+    """Names of the trained parts that are not whole blocks."""
+    parts = ["head", "fc_norm"]
     if num_blocks:
-        free.append("norm")
+        parts.append("norm")
     if num_blocks % 1:
         half = blocks[first - 1][0]
-        free += [f"{half}.{part}" for part in ("norm2", "mlp", "ls2")]
-    # The merging before a Swin's stage follows the last block of the stage before.
+        parts += [f"{half}.{part}" for part in ("norm2", "mlp", "ls2")]
+    # The patch merging at the beginning of a Swin stage follows the last block of the previous stage.
     trained = blocks[first - math.ceil(num_blocks % 1) :]
     stages = [name.split(".")[1] for name, _ in trained if name.startswith("layers.")]
-    free += [f"layers.{stage}.downsample" for stage in stages if stage != stages[0]]
-    return free
+    parts += [f"layers.{stage}.downsample" for stage in stages if stage != stages[0]]
+    return parts
 
 
-def _never_skip(block: nn.Module) -> None:
+def _remove_drop_path(block: nn.Module) -> None:
     for name in [name for name, _ in block.named_children() if name.startswith("drop_path")]:
         setattr(block, name, nn.Identity())

@@ -1,4 +1,4 @@
-"""Which parameters learn how fast."""
+"""Parameter groups with learning rates that decay from the last layer to the first."""
 
 import re
 from typing import Any
@@ -11,30 +11,31 @@ _EMBEDDING = ("cls_token", "reg_token", "pos_embed", "patch_embed", "norm_pre")
 
 
 def layer_ids(trunk: nn.Module) -> dict[str, int]:
-    """Layer of every parameter: embedding 0, block i (from 1) i, what follows them one more than the last block.
+    """Layer of each parameter by name.
 
-    That is MAE's released numbering, which differs from timm's in one point: there a final norm that stands before
-    the pooling belongs to the last block. A Swin's merging belongs to the block behind it, as in timm.
+    The embedding is layer 0, block i (from 1) layer i, and all that follows the blocks one layer more. This is the
+    numbering of MAE's released code. In timm a final norm before the pooling belongs to the last block. Patch merging
+    of a Swin belongs to the block after it, as in timm.
     """
     blocks = {name: number for number, (name, _) in enumerate(named_blocks(trunk), start=1)}
     ids: dict[str, int] = {}
     for name, _ in trunk.named_parameters():
-        place = re.match(r"(blocks|layers\.\d+\.blocks)\.\d+", re.sub(r"\.downsample\..*", ".blocks.0", name))
+        block = re.match(r"(blocks|layers\.\d+\.blocks)\.\d+", re.sub(r"\.downsample\..*", ".blocks.0", name))
         if name.split(".")[0] in _EMBEDDING:
             ids[name] = 0
         else:
-            ids[name] = len(blocks) + 1 if place is None else blocks[place[0]]
+            ids[name] = len(blocks) + 1 if block is None else blocks[block[0]]
     return ids
 
 
 def layer_groups(trunk: nn.Module, lr: float, weight_decay: float, layer_decay: float) -> list[dict[str, Any]]:
-    """Groups of the trainable parameters for an optimizer, the fastest first.
+    """Parameter groups of the trainable parameters, those with the highest learning rate first.
 
-    A layer's rate is lr * layer_decay^(last layer - layer) (MAE, released code; after BEiT). Vectors and biases are
-    not decayed, nor what the trunk itself exempts: tokens, positions, a Swin's relative-position biases.
+    The rate of a layer is lr * layer_decay^(last layer - layer) (released code of MAE, after BEiT). Vectors, biases and
+    the parameters that the trunk exempts have no weight decay: tokens, positions, relative position biases of Swin.
 
     Args:
-        lr: Rate of the last layer, the head.
+        lr: Learning rate of the last layer, the head.
     """
     ids, exempt = layer_ids(trunk), trunk.no_weight_decay()  # pyright: ignore[reportCallIssue]
     last = max(ids.values())
@@ -42,14 +43,14 @@ def layer_groups(trunk: nn.Module, lr: float, weight_decay: float, layer_decay: 
     for name, parameter in trunk.named_parameters():
         if not parameter.requires_grad:
             continue
-        plain = parameter.ndim <= 1 or name in exempt
+        no_decay = parameter.ndim <= 1 or name in exempt
         group = groups.setdefault(
-            (last - ids[name], plain),
+            (last - ids[name], no_decay),
             {
                 "params": [],
                 "names": [],
                 "lr": lr * layer_decay ** (last - ids[name]),
-                "weight_decay": 0.0 if plain else weight_decay,
+                "weight_decay": 0.0 if no_decay else weight_decay,
             },
         )
         group["params"].append(parameter)

@@ -1,4 +1,4 @@
-"""The training of a classifier."""
+"""Training of a classifier as a Lightning module."""
 
 from typing import Any
 
@@ -19,11 +19,11 @@ from mimbench.optim import warmup_cosine
 
 
 class FineTuning(L.LightningModule):
-    """Trains a classifier by a recipe; logs loss and accuracy on the validation split every epoch.
+    """Trains a classifier with a recipe; logs loss and accuracy on the validation split after every epoch.
 
     Args:
-        model: What `classifier` has made.
-        seed: Of mixing and drop path, together with epoch, batch and rank.
+        model: A classifier made by `classifier`.
+        seed: Determines, with epoch, batch and rank, mixup, cutmix and drop path.
     """
 
     def __init__(self, model: nn.Module, recipe: FineTuneRecipe, num_classes: int, seed: int = 0):
@@ -35,15 +35,15 @@ class FineTuning(L.LightningModule):
 
     @property
     def evaluated(self) -> nn.Module:
-        """The model whose accuracy counts: the moving average where there is one."""
+        """The model that is evaluated: the moving average if the recipe has one."""
         return self.model if self.average is None else self.average.module
 
     def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
-        """Logits of the model whose accuracy counts."""
+        """Logits of the evaluated model."""
         return self.evaluated(images)
 
     def on_fit_start(self) -> None:
-        """Raises ValueError for a share of the batch that cannot be mixed."""
+        """Raises ValueError for an odd number of images per device and accumulated batch, which mixup cannot pair."""
         share = self.recipe.batch_size // (self.trainer.world_size * self.trainer.accumulate_grad_batches)
         if self.mix is not None and share % 2:
             raise ValueError(
@@ -72,7 +72,7 @@ class FineTuning(L.LightningModule):
         self.log_dict(values, batch_size=len(batch.labels), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        """AdamW by layer, and the schedule to the end of the epochs, stepped every optimizer step."""
+        """AdamW with rates by layer; warm-up and cosine schedule over all epochs, updated at every optimizer step."""
         data, recipe = self.trainer.datamodule, self.recipe  # pyright: ignore[reportAttributeAccessIssue]
         groups = layer_groups(self.model, recipe.peak_lr, recipe.weight_decay, recipe.layer_decay)
         betas = (recipe.betas[0], recipe.betas[1])
@@ -85,7 +85,7 @@ class FineTuning(L.LightningModule):
 
 
 def mixing(recipe: FineTuneRecipe, num_classes: int) -> Mixup | None:
-    """timm's mixup and cutmix: one of both and one share for a whole batch, with smoothed labels."""
+    """timm's mixup and cutmix: each batch uses one of them and one mixing weight, with smoothed labels."""
     if not recipe.mixes:
         return None
     return Mixup(
@@ -97,7 +97,7 @@ def mixing(recipe: FineTuneRecipe, num_classes: int) -> Mixup | None:
 
 
 def criterion(recipe: FineTuneRecipe) -> nn.Module:
-    """Cross-entropy; mixing smooths the labels by itself."""
+    """Cross-entropy with the label smoothing of the recipe, which mixup and cutmix already apply."""
     if recipe.mixes:
         return SoftTargetCrossEntropy()
     return LabelSmoothingCrossEntropy(recipe.label_smoothing) if recipe.label_smoothing else nn.CrossEntropyLoss()

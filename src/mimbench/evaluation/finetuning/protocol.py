@@ -1,4 +1,4 @@
-"""Fine-tuning as a protocol, whole and partial."""
+"""Protocols that fine-tune all or the last blocks of an encoder."""
 
 import copy
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from mimbench.evaluation.recipe_protocol import RecipeProtocol
 class FineTune(RecipeProtocol):
     """finetune-<recipe>: the encoder trained end to end as a classifier.
 
-    Features: ViT: mean of the patch tokens of the last block, then a fresh norm, or the class token after the
-        pre-trained norm, as the recipe says; Swin: the mean after its norm. Head: linear, see `classifier`.
-    Augmentation, mixing, optimizer, schedule: the recipe's, by timm; see `FineTuneRecipe`, `Augmentation`,
+    Features: ViT: mean of the patch tokens of the last block, then a new norm, or the class token after the
+        pre-trained norm, as the recipe defines; Swin: the mean after its norm. Head: linear, see `classifier`.
+    Augmentation, mixing, optimizer, schedule: those of the recipe, by timm; see `FineTuneRecipe`, `Augmentation`,
         `layer_groups` and `FineTuning`.
-    Grid: none. Selection: none; the weights after the last epoch count, or their moving average where the recipe has
-        one. Accuracy on "val" is logged every epoch and decides nothing.
+    Grid: none. Selection: none; the weights after the last epoch are evaluated, or their moving average if the recipe
+        has one. Accuracy on "val" is logged every epoch but not used.
     Read once, after the last epoch: "test".
     """
 
@@ -39,14 +39,14 @@ class FineTune(RecipeProtocol):
 
 @dataclass
 class PartialFineTune(FineTune):
-    """partial-finetune-<recipe>: accuracy against the number of last blocks that train (MAE, Figure 9).
+    """partial-finetune-<recipe>: accuracy by the number of last blocks that are trained (MAE, Figure 9).
 
-    Everything as in `FineTune`, once for every number of blocks, each from the same head; what comes before these
-    blocks is frozen. 0 trains the head, and the fresh norm before it with "avg" pooling; 0.5 the MLP of the last block
-    too; all blocks is fine-tuning. MAE's authors choose the number of epochs for every point, here it is the recipe's.
+    As `FineTune`, once for each number of blocks, always with the same initial head; the layers before these blocks are
+    frozen. 0 trains the head, and with "avg" pooling the new norm before it; 0.5 also the MLP of the last block; all
+    blocks is fine-tuning. MAE's authors choose the number of epochs for each point; here it is that of the recipe.
 
     Attributes:
-        blocks: Numbers of blocks, in halves; None: 0, 0.5, 1, 2, 4 ... and all.
+        blocks: Numbers of blocks, multiples of 0.5; by default 0, 0.5, 1, 2, 4 ... and all.
     """
 
     task = "partial-finetune"
@@ -56,13 +56,13 @@ class PartialFineTune(FineTune):
     def __post_init__(self) -> None:
         self.blocks = None if self.blocks is None else tuple(self.blocks)
         if self.blocks is not None and (not self.blocks or min(self.blocks) < 0 or any(2 * k % 1 for k in self.blocks)):
-            raise ValueError(f"blocks counts last blocks in halves, such as [0, 0.5, 1, 4]; got {list(self.blocks)}.")
+            raise ValueError(f"blocks must be multiples of 0.5, such as [0, 0.5, 1, 4]; got {list(self.blocks)}.")
 
     def __call__(self, subject: Subject) -> dict[str, Any]:
         last = len(named_blocks(subject.encoder.trunk))
         blocks = numbers(last) if self.blocks is None else self.blocks
         if max(blocks) > last:
-            raise ValueError(f"This encoder has {last} blocks, too few to train the last {max(blocks):g} of them.")
+            raise ValueError(f"This encoder has {last} blocks, fewer than the {max(blocks):g} to train; lower blocks.")
         directory = folder(subject, self.recipe, self.seed)
         results = [
             fine_tune(
@@ -83,5 +83,5 @@ class PartialFineTune(FineTune):
 
 
 def numbers(last: int) -> tuple[float, ...]:
-    """0, a half, powers of two and all of `last` blocks."""
+    """0, 0.5, the powers of two below `last`, and `last`."""
     return (0, 0.5, *(2**i for i in range(last.bit_length()) if 2**i < last), last)

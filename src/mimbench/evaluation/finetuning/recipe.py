@@ -1,4 +1,4 @@
-"""How a classifier is fine-tuned."""
+"""Recipes for fine-tuning a classifier."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,31 +6,32 @@ from dataclasses import dataclass
 from timm.data.auto_augment import rand_augment_transform
 
 POOLINGS = ("avg", "token")
-_AS_TIMM = "write it as timm does, such as rand-m9-mstd0.5-inc1, or null."
+_RANDAUGMENT = "expected timm's notation, such as rand-m9-mstd0.5-inc1, or null."
 
 
 @dataclass(frozen=True)
 class FineTuneRecipe:
-    """A fine-tuning recipe; by default MAE's released one for ViT-B.
+    """A fine-tuning recipe; the defaults are MAE's released recipe for ViT-B.
 
     Attributes:
-        name: What results are called by.
-        batch_size: Effective: images per optimizer step over all devices and accumulation.
-        base_lr: Learning rate of the last layer per 256 images of the batch; or else ...
-        lr: ... that rate itself.
-        layer_decay: Factor of the learning rate from a layer to the one before it.
-        drop_path: Rate at which the last block is skipped; the first never is, in between it rises linearly.
+        name: Name of the recipe in the results.
+        batch_size: Effective batch: images per optimizer step over all devices and accumulation.
+        base_lr: Learning rate of the last layer per 256 images of the batch; null if `lr` is given.
+        lr: Learning rate of the last layer; null if `base_lr` is given.
+        layer_decay: Factor of the learning rate from each layer to the previous one.
+        drop_path: Probability of skipping the last block; rises linearly from 0 at the first block.
         warmup_epochs: Epochs of linear warm-up, fractions allowed.
-        min_lr: Final learning rate of the last layer, absolute.
-        weight_decay: Of matrices; never of vectors, biases, tokens and positions.
-        mixup: Parameter of the beta distribution, 0 for none. With cutmix too, each batch takes one of both.
-        cutmix: Likewise.
-        randaugment: timm's description of RandAugment; None for none.
-        random_erasing: Probability that a random rectangle becomes noise.
-        crop_scale: Range of the area of crops; the source's own if None.
-        ema: Decay of a moving average of the weights, which is evaluated in their place; None for none.
-        pooling: "avg", the mean of the patch tokens and a fresh norm behind it, or "token", the class token.
-        train_positions: Whether position codes train, as in the released codes.
+        min_lr: Final learning rate of the last layer, not scaled by the batch.
+        weight_decay: Weight decay of matrices; vectors, biases, tokens and positions have none.
+        mixup: Parameter of the beta distribution of mixup, 0 for none. If cutmix is on too, each batch uses one of
+            them.
+        cutmix: Parameter of the beta distribution of cutmix, 0 for none.
+        randaugment: RandAugment in timm's notation, or null.
+        random_erasing: Probability of replacing a random rectangle with noise.
+        crop_scale: Range of the relative area of crops; by default that of the source.
+        ema: Decay of a moving average of the weights, which is then evaluated; null for none.
+        pooling: "avg", the mean of the patch tokens followed by a new norm, or "token", the class token.
+        train_positions: Whether position embeddings are trained, as in the released code.
     """
 
     name: str | None = "mae_base"
@@ -64,12 +65,12 @@ class FineTuneRecipe:
 
     @property
     def peak_lr(self) -> float:
-        """Of the last layer, after the warm-up."""
+        """Learning rate of the last layer after the warm-up."""
         return self.lr if self.lr is not None else (self.base_lr or 0.0) * self.batch_size / 256
 
     @property
     def mixes(self) -> bool:
-        """Whether images of a batch are mixed."""
+        """Whether mixup or cutmix is used."""
         return self.mixup > 0 or self.cutmix > 0
 
     def _checks(self) -> list[tuple[bool, str]]:
@@ -88,13 +89,19 @@ class FineTuneRecipe:
                 not self.name,
                 "Fine-tuning needs a recipe: finetune=small, finetune=mae_base or another of conf/finetune.",
             ),
-            ((self.lr is None) == (self.base_lr is None), "Give finetune.base_lr or finetune.lr, the other null."),
+            (
+                (self.lr is None) == (self.base_lr is None),
+                "Give either finetune.base_lr or finetune.lr, and set the other to null.",
+            ),
             (min(self.epochs, self.batch_size) < 1, "finetune.epochs and finetune.batch_size must be at least 1."),
-            (self.pooling not in POOLINGS, f"finetune.pooling is {self.pooling!r}; choose one of {list(POOLINGS)}."),
-            (not _is_range(self.crop_scale), f"finetune.crop_scale is {self.crop_scale}; give a range within (0, 1]."),
+            (self.pooling not in POOLINGS, f"finetune.pooling is {self.pooling!r}; expected one of {list(POOLINGS)}."),
+            (
+                not _is_range(self.crop_scale),
+                f"finetune.crop_scale is {self.crop_scale}; expected a range within (0, 1].",
+            ),
             (bool(outside), f"finetune.{names} must lie between 0 and 1."),
             (bool(negative), f"finetune.{names} must not be negative."),
-            (not _is_randaugment(self.randaugment), f"finetune.randaugment is {self.randaugment!r}; {_AS_TIMM}"),
+            (not _is_randaugment(self.randaugment), f"finetune.randaugment is {self.randaugment!r}; {_RANDAUGMENT}"),
         ]
 
 

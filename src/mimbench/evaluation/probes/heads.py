@@ -1,4 +1,4 @@
-"""Linear classifiers side by side."""
+"""Linear classifiers trained in parallel with several learning rates."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -12,12 +12,12 @@ from mimbench.evaluation.features.extraction import Rows
 from mimbench.evaluation.probes.whitening import Whitening
 
 _CHUNK = 4096  # images per matrix of logits
-_RESIDENT = 2**27  # numbers of all inputs together that are kept whitened: 512 MiB in fp32
+_RESIDENT = 2**27  # values of all whitened inputs that are held in memory: 512 MiB in fp32
 
 
 @dataclass(frozen=True)
 class Whitened:
-    """Rows that are whitened whenever they are fetched."""
+    """Rows that are whitened when they are read."""
 
     rows: Rows
     whitening: Whitening
@@ -30,11 +30,11 @@ class Whitened:
 
 
 Inputs = Float[Tensor, "n _"] | Whitened
-"""Images as rows of features that are fetched by index."""
+"""Features of images as rows that are read by index."""
 
 
 def whitened(rows: Sequence[Rows], whitenings: Sequence[Whitening]) -> list[Inputs]:
-    """Inputs of `train_heads`, in memory where they are small enough."""
+    """Whitened inputs of `train_heads`, in memory if they are small enough."""
     pairs = list(zip(rows, whitenings, strict=True))
     if sum(len(part) * part.width for part in rows) > _RESIDENT:
         return [Whitened(part, whitening) for part, whitening in pairs]
@@ -43,7 +43,7 @@ def whitened(rows: Sequence[Rows], whitenings: Sequence[Whitening]) -> list[Inpu
 
 @dataclass(frozen=True)
 class Heads:
-    """Linear classifiers side by side; g counts the learning rates, c the classes."""
+    """Linear classifiers for several learning rates; dimension g is the learning rate, c the class."""
 
     weight: Float[Tensor, "d g c"]
     bias: Float[Tensor, "g c"]
@@ -52,7 +52,7 @@ class Heads:
         return torch.addmm(self.bias.flatten(), x, self.weight.flatten(1)).unflatten(1, self.bias.shape)
 
     def predict(self, x: Float[Tensor, "n d"]) -> Int64[Tensor, "n g"]:
-        """The most likely class by each head."""
+        """The most likely class according to each head."""
         return torch.cat([self.logits(chunk).argmax(2) for chunk in x.split(_CHUNK)])
 
     def only(self, g: int) -> "Heads":
@@ -71,14 +71,14 @@ def train_heads(
     decays: Sequence[Float[Tensor, " _"]],
     generator: torch.Generator,
 ) -> list[Heads]:
-    """Logistic regressions on several inputs at several learning rates, in one pass per epoch.
+    """Trains logistic regressions on several inputs with several learning rates, in one pass per epoch.
 
-    All heads see the same batches, so a head does not depend on the others.
+    All heads use the same batches, and no head depends on the others.
 
     Args:
-        inputs: The same images in different features, of any widths.
-        decays: For each input the weight decay per feature, as part of the loss; biases are not decayed.
-        generator: On the CPU; decides the order of the images.
+        inputs: Features of the same images, such as those of several depths, of any widths.
+        decays: Weight decay per feature for each input, as part of the loss; biases have none.
+        generator: A generator on the CPU, which determines the order of the images.
     """
     training = [_Training(decay, num_classes, lrs) for decay in decays]
     device = decays[0].device
@@ -110,12 +110,12 @@ class _Training:
         self.momentum = Heads(torch.zeros_like(self.heads.weight), torch.zeros_like(self.heads.bias))
 
     def step(self, batch: Float[Tensor, "b d"], labels: Int64[Tensor, " b"], share: float) -> None:
-        """One step at this share of the peak rates."""
+        """One step with the fraction `share` of the peak learning rates."""
         heads, momentum = self.heads, self.momentum
         # The gradient of the cross-entropy with respect to the logits, in closed form.
-        slope = heads.logits(batch).softmax(2)
-        slope[torch.arange(len(batch), device=batch.device), :, labels] -= 1
-        slope /= len(batch)
-        gradient = (batch.T @ slope.flatten(1)).view_as(heads.weight).addcmul_(heads.weight, self.decay)
+        logit_gradient = heads.logits(batch).softmax(2)
+        logit_gradient[torch.arange(len(batch), device=batch.device), :, labels] -= 1
+        logit_gradient /= len(batch)
+        gradient = (batch.T @ logit_gradient.flatten(1)).view_as(heads.weight).addcmul_(heads.weight, self.decay)
         heads.weight.sub_(momentum.weight.mul_(0.9).add_(gradient) * (self.peak * share))
-        heads.bias.sub_(momentum.bias.mul_(0.9).add_(slope.sum(0)) * (self.peak * share))
+        heads.bias.sub_(momentum.bias.mul_(0.9).add_(logit_gradient.sum(0)) * (self.peak * share))

@@ -1,11 +1,11 @@
-"""Whether images have labels."""
+"""Checks that images have labels."""
 
 from jaxtyping import Int64
 from torch import Tensor
 
 
 def check_labels(labels: Int64[Tensor, " n"], split: str) -> None:
-    """Raises ValueError for a split that is empty or has images without a label."""
+    """Raises ValueError if a split is empty or has images without a label."""
     if not len(labels):
         raise ValueError(f"The {split} split is empty; kNN and probes need labeled images in train, val and test.")
     if labels.min() < 0:

@@ -1,4 +1,4 @@
-"""The state of a probe that trains for long, on disk."""
+"""Saved state of a probe whose training is long enough to be resumed."""
 
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,17 @@ from mimbench.evaluation.features.fingerprint import of_module
 
 
 class Resume:
-    """Keeps the newest state in one file, whole or absent, and hands it out to the same probe of the same encoder.
+    """Saves the newest state of a probe atomically in one file, which only the same probe of the same encoder reads.
 
     Args:
-        what: Everything else that decides the result, such as the protocol's label and parameters.
+        what: Everything else that determines the result, such as the label and parameters of the protocol.
     """
 
     def __init__(self, directory: Path, encoder: nn.Module, what: str):
         self.path, self.key = directory / "state.pt", f"{what} {of_module(encoder)}"
 
     def load(self) -> dict[str, Any] | None:
-        """The newest state, or None where there is none of this probe."""
+        """The newest state of this probe, or None."""
         if not self.path.exists():
             return None
         saved = torch.load(self.path, map_location="cpu", weights_only=True, mmap=True)
@@ -33,5 +33,5 @@ class Resume:
             torch.save({"key": self.key, "state": state}, file)
 
     def forget(self) -> None:
-        """After the last step nobody needs it."""
+        """Deletes the state, which is not needed after the last step."""
         self.path.unlink(missing_ok=True)

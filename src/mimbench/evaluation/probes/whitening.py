@@ -1,4 +1,4 @@
-"""A change of coordinates in which gradient descent meets no narrow valleys."""
+"""Whitening of features, after which gradient descent converges in few steps."""
 
 from dataclasses import dataclass
 
@@ -13,15 +13,15 @@ _CHUNK = 65536
 
 @dataclass(frozen=True)
 class Whitening:
-    """Standardizes features and turns them into uncorrelated ones of about unit variance.
+    """Standardizes features and decorrelates them to about unit variance.
 
-    A linear head on whitened features is a linear head on standardized ones. With `decay` per whitened feature its
-    ridge penalty is the same as well, so the optimum stays where it was; only the way there is short, and a learning
-    rate means the same for every encoder and depth.
+    A linear head on whitened features is also one on standardized features, and with weight decay `decay` its ridge
+    penalty is the same, so the optimum does not change. Gradient descent converges faster, and one learning rate suits
+    every encoder and depth.
 
     Attributes:
-        mean: Of the features it was made of.
-        matrix: From centerd to whitened features.
+        mean: Mean of the features.
+        matrix: Maps centered to whitened features.
         decay: Weight decay per whitened feature that equals `ridge` on weights of standardized features.
     """
 
@@ -31,10 +31,10 @@ class Whitening:
 
     @classmethod
     def of(cls, x: Rows, ridge: float) -> "Whitening":
-        """Whitens `x`; directions of variance below `ridge` (relative to a channel's) are not blown up to 1."""
+        """The whitening of `x`; directions with a variance below `ridge` (of standardized features) stay below 1."""
         mean, std = _moments(x)
-        std = torch.where(std > 1e-6 * mean.abs(), std, 1)  # constant channels carry nothing
-        # In double precision: products in TF32 would drown the small eigenvalues.
+        std = torch.where(std > 1e-6 * mean.abs(), std, 1)  # constant channels have no information
+        # In double precision, since rounding errors of TF32 exceed the small eigenvalues.
         parts = ((part - mean).div_(std).double() for part in x.blocks(_CHUNK))
         covariance = sum((part.T @ part for part in parts), mean.new_zeros((), dtype=torch.float64)) / len(x)
         values, vectors = torch.linalg.eigh(covariance)

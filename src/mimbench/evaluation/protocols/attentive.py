@@ -1,4 +1,4 @@
-"""A probe that learns where to look."""
+"""Attentive probing: a linear classifier on learned attention pooling."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -24,23 +24,23 @@ _WIDTH_OF_A_HEAD = 64
 
 @dataclass
 class Attentive(ImageProtocol):
-    """attentive-v1: a linear classifier behind attentive pooling with one learned query.
+    """attentive-v1: a linear classifier on attentive pooling with one learned query.
 
     Features: all patch tokens of the last depth (after the trunk's final norm), evaluation transform, encoder frozen.
     Normalization: LayerNorm per token without learned scale.
     Head: cross-attention of one learned query with the tokens (keys and values are linear maps of them, one attention
         head per 64 channels), output projection, LayerNorm without learned scale, linear.
-    Optimizer: AdamW (0.9, 0.999), weight decay 0.01 on matrices, cosine to 0, no warm-up; weights as PyTorch draws
-        them, from `seed`, query from a normal of deviation 0.02; 20 epochs at batch 256, or 1,000 steps where these are
-        more. The head after the last step counts.
-    Grid: learning rates 1e-4, 3e-4, 1e-3, 3e-3, trained side by side on the same batches.
-    Selection: accuracy on "val", the smaller rate among equals.
+    Optimizer: AdamW (0.9, 0.999), weight decay 0.01 on matrices, cosine to 0, no warm-up; PyTorch's default
+        initialization from `seed`, query normal with deviation 0.02; 20 epochs at batch 256, or 1,000 steps if these
+        are more. The head after the last step is evaluated.
+    Grid: learning rates 1e-4, 3e-4, 1e-3, 3e-3, trained in parallel on the same batches.
+    Selection: accuracy on "val"; the smallest rate among equals.
     Read once, after selection: "test".
 
-    Tokens stay in memory where they fit (`resident_gib`), else the frozen encoder computes them again in every epoch.
+    Tokens stay in memory if they fit (`resident_gib`); otherwise the encoder computes them in every epoch.
 
     Raises:
-        ValueError: A parameter that is not positive, or (when called) images without labels.
+        ValueError: A parameter is not positive, or (when called) images have no labels.
     """
 
     name = "attentive-v1"
@@ -100,7 +100,7 @@ class Attentive(ImageProtocol):
                     optimizer.zero_grad()
                     F.cross_entropy(pool(batch), labels).backward()
                     optimizer.step()
-            if tokens.rows is None:  # an epoch with the encoder is long
+            if tokens.rows is None:  # epochs that run the encoder are long
                 states = [part.state_dict() for part in (*pools, *optimizers)]
                 resume.save({"epoch": epoch + 1, "states": states})
         resume.forget()
@@ -114,7 +114,7 @@ class Attentive(ImageProtocol):
 
 
 class AttentivePool(nn.Module):
-    """Cross-attention of one learned query with the tokens, then a linear classifier."""
+    """Cross-attention of one learned query to the tokens, followed by a linear classifier."""
 
     def __init__(self, width: int, num_classes: int, seed: int = 0):
         super().__init__()
@@ -144,14 +144,14 @@ class AttentivePool(nn.Module):
 
 @torch.no_grad()
 def correct(pools: Sequence[AttentivePool], tokens: TokenReader, batch_size: int) -> Bool[Tensor, "p n"]:
-    """Which images of a split get their class from which head."""
+    """Whether each head classifies each image of a split correctly."""
     batches = tokens(torch.arange(len(tokens)), batch_size)
     right = [torch.stack([pool(batch).argmax(1) == labels for pool in pools]) for batch, labels in batches]
     return torch.cat(right, dim=1).cpu()
 
 
 def _restore(resume: Resume, pools: Iterable[nn.Module], optimizers: Iterable[torch.optim.Optimizer]) -> int:
-    """Epochs that are done already."""
+    """Restores heads and optimizers and returns the number of finished epochs."""
     state = resume.load()
     if state is None:
         return 0

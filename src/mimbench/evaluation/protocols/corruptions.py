@@ -1,4 +1,4 @@
-"""A linear head under common corruptions."""
+"""Accuracy of a linear head under common corruptions."""
 
 import json
 from collections.abc import Mapping
@@ -27,12 +27,12 @@ ALEXNET = {
 
 @dataclass(frozen=True)
 class Baseline:
-    """What errors are divided by.
+    """Errors of the model to which a result is compared.
 
     Attributes:
-        errors: Mean over severities, by corruption.
-        clean: Error on clean images, where it is known.
-        num_test: Images it was measured on, where it matters.
+        errors: Mean error over severities by corruption.
+        clean: Error on clean images; None if unknown.
+        num_test: Number of test images; None if another number is allowed.
     """
 
     errors: dict[str, float]
@@ -42,10 +42,10 @@ class Baseline:
 
 @dataclass
 class Corruptions(ImageProtocol):
-    """corruptions-v1: linear-v1's head on the test images under 14 corruptions at severity 1 to 5.
+    """corruptions-v1: the head of linear-v1 on test images under 14 corruptions at severities 1 to 5.
 
-    Features, normalization, head, optimizer, grid and selection: those of linear-v1 on clean images, whose accuracy it
-        repeats as `clean_accuracy`. Nothing is chosen on corrupted images.
+    Features, normalization, head, optimizer, grid and selection: those of linear-v1 on clean images, whose accuracy is
+        repeated as `clean_accuracy`. Nothing is selected on corrupted images.
     Corruptions: Hendrycks and Dietterich 2019, all but frost, made on the test images after the evaluation transform;
         see `mimbench.data.corruptions`. Strengths of CIFAR-10-C below 85 px, else of ImageNet-C.
     Result: `errors` by corruption and severity; `accuracy` is 1 - `mean_error`, the mean of all of them. With a
@@ -132,7 +132,7 @@ class Corruptions(ImageProtocol):
     def _read(self, baseline: str) -> "Baseline":
         if baseline == "alexnet":
             if self.severities != (1, 2, 3, 4, 5):
-                raise ValueError("AlexNet's errors are means over severities 1 to 5; leave severities as they are.")
+                raise ValueError("AlexNet's errors are means over severities 1 to 5; do not change severities.")
             return Baseline(ALEXNET)
         path = Path(baseline) / EVALUATION / f"{self.label}.json"
         if not path.is_file():

@@ -1,4 +1,4 @@
-"""Nearest neighbors in the space of features."""
+"""k nearest neighbors on features."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ from mimbench.evaluation.base import FeatureProtocol, FeatureSource
 from mimbench.evaluation.features.extraction import Features
 from mimbench.evaluation.selection import Selected, accuracy, measure, num_classes
 
-_MAX_ENTRIES = 2**25  # of a matrix of similarities or votes: 128 MiB in fp32
-_RESIDENT = 2**26  # numbers in a block of training features: 256 MiB in fp32
+_MAX_ENTRIES = 2**25  # elements of a matrix of similarities or votes: 128 MiB in fp32
+_RESIDENT = 2**26  # elements of a block of training features: 256 MiB in fp32
 
 
 @dataclass
 class KNN(FeatureProtocol):
-    """knn-v1: the majority among the training images that are nearest in cosine similarity.
+    """knn-v1: majority vote of the training images with the highest cosine similarity.
 
     Features: mean of the patch tokens of the last depth (after the trunk's final norm), evaluation transform.
-    Normalization: L2 per image, nothing else, as in DINO's released kNN; fp32.
+    Normalization: L2 per image, as in DINO's released kNN; fp32.
     Head: majority of k neighbors, unweighted; see `knn_predict` for ties.
-    Grid: k in 1, 5, 10, 20, 50, without those beyond the number of training images.
-    Selection: accuracy on "val", the smaller k among equals. Neighbors always come from "train" alone.
+    Grid: k in 1, 5, 10, 20, 50, without values above the number of training images.
+    Selection: accuracy on "val"; the smallest k among equals. Neighbors are always images of "train".
     Read once, after selection: "test".
 
     Raises:
-        ValueError: No k, k below 1, or (when called) every k exceeds the number of training images.
+        ValueError: There is no k, a k is below 1, or (when called) all exceed the number of training images.
     """
 
     name = "knn-v1"
@@ -39,7 +39,7 @@ class KNN(FeatureProtocol):
     def __post_init__(self) -> None:
         given, self.ks = self.ks, tuple(sorted(self.ks))
         if not self.ks or self.ks[0] < 1:
-            raise ValueError(f"ks must name at least one k, each at least 1, got {list(given)}.")
+            raise ValueError(f"ks must contain at least one k, each at least 1, got {list(given)}.")
 
     def __call__(self, features: FeatureSource) -> dict[str, Any]:
         return measure(self.select, features)[0]
@@ -55,7 +55,7 @@ class KNN(FeatureProtocol):
         return Selected({"k": k}, scores[k], lambda queries: knn_predict(x, labels, queries, k, classes))
 
     def select_all(self, train: Features, val: Features, depths: Sequence[int]) -> dict[int, Selected]:
-        """The best k at each of some depths."""
+        """The best k at each of the depths."""
         return {depth: self.select(train, val, depth) for depth in depths}
 
 
@@ -68,11 +68,11 @@ def knn_predict(
 ) -> Int64[Tensor, " q"]:
     """Majority class of the k training images with the highest cosine similarity.
 
-    Between classes with equally many votes the smallest label wins. Which of several equally similar images counts as
-    nearer is not defined. Both as in scikit-learn.
+    Among classes with equally many votes the smallest label wins. The order of equally similar images is not defined.
+    Both as in scikit-learn.
 
     Args:
-        train: May lie in a file; it is read in blocks and brought to the device of `queries`.
+        train: Features, possibly memory-mapped; they are read in blocks and moved to the device of `queries`.
 
     Raises:
         ValueError: There are fewer than k training images.
@@ -113,7 +113,7 @@ def _nearest(
 
 
 def vote(labels: Int64[Tensor, "q k"], num_classes: int) -> Int64[Tensor, " q"]:
-    """The most frequent label of every row, the smallest among equals."""
+    """The most frequent label of each row; the smallest one among equals."""
     counts = (
         chunk.new_zeros(len(chunk), num_classes).scatter_add_(1, chunk, torch.ones_like(chunk))
         for chunk in labels.split(max(1, _MAX_ENTRIES // num_classes))

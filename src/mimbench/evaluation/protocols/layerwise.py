@@ -14,8 +14,8 @@ class Layerwise(FeatureProtocol):
     """layerwise-v1: knn-v1 and linear-v1 at every depth from 0, the patch embedding, to the output.
 
     Features: mean of the patch tokens of each depth, from the same pass; only the last has the trunk's final norm.
-    Everything else as in `KNN` and `Linear`, whose numbers it repeats at the last depth; k and learning rate are
-    chosen on "val" for each depth by itself. The heads of all depths are trained in the same pass.
+    Everything else as in `KNN` and `Linear`, whose results it repeats at the last depth; k and learning rate are
+    selected on "val" for each depth separately. The heads of all depths are trained in the same pass.
     """
 
     name = "layerwise-v1"

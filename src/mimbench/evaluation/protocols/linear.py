@@ -21,21 +21,21 @@ _READS: dict[FeatureKind, tuple[FeatureKind, ...]] = {
 
 @dataclass
 class Linear(FeatureProtocol):
-    """linear-v1: multinomial logistic regression, trained by SGD at all learning rates at once.
+    """linear-v1: multinomial logistic regression, trained by SGD with all learning rates in parallel.
 
     Features: mean of the patch tokens of the last depth (after the trunk's final norm), evaluation transform.
     Normalization: mean 0 and standard deviation 1 per channel, with the statistics of "train".
     Head: linear with bias; cross-entropy plus |weight|^2 / 2n for n training images, which is the objective of
         scikit-learn's LogisticRegression with C = 1.
     Optimizer: SGD in whitened coordinates (see `Whitening`), momentum 0.9, cosine to 0, heads start at 0, the order
-        of images from `seed`; 50 epochs at batch 256, or 1,000 steps where these are more. No early stopping: the head
-        after the last step counts.
-    Grid: learning rates 0.05, 0.1, 0.2, 0.5, 1, 2, times `sources`, which is the one above; see `LinearSources`.
-    Selection: accuracy on "val", the larger rate among equals, as it has converged further.
+        of images from `seed`; 50 epochs at batch 256, or 1,000 steps if these are more. No early stopping: the head
+        after the last step is evaluated.
+    Grid: learning rates 0.05, 0.1, 0.2, 0.5, 1, 2; with `sources`, also the features, see `LinearSources`.
+    Selection: accuracy on "val"; the largest rate among equals, since it has converged further.
     Read once, after selection: "test".
 
     Raises:
-        ValueError: No source or learning rate, or a rate, epochs or batch_size that is not positive.
+        ValueError: There is no source or learning rate, or a rate, epochs or batch_size is not positive.
     """
 
     name = "linear-v1"
@@ -54,7 +54,7 @@ class Linear(FeatureProtocol):
                 f"lrs, epochs and batch_size must be positive, got {list(given)}, {self.epochs}, {self.batch_size}."
             )
         if not self.sources or not set(self.sources) <= set(_READS):
-            raise ValueError(f"sources are among {', '.join(_READS)}, got {list(self.sources)}.")
+            raise ValueError(f"sources must be among {', '.join(_READS)}, got {list(self.sources)}.")
 
     def reads(self, depth: int) -> set[str]:
         return {f"{kind}-{depth}" for source in self.sources for kind in _READS[source]}
@@ -67,7 +67,7 @@ class Linear(FeatureProtocol):
         return self.select_all(train, val, [depth])[depth]
 
     def select_all(self, train: Features, val: Features, depths: Sequence[int]) -> dict[int, Selected]:
-        """The best head at each of some depths, all trained in one pass."""
+        """The best head at each of the depths; all heads are trained in one pass."""
         cells: list[tuple[int, FeatureKind]] = [(depth, kind) for depth in depths for kind in self._kinds(train)]
         rows = [train.rows(*cell) for cell in cells]
         whitenings = [Whitening.of(x, ridge=1 / len(x)) for x in rows]
@@ -86,7 +86,7 @@ class Linear(FeatureProtocol):
         for (depth, kind), whitening, trained in zip(cells, whitenings, heads, strict=True):
             for g, predicted in enumerate(trained.predict(whitening(val.at(depth, kind))).unbind(1)):
                 score = accuracy(predicted, truth)
-                # Within a source the rates ascend; among sources the first one wins.
+                # Among equal scores the largest rate of the first source wins.
                 rival = best.get(depth)
                 if rival is None or score > rival.val_accuracy or (score == rival.val_accuracy and kind == rival.kind):
                     chosen = trained.only(g)
@@ -101,19 +101,19 @@ class Linear(FeatureProtocol):
         return best
 
     def _kinds(self, train: Features) -> list[FeatureKind]:
-        """The sources that the trunk has."""
+        """The sources that are available for the trunk."""
         known: list[FeatureKind] = [kind for kind in _READS if kind in self.sources]
         return [kind for kind in known if kind == "patches" or train.token] or known[:1]
 
 
 @dataclass
 class LinearSources(Linear):
-    """linear-v2: linear-v1 with the choice of what to read.
+    """linear-v2: linear-v1 with a choice of features.
 
-    Features: mean of the patch tokens, class token, or both one behind the other, each of the last depth after the
-        trunk's final norm; a trunk without a class token has the mean alone.
+    Features: mean of the patch tokens, class token, or both concatenated, of the last depth after the trunk's
+        final norm; only the mean for a trunk without a class token.
     Grid: the learning rates of linear-v1 x these sources, all trained in the same pass over the features.
-    Selection: accuracy on "val"; among equals the first of these sources, within it the larger rate.
+    Selection: accuracy on "val"; among equals the first of these sources and its largest rate.
     Everything else: as in linear-v1.
     """
 

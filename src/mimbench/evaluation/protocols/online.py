@@ -1,4 +1,4 @@
-"""A glimpse of the features during training."""
+"""kNN accuracy on the validation split during training."""
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
@@ -13,14 +13,14 @@ from mimbench.methods import Method
 
 
 class OnlineKNN(Callback):
-    """Logs `knn`: accuracy on some validation images, their neighbors sought among some training images.
+    """Logs `knn`, the accuracy of kNN on some validation images with some training images as neighbors.
 
-    The images are the same in every epoch and every run; the test split is never read. Every rank computes the same
-    number, so that it can be monitored. Random states and training flags are left as they were. It belongs to
-    validation, so that it sees averaged weights where these are validated; it comes before the averaging callback.
+    The images are the same in every epoch and run; the test split is never read. Each rank computes the same number, so
+    that it can be monitored. Random states and training flags are restored. It runs after validation, so that it uses
+    averaged weights if these are validated; it must precede the averaging callback.
 
     Args:
-        k: Neighbors that vote.
+        k: Number of neighbors.
     """
 
     def __init__(self, every_n_epochs: int = 10, num_train: int = 2000, num_val: int = 500, k: int = 20):
@@ -40,7 +40,7 @@ class OnlineKNN(Callback):
             pl_module.log("knn", self.accuracy(pl_module, _datamodule(trainer)), sync_dist=True)
 
     def accuracy(self, method: Method, datamodule: ImageDataModule) -> float:
-        """Accuracy of the method's encoder as it is now, at its last depth."""
+        """Accuracy of the current encoder of the method at its last depth."""
         train, val = (self._features(method, datamodule, split) for split in ("train", "val"))
         depth, labels = train.last_depth, train.labels.to(train.device)
         k = min(self.k, len(labels))
@@ -55,5 +55,5 @@ class OnlineKNN(Callback):
 def _datamodule(trainer: L.Trainer) -> ImageDataModule:
     data = getattr(trainer, "datamodule", None)
     if data is None:
-        raise ValueError("OnlineKNN reads an ImageDataModule; pass one to Trainer.fit(method, datamodule).")
+        raise ValueError("OnlineKNN needs an ImageDataModule; pass one to Trainer.fit(method, datamodule).")
     return data

@@ -1,4 +1,4 @@
-"""Semantic segmentation: a linear head on frozen features, and UPerNet fine-tuned by the papers' recipes."""
+"""Semantic segmentation: a linear head on frozen features, and fine-tuning of UPerNet with published recipes."""
 
 from mimbench.evaluation.segmentation.linear import SegmentLinear
 from mimbench.evaluation.segmentation.recipe import SegmentRecipe

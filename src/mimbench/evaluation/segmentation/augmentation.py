@@ -1,4 +1,4 @@
-"""Training images of segmentation as a pure function of (seed, epoch, sample): ADE20K's usual augmentation."""
+"""Augmentation for segmentation as usual on ADE20K (MMSegmentation), as a function of (seed, epoch, sample)."""
 
 import numpy as np
 import torch
@@ -13,17 +13,18 @@ from mimbench.data.annotated import IGNORED
 from mimbench.data.transforms import normalize
 
 _RATIOS = 0.5, 2.0
-_LONGEST = 4  # times the size: 2048 x 512
+_LONGEST = 4  # limit of the longer side in crop sides, as 2048 x 512
 _ATTEMPTS = 10
-_MOST = 0.75  # of a crop may be one class
+_MOST = 0.75  # largest share of a crop that one class may take
 
 
 class Augmentation:
     """Scaling by 0.5 to 2, crops with at most 75 % of one class, horizontal flips, photometric distortion, padding.
 
     Args:
-        size: Side of the crops handed out; at a ratio of 1 images have this shorter side (or the longer one 4 sizes).
-        photometric: Whether brightness, contrast, saturation and hue change, each in half of the images.
+        size: Side of the crops in pixels. At a scale of 1 the shorter side of an image has this length, but the longer
+            one at most four times of it.
+        photometric: Whether brightness, contrast, saturation and hue are changed, each in half of the images.
     """
 
     def __init__(self, size: int, flip: bool, photometric: bool, seed: int) -> None:
@@ -36,7 +37,7 @@ class Augmentation:
         ratio = _RATIOS[0] + (_RATIOS[1] - _RATIOS[0]) * draws[0]
         height, width = fitted(image.shape[1], image.shape[2], ratio * self.size)
         image, classes = scaled(image, height, width), scaled_classes(classes, height, width)
-        top, left = self._place(classes, draws[11:])
+        top, left = self._choose_crop(classes, draws[11:])
         side = slice(top, top + self.size), slice(left, left + self.size)
         image, classes = image[:, *side], classes[side]
         if self.flip and draws[1] < 0.5:
@@ -47,21 +48,21 @@ class Augmentation:
         padded = F.pad(normalize(image.float()[None])[0], (0, right, 0, below))
         return padded, F.pad(classes, (0, right, 0, below), value=IGNORED)
 
-    def _place(self, classes: UInt8[Tensor, "h w"], draws: Float64[np.ndarray, " n"]) -> tuple[int, int]:
-        """Top and left of the first of ten crops that shows more than one thing, else of the last one."""
+    def _choose_crop(self, classes: UInt8[Tensor, "h w"], draws: Float64[np.ndarray, " n"]) -> tuple[int, int]:
+        """Top and left of the first of ten random crops with several classes, none above 75 %, or of the last crop."""
         room = max(classes.shape[0] - self.size, 0), max(classes.shape[1] - self.size, 0)
         top = left = 0
         for down, across in draws.reshape(_ATTEMPTS, 2):
             top, left = int(down * (room[0] + 1)), int(across * (room[1] + 1))
-            shown = classes[top : top + self.size, left : left + self.size]
-            count = torch.bincount(shown[shown != IGNORED].flatten().long())
+            crop = classes[top : top + self.size, left : left + self.size]
+            count = torch.bincount(crop[crop != IGNORED].flatten().long())
             if (count > 0).sum() > 1 and count.max() < _MOST * count.sum():
                 break
         return top, left
 
 
 def fitted(height: int, width: int, size: float) -> tuple[int, int]:
-    """Height and width of an image scaled to this shorter side, or to four times this longer one."""
+    """Height and width of an image with a shorter side of `size`, or a longer side of four times `size` if smaller."""
     factor = min(size / min(height, width), _LONGEST * size / max(height, width))
     return max(1, round(height * factor)), max(1, round(width * factor))
 
@@ -75,15 +76,15 @@ def scaled_classes(classes: UInt8[Tensor, "_ _"], height: int, width: int) -> UI
 
 
 def distorted(image: UInt8[Tensor, "3 h w"], draws: Float64[np.ndarray, " 9"]) -> UInt8[Tensor, "3 h w"]:
-    """Brightness by up to 12.5 %, contrast and saturation by up to 50 %, hue by up to 18 degrees (after SSD)."""
-    often, amount = draws[:4] < 0.5, 2 * draws[4:8] - 1
+    """Changes brightness by up to 12.5 %, contrast and saturation by 50 %, hue by 18 degrees (after SSD)."""
+    applied, amount = draws[:4] < 0.5, 2 * draws[4:8] - 1
     steps = [
         lambda x: T.adjust_brightness(x, 1 + 0.125 * amount[0]),
         lambda x: T.adjust_saturation(x, 1 + 0.5 * amount[2]),
         lambda x: T.adjust_hue(x, 0.05 * amount[3]),
     ]
-    chosen = [step for step, wanted in zip(steps, often[[0, 2, 3]], strict=True) if wanted]
-    if often[1]:  # contrast first or last
+    chosen = [step for step, use in zip(steps, applied[[0, 2, 3]], strict=True) if use]
+    if applied[1]:  # contrast comes before or after saturation and hue
         chosen.insert(1 if draws[8] < 0.5 else len(chosen), lambda x: T.adjust_contrast(x, 1 + 0.5 * amount[1]))
     for step in chosen:
         image = step(image)

@@ -1,4 +1,4 @@
-"""What a segmentation network is trained and tested on."""
+"""Training crops and test images with a class per pixel."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -19,37 +19,37 @@ from mimbench.evaluation.segmentation.augmentation import Augmentation, fitted, 
 
 
 class ClassMaps(NamedTuple):
-    """Normalized images and a class per pixel; `index` is their place in the split."""
+    """Normalized images with a class per pixel; `index` is their position in the split."""
 
     images: Float32[Tensor, "b 3 h w"]
     classes: UInt8[Tensor, "b h w"]
     index: Int64[Tensor, " b"]
 
 
-class Whole(NamedTuple):
-    """One image, scaled for the network, and its annotation as it is."""
+class TestImage(NamedTuple):
+    """A normalized image, scaled for the network, and its classes at the original size."""
 
     image: Float32[Tensor, "3 h w"]
     classes: UInt8[Tensor, "height width"]
 
 
 class AugmentedMaps(TrainSet):
-    """A split under augmentation, asked for whole batches."""
+    """A split with augmentation; its items are whole batches."""
 
     def __init__(self, split: AnnotatedSplit, augmentation: Augmentation) -> None:
         self.split: AnnotatedSplit = split
         self.augmentation = augmentation
 
     def __getitem__(self, draw: Draw) -> ClassMaps:  # pyright: ignore[reportIncompatibleMethodOverride]
-        one = [
+        examples = [
             self.augmentation(self.split.image(i), checked(self.split, i), i, draw.epoch) for i in draw.index.tolist()
         ]
-        images, classes = zip(*one, strict=True)
+        images, classes = zip(*examples, strict=True)
         return ClassMaps(torch.stack(images), torch.stack(classes), torch.from_numpy(draw.index))
 
 
 class CenterMaps(Dataset[tuple[Tensor, Tensor]]):
-    """The center of every image, for the loss on the validation split."""
+    """The center crop of each image, for the loss on the validation split."""
 
     def __init__(self, split: AnnotatedSplit, size: int) -> None:
         self.split, self.size = split, size
@@ -69,8 +69,8 @@ class CenterMaps(Dataset[tuple[Tensor, Tensor]]):
         return ClassMaps(padded[:, *place], classes[place], torch.tensor(i))
 
 
-class WholeImages(Dataset[Whole]):
-    """Every image of a split, as it is tested."""
+class TestImages(Dataset[TestImage]):
+    """The images of a split at full extent, for evaluation."""
 
     def __init__(self, split: AnnotatedSplit, size: int) -> None:
         self.split, self.size = split, size
@@ -78,20 +78,20 @@ class WholeImages(Dataset[Whole]):
     def __len__(self) -> int:
         return len(self.split)
 
-    def __getitem__(self, i: int) -> Whole:
+    def __getitem__(self, i: int) -> TestImage:
         image, classes = self.split.image(i), checked(self.split, i)
         height, width = fitted(classes.shape[0], classes.shape[1], self.size)
-        return Whole(normalize(scaled(image, height, width).float()[None])[0], classes)
+        return TestImage(normalize(scaled(image, height, width).float()[None])[0], classes)
 
 
 class SegmentationData(ImageDataModule):
-    """The images of another datamodule with a class per pixel.
+    """The images of another data module with a class per pixel.
 
     Args:
-        size: Side of the crops, and shorter side of the images that are tested.
+        size: Side of training crops and shorter side of test images, in pixels.
 
     Raises:
-        ValueError: The data has no classes per pixel, a split is empty, or train is smaller than a batch.
+        ValueError: The data have no classes per pixel, a split is empty, or a batch is larger than the training set.
     """
 
     def __init__(self, data: ImageDataModule, size: int, batch_size: int, photometric: bool, seed: int) -> None:
@@ -118,19 +118,19 @@ class SegmentationData(ImageDataModule):
         size = min(self.eval_batch_size, self.batch_size)
         return SteadyLoader(CenterMaps(self.annotated("val"), self.image_size), batch_size=size, **self._options())
 
-    def whole(self, name: SplitName) -> Iterator[Whole]:
-        """Every image of a split, in order."""
-        dataset = WholeImages(self.annotated(name), self.image_size)
+    def whole(self, name: SplitName) -> Iterator[TestImage]:
+        """Yields the images of a split in order."""
+        dataset = TestImages(self.annotated(name), self.image_size)
         yield from SteadyLoader(dataset, batch_size=None, num_workers=self.num_workers)
 
 
 def checked(split: AnnotatedSplit, i: int) -> UInt8[Tensor, "h w"]:
-    """Classes of an image. Raises ValueError, naming the file, where one is unknown."""
+    """Classes of an image; raises ValueError with the file name if one is unknown."""
     classes = split.classes(i)
     values = classes[classes != IGNORED]
     if len(values) and int(values.max()) >= len(split.class_names):
         raise ValueError(
             f"{split.identifier(i)} has a pixel of class {int(values.max())}, but there are {len(split.class_names)} "
-            f"classes (from 0) and {IGNORED} for none; repair it."
+            f"classes (from 0); {IGNORED} marks pixels without a class. Repair or remove the file."
         )
     return classes

@@ -1,4 +1,4 @@
-"""Trains a segmentation network and reads the test split."""
+"""Trains a segmentation network and evaluates it on the test split."""
 
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,19 @@ from mimbench.evaluation.segmentation.sliding import resized, slide
 
 
 def segment(subject: Subject, training: Segmentation, data: SegmentationData, directory: Path) -> dict[str, Any]:
-    """Trains to the last step, then reads the test split once, in the first process.
+    """Trains to the last step; the first process then reads the test split once.
 
-    Goes on from the checkpoint in `directory`, exactly, after an interruption.
+    Resumes exactly from the checkpoint in `directory`.
 
     Raises:
         ValueError: An image or an annotation is broken; the message names the file.
-        KeyboardInterrupt: A signal asked to stop; everything is saved.
+        KeyboardInterrupt: A signal requested a stop; the checkpoint is saved.
     """
     options = dict(subject.trainer)
     if subject.device.type == "cuda":
         options["sync_batchnorm"] = True
     fitted = fit(training, data, directory, options, steps=training.steps)
-    result = {} if rank_zero_only.rank else tested(training.model, data, subject.device)
+    result = {} if rank_zero_only.rank else evaluate(training.model, data, subject.device)
     return {
         **result,
         "num_test": len(data.annotated("test")),
@@ -41,15 +41,17 @@ def segment(subject: Subject, training: Segmentation, data: SegmentationData, di
 
 
 @torch.inference_mode()
-def tested(model: nn.Module, data: SegmentationData, device: torch.device) -> dict[str, Any]:
-    """Metrics on the test split, in single precision, at the images' own sizes."""
+def evaluate(model: nn.Module, data: SegmentationData, device: torch.device) -> dict[str, Any]:
+    """Metrics on the test split at the original image sizes, computed in fp32."""
     model.to(device).eval()
     size, num_classes = data.image_size, len(data.class_names)
     total = torch.zeros(num_classes, num_classes, dtype=torch.int64)
     for image, classes in data.whole("test"):
-        logits = slide(lambda part: model(part)[0], image[None].to(device), size, max(1, size * 2 // 3))
+        logits = slide(lambda window: model(window)[0], image[None].to(device), size, max(1, size * 2 // 3))
         predicted = resized(logits, *classes.shape).argmax(1)[0]
         total += confusion(predicted.cpu(), classes, num_classes)
     if not total.sum():
-        raise ValueError("Not one pixel of the test split has a class; every annotation is ignored.")
+        raise ValueError(
+            "No pixel of the test split has a class: all annotations are ignored ones. Choose annotated test images."
+        )
     return scores(total)

@@ -1,4 +1,4 @@
-"""From features to logits per pixel."""
+"""Segmentation heads: feature maps to logits per pixel."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ _POOLED = (1, 2, 3, 6)
 class LinearHead(nn.Module):
     """Batch norm without learned scale and a 1x1 convolution on frozen features of one or several depths.
 
-    Maps of several depths are stacked at the resolution of the largest.
+    Feature maps of several depths are concatenated at the highest resolution among them.
     """
 
     def __init__(self, encoder: AnySize, depths: Sequence[int], num_classes: int):
@@ -37,13 +37,13 @@ class LinearHead(nn.Module):
         maps = [found[depth] for depth in self.depths]
         largest = max(y.shape[-2] for y in maps), max(y.shape[-1] for y in maps)
         stacked = torch.cat([y if y.shape[-2:] == largest else resized(y, *largest) for y in maps], dim=1)
-        return cut(self.classify(self.norm(stacked)), self.encoder, images), None
+        return to_image_size(self.classify(self.norm(stacked)), self.encoder, images), None
 
 
 class UPerNet(nn.Module):
-    """Pyramid pooling on the coarsest level, then top-down fusion of four (Xiao et al. 2018, as in MMSegmentation).
+    """Pyramid pooling on the coarsest level and top-down fusion of four levels (Xiao et al. 2018; MMSegmentation).
 
-    In training it also gives the logits of an auxiliary head of one convolution on the third level.
+    In training mode it also returns the logits of an auxiliary head with one convolution on the third level.
     """
 
     def __init__(self, pyramid: Pyramid, num_classes: int, channels: int = 512, auxiliary_channels: int = 256):
@@ -69,36 +69,36 @@ class UPerNet(nn.Module):
     ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b c h w"] | None]:
         levels = self.pyramid(images)
         encoder = self.pyramid.encoder
-        auxiliary = cut(self.auxiliary(levels[2]), encoder, images) if self.training else None
+        auxiliary = to_image_size(self.auxiliary(levels[2]), encoder, images) if self.training else None
         maps = [lateral(level) for lateral, level in zip(self.lateral, levels[:-1], strict=True)]
         top = levels[-1]
-        seen = [resized(pool(top), top.shape[-2], top.shape[-1]) for pool in self.pooled]
-        maps.append(self.bottleneck(torch.cat([top, *seen], dim=1)))
+        pooled = [resized(pool(top), top.shape[-2], top.shape[-1]) for pool in self.pooled]
+        maps.append(self.bottleneck(torch.cat([top, *pooled], dim=1)))
         for i in reversed(range(len(maps) - 1)):
             maps[i] = maps[i] + resized(maps[i + 1], maps[i].shape[-2], maps[i].shape[-1])
         maps = [smooth(level) for smooth, level in zip(self.smooth, maps[:-1], strict=True)] + maps[-1:]
         height, width = maps[0].shape[-2:]
         fused = self.fuse(torch.cat([maps[0], *(resized(level, height, width) for level in maps[1:])], dim=1))
-        return cut(self.classify(fused), encoder, images), auxiliary
+        return to_image_size(self.classify(fused), encoder, images), auxiliary
 
 
 def convolution(width: int, channels: int, kernel: int) -> nn.Sequential:
-    """Convolution, batch norm, ReLU."""
+    """A convolution with batch norm and ReLU."""
     return nn.Sequential(
         nn.Conv2d(width, channels, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(channels), nn.ReLU()
     )
 
 
-def cut(
+def to_image_size(
     logits: Float[Tensor, "b c _ _"], encoder: AnySize, images: Float[Tensor, "b 3 h w"]
 ) -> Float[Tensor, "b c h w"]:
-    """Logits at the size of the images, without what was padded for the encoder."""
+    """Logits at the size of the images, without the padding for the encoder."""
     height, width = images.shape[-2:]
     padded = height + -height % encoder.multiple, width + -width % encoder.multiple
     return resized(logits, *padded)[..., :height, :width]
 
 
-def loss_of(logits: Float[Tensor, "b c h w"], classes: Tensor, ignored: int) -> Float[Tensor, ""]:
-    """Cross-entropy over the pixels that count; 0 where none does."""
+def pixel_loss(logits: Float[Tensor, "b c h w"], classes: Tensor, ignored: int) -> Float[Tensor, ""]:
+    """Mean cross-entropy over all pixels whose class is not `ignored`; 0 if there are none."""
     total = F.cross_entropy(logits.float(), classes.long(), ignore_index=ignored, reduction="sum")
     return total / (classes != ignored).sum().clamp(min=1)

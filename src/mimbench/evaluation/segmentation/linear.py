@@ -19,20 +19,20 @@ from mimbench.evaluation.segmentation.module import Segmentation
 
 @dataclass
 class SegmentLinear(ImageProtocol):
-    """segment-linear-v1: a class per pixel from frozen patch features.
+    """segment-linear-v1: a linear classifier per pixel on frozen patch features.
 
-    Features: all patch tokens of the last depth after the trunk's final norm, or of several depths side by side.
+    Features: all patch tokens of the last depth after the trunk's final norm, or those of several depths concatenated.
     Head: batch norm without learned scale, 1x1 convolution; logits are upsampled bilinearly.
     Augmentation: scaling by 0.5 to 2, crop of `size` with at most 75 % of one class, horizontal flips where allowed.
     Optimizer: AdamW (0.9, 0.999), rate 1e-2, weight decay 1e-4 on the convolution, warm-up over 5 % of the steps, then
-        linearly to 0; 20 epochs at batch 16. The head after the last step counts.
-    Grid: none. Selection: none; the loss on "val" is logged every epoch and decides nothing.
+        linearly to 0; 20 epochs at batch 16. The head after the last step is evaluated.
+    Grid: none. Selection: none; the loss on "val" is logged every epoch but not used.
     Read once, after the last step: "test", images scaled to a shorter side of `size`, sliding window of `size` with a
         stride of two thirds, scored at their own sizes. mIoU over the pixels of all images; 255 is ignored.
 
     Attributes:
-        depths: To read from; None: the last one.
-        size: In pixels; None: that of the encoder's data.
+        depths: Depths to read; by default the last one.
+        size: Side of crops and windows in pixels; by default the image size of the data.
     """
 
     name = "segment-linear-v1"

@@ -1,4 +1,4 @@
-"""How UPerNet is fine-tuned."""
+"""Recipes for fine-tuning UPerNet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,21 +6,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SegmentRecipe:
-    """A recipe; by default that of MAE's ViT-B on ADE20K.
+    """A recipe for UPerNet; the defaults are those of MAE's ViT-B on ADE20K.
 
     Attributes:
-        name: What results are called by.
-        lr: Rate of the head.
-        layer_decay: Factor of the rate from a layer to the one before it; 1 for none.
-        drop_path: Rate at which the last block is skipped.
-        weight_decay: Of matrices.
-        depths: Of the four levels; None: a third, half, two thirds and all of a ViT's blocks, a Swin's stages.
-        channels: Of the head.
-        size: Side of the crops and of the sliding window, in pixels; None: that of the data.
-        batch_size: Effective.
-        steps: Of the optimizer.
-        warmup_steps: Linear.
-        photometric: Whether brightness, contrast, saturation and hue of training images change.
+        name: Name of the recipe in the results.
+        lr: Learning rate of the head.
+        layer_decay: Factor of the learning rate from each layer to the previous one; 1 for none.
+        drop_path: Probability of skipping the last block; rises linearly from 0 at the first block.
+        weight_decay: Weight decay of matrices.
+        depths: Depths of the four levels; by default a third, half, two thirds and all of the blocks of a ViT, or the
+            stages of a Swin.
+        channels: Channels of the head.
+        size: Side of the crops and of the sliding window in pixels; by default the image size of the data.
+        batch_size: Effective batch: images per optimizer step over all devices and accumulation.
+        steps: Optimizer steps.
+        warmup_steps: Optimizer steps of linear warm-up.
+        photometric: Whether brightness, contrast, saturation and hue of training images are changed.
     """
 
     name: str | None = "mae_base"

@@ -1,4 +1,4 @@
-"""A class per pixel of images that are larger than a network's window."""
+"""Sliding-window inference for images larger than the input of a network."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def starts(length: int, window: int, stride: int) -> list[int]:
-    """Where windows begin along a side; the last one is moved back into the image."""
+    """Positions of windows along one side; the last window ends at the border of the image."""
     last = max(length - window, 0)
     return sorted({min(start, last) for start in range(0, last + stride, stride)})
 
@@ -19,22 +19,22 @@ def slide(
     """Logits of a network on overlapping windows, averaged where they overlap (MMSegmentation's slide mode).
 
     Args:
-        network: From a window to logits of its size. Windows are smaller where the image is.
+        network: Maps a window to logits of the same size. Windows are smaller if the image is.
     """
     height, width = images.shape[-2:]
     total, count = None, images.new_zeros(1, 1, height, width)
     for top in starts(height, window, stride):
         for left in starts(width, window, stride):
-            place = (..., slice(top, top + window), slice(left, left + window))
-            logits = network(images[place]).float()
+            region = (..., slice(top, top + window), slice(left, left + window))
+            logits = network(images[region]).float()
             if total is None:
                 total = logits.new_zeros(len(images), logits.shape[1], height, width)
-            total[place] += logits
-            count[place] += 1
+            total[region] += logits
+            count[region] += 1
     assert total is not None
     return total / count
 
 
 def resized(logits: Float[Tensor, "b c _ _"], height: int, width: int) -> Float[Tensor, "b c height width"]:
-    """Logits at another size, bilinear."""
+    """Resizes logits bilinearly."""
     return F.interpolate(logits, (height, width), mode="bilinear", align_corners=False)

@@ -1,4 +1,4 @@
-"""Segmentation by fine-tuning with UPerNet."""
+"""Segmentation by fine-tuning an encoder with UPerNet."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -23,14 +23,15 @@ from mimbench.evaluation.segmentation.recipe import SegmentRecipe
 
 @dataclass
 class SegmentUPerNet(RecipeProtocol):
-    """segment-upernet-<recipe>: the encoder trained end to end with UPerNet behind it.
+    """segment-upernet-<recipe>: UPerNet on the encoder, trained end to end.
 
     Features: four levels, see `Pyramid`. Head: UPerNet with an auxiliary head on the third level, see `UPerNet`.
     Augmentation: scaling by 0.5 to 2, crop of `size` with at most 75 % of one class, horizontal flips where the data
         allows it, photometric distortion.
-    Optimizer: AdamW by layer, see `layer_groups`; linear warm-up, then linearly to 0; rates and steps are the recipe's.
-    Grid: none. Selection: none; the weights after the last step count.
-    Read once, after the last step: "test", as by `SegmentLinear`; the main number is `miou`.
+    Optimizer: AdamW with rates by layer, see `layer_groups`; linear warm-up and linear decay to 0, as the recipe
+        defines.
+    Grid: none. Selection: none; the weights after the last step are evaluated.
+    Read once, after the last step: "test", as in `SegmentLinear`; the main result is `miou`.
     """
 
     task = "segment-upernet"
@@ -57,15 +58,15 @@ class SegmentUPerNet(RecipeProtocol):
 def network(
     subject: Subject, recipe: SegmentRecipe, num_classes: int, seed: int, checkpointing: bool = False
 ) -> UPerNet:
-    """UPerNet on the encoder of `subject`, which is used up; its new weights are drawn from `seed`."""
+    """UPerNet on the encoder of `subject`, which is changed in place; new weights are drawn from `seed`."""
     set_drop_path(subject.encoder.trunk, recipe.drop_path)
-    with torch.random.fork_rng(devices=[]):  # PyTorch draws new layers from its default generator
+    with torch.random.fork_rng(devices=[]):  # PyTorch initializes layers with its default generator
         torch.default_generator.manual_seed(mix(seed))
         pyramid = Pyramid(AnySize(subject.encoder, checkpointing=checkpointing), recipe.depths)
         return UPerNet(pyramid, num_classes, recipe.channels)
 
 
 def groups(model: UPerNet, recipe: SegmentRecipe) -> list[dict[str, Any]]:
-    """Groups for an optimizer, see `dense_groups`."""
+    """Parameter groups of UPerNet; see `dense_groups`."""
     trunk = model.pyramid.encoder.trunk
     return dense_groups(model, trunk, recipe.lr, recipe.weight_decay, recipe.layer_decay)

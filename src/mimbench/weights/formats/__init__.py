@@ -1,4 +1,4 @@
-"""All formats by the name a user gives."""
+"""Names and layouts of the weights of released code, by the name that a user gives."""
 
 from mimbench.weights.formats.crossmae import CROSSMAE_FORMAT
 from mimbench.weights.formats.deepmim import DEEPMIM_FORMAT
@@ -17,14 +17,14 @@ from mimbench.weights.formats.simmim import SIMMIM_FORMAT
 
 
 class _Timm(Format):
-    """timm's own names: the trunk's, or those of a classifier as it is."""
+    """The names of timm for encoders and classifiers."""
 
     def rename(self, name: str) -> str | None:
         return None if name.endswith(COMPUTED) else super().rename(name)
 
 
 TIMM_FORMAT = _Timm("timm", {"encoder.trunk.": "", "": ""})
-"""An encoder or a classifier as timm saves it."""
+"""An encoder or a classifier in timm's format."""
 
 FORMATS: dict[str, Format] = {
     "mae": MAE_FORMAT,
@@ -40,19 +40,19 @@ FORMATS: dict[str, Format] = {
     "simmim": SIMMIM_FORMAT,
     "ijepa": IJEPA_FORMAT,
     "timm": TIMM_FORMAT,
-    # After `from_transformers`, which gives MAE's names.
+    # After `from_transformers`, which converts to the names of MAE.
     "transformers-vitmae": MAE_FORMAT,
 }
 
 
 def format_named(name: str, released_quirks: bool = False) -> Format:
-    """The format of a name.
+    """The format with a name.
 
     Args:
-        released_quirks: Whether for a Swin that computes what LocalMIM's released code does.
+        released_quirks: Whether the Swin computes the same as in LocalMIM's released code.
 
     Raises:
-        ValueError: There is none, or only LocalMIM on Swin has quirks.
+        ValueError: There is no such format, or `released_quirks` is set for another one than LocalMIM on Swin.
     """
     if name not in FORMATS:
         raise ValueError(f"There is no format '{name}' to import; choose from {', '.join(FORMATS)}.")

@@ -1,4 +1,4 @@
-"""The weights of CrossMAE's released code."""
+"""Format of CrossMAE's released code."""
 
 from collections.abc import Mapping
 
@@ -10,9 +10,9 @@ _NORM = "encoder.trunk.norm."
 
 
 class _CrossMAE(Format):
-    """A model with a mixture of depths has no final norm; ours keeps a fresh one, as the released fine-tuning does."""
+    """CrossMAE's format; models with a mixture of depths have no final norm, ours is new as in released fine-tuning."""
 
-    tolerance = 1e-5  # its tables are computed in float32
+    tolerance = 1e-5  # its position tables are computed in float32
 
     def names(self, module: nn.Module) -> dict[str, str]:
         without = getattr(module, "mixture", None) is not None

@@ -1,4 +1,4 @@
-"""The weights of DeepMIM's released code."""
+"""Format of DeepMIM's released code."""
 
 from mimbench.weights.formats.format import Format
 
@@ -17,7 +17,7 @@ def _decoder(k: int) -> dict[str, str | None]:
 
 DEEPMIM_FORMAT = Format(
     "DeepMIM",
-    # The frozen teacher lives in a file of its own.
+    # The frozen teacher has its own file.
     {"encoder.trunk.": "", "targets.": None} | {n: t for k in range(4) for n, t in _decoder(k).items()},
 )
 """Encoder and four decoders of a pre-training checkpoint."""

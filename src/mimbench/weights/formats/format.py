@@ -1,30 +1,30 @@
-"""Translation between a released state dict and ours."""
+"""Translation between released and our state dicts."""
 
 from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-# timm computes them from the sizes; older files hold them.
+# Follow from the sizes; older files contain them.
 COMPUTED = (".relative_position_index", ".attn_mask")
 
 
 class Format:
-    """Names and layout of the weights of one released code.
+    """Names and layout of the weights of one released code base.
 
-    Only one direction is written down, ours to theirs; a module tells the rest. Reading is strict: every entry of
-    the file is either loaded, or one of the fixed tables that we make ourselves, and then it must agree with ours.
+    Only the mapping from our names to released ones is defined; its inverse follows from the parameters of a module.
+    Reading is strict: each entry of the file is loaded, or is a fixed table that must be equal to ours.
 
     Args:
-        name: What a user calls it.
-        prefixes: Start of a name of ours -> start of the released name; of several, the longest counts.
-            None: the released file has no such entry.
+        name: Name of the format.
+        prefixes: Maps prefixes of our names to prefixes of released names; the longest matching one is used. None if
+            released files have no such entry.
 
     Attributes:
-        tolerance: Largest difference between a fixed table of the file and ours.
+        tolerance: Largest allowed difference between a fixed table of the file and ours.
     """
 
-    # Both come from float64 formulas rounded to float32 and may differ in the last bit.
+    # Both are computed in float64 and rounded to float32, and may differ in the last bit.
     tolerance: float = 1e-6
 
     def __init__(self, name: str, prefixes: Mapping[str, str | None]):
@@ -32,7 +32,7 @@ class Format:
         self.prefixes = dict(sorted(prefixes.items(), key=lambda item: -len(item[0])))
 
     def rename(self, name: str) -> str | None:
-        """The released name of an entry of ours, or None where the released file has none.
+        """The released name of one of our entries, or None if released files do not contain it.
 
         Raises:
             ValueError: The format does not know the entry.
@@ -43,24 +43,24 @@ class Format:
         raise ValueError(f"The {self.name} format has no place for '{name}'; the released model has no such part.")
 
     def read(self, name: str, tensor: Tensor) -> Tensor:
-        """A released tensor in the layout of our entry `name`; the same by default."""
+        """Converts a released tensor to the layout of our entry `name`; unchanged by default."""
         return tensor
 
     def write(self, name: str, tensor: Tensor) -> Tensor:
-        """Our entry `name` in the released layout; the inverse of `read`."""
+        """Converts our entry `name` to the released layout; the inverse of `read`."""
         return tensor
 
     def own_entry(self, entry: str, module: nn.Module) -> str:
-        """The entry that `names` gives for an entry of a file; another one where several become one tensor of ours."""
+        """The name in `names` of an entry of a file; differs from it if several entries form one tensor of ours."""
         return entry
 
     def names(self, module: nn.Module) -> dict[str, str]:
-        """Our name -> released name, for all entries of a module that a released file holds."""
+        """Maps our names to released names, for all entries of a module that released files contain."""
         renamed = {name: self.rename(name) for name in entries(module)}
         return {ours: theirs for ours, theirs in renamed.items() if theirs is not None}
 
     def convert(self, released: Mapping[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
-        """A released state dict in our names and layout.
+        """Converts a released state dict to our names and layout.
 
         Raises:
             ValueError: Entries are missing, unexpected or of another shape, or a fixed table differs from ours.
@@ -80,12 +80,12 @@ class Format:
         return {name: tensor for name, tensor in read.items() if name not in fixed}
 
     def load(self, released: Mapping[str, Tensor], module: nn.Module) -> None:
-        """Loads a released state dict; raises as `convert` does and leaves nothing half-loaded."""
-        # What the format does not hold, such as a frozen teacher, stays as it is.
+        """Loads a released state dict; raises the errors of `convert` before anything is changed."""
+        # Parameters that the format does not contain, such as a frozen teacher, stay unchanged.
         module.load_state_dict(module.state_dict() | self.convert(released, module))
 
     def export(self, module: nn.Module) -> dict[str, Tensor]:
-        """The module's weights as the released code names and lays them out."""
+        """The weights of a module with the names and layout of the released code."""
         ours = entries(module)
         return {theirs: self.write(name, ours[name]) for name, theirs in self.names(module).items()}
 
@@ -102,7 +102,7 @@ class Format:
 
 
 def entries(module: nn.Module) -> dict[str, Tensor]:
-    """All parameters and buffers by name, those that a state dict leaves out included."""
+    """All parameters and buffers by name, including those that a state dict leaves out."""
     return dict(module.state_dict()) | {
         name: buffer.detach() for name, buffer in module.named_buffers(remove_duplicate=False)
     }

@@ -1,4 +1,4 @@
-"""Names of Hugging Face's ViT, ViTMAE and back."""
+"""Converts between the names of MAE and of ViT and ViTMAE in Hugging Face transformers."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-# Entries that have no counterpart: the pooler is a layer that masked image modeling does not train.
+# Entries without a counterpart: masked image modeling does not train the pooler.
 _LEFT_OUT = ("pooler.dense.weight", "pooler.dense.bias")
 _PLAIN = {
     "cls_token": "embeddings.cls_token",
@@ -29,7 +29,7 @@ _BLOCK = {
     "mlp.fc2.": "output.dense.",
 }
 _PARTS = ("query", "key", "value")
-# The spelling of transformers 5 in memory; its files keep that of version 4.
+# Names of transformers 5 in memory; its files have those of version 4.
 _SPELLINGS = (
     (r"^vit\.", ""),
     (r"^layers\.", "encoder.layer."),
@@ -45,12 +45,12 @@ _STACKS = {"blocks.": "encoder.layer.", "decoder_blocks.": "decoder.decoder_laye
 
 
 def left_out(state: Mapping[str, Tensor]) -> list[str]:
-    """The entries that `from_transformers` passes over."""
+    """The entries that `from_transformers` leaves out."""
     return [name for name in state if name in _LEFT_OUT]
 
 
 def released_name(name: str) -> str:
-    """MAE's name of an entry; query, key and value share one. What is unknown keeps its name."""
+    """The name of an entry in MAE; query, key and value share one. Unknown entries keep their names."""
     for pattern, plain in _SPELLINGS:
         name = re.sub(pattern, plain, name)
     for ours, theirs in (_PLAIN | _DECODER).items():
@@ -72,10 +72,10 @@ def _block_name(rest: str) -> str:
 
 
 def from_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of ViTModel, ViTMAEModel or ViTMAEForPreTraining in MAE's names.
+    """Renames a state dict of ViTModel, ViTMAEModel or ViTMAEForPreTraining to the names of MAE.
 
     Raises:
-        ValueError: A query, key or value is missing, or two entries have one meaning.
+        ValueError: A query, key or value is missing, or two entries have the same meaning.
     """
     gathered: dict[str, dict[str, Tensor]] = {}
     for name, tensor in state.items():
@@ -89,7 +89,7 @@ def from_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def to_transformers(state: Mapping[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
-    """MAE's entries as transformers' files name them; `prefix` stands before those of the encoder.
+    """Renames the entries of MAE to the names in files of transformers; `prefix` precedes those of the encoder.
 
     Raises:
         ValueError: An entry has no place in Hugging Face's ViT.

@@ -1,4 +1,4 @@
-"""The weights of I-JEPA's released code."""
+"""Format of I-JEPA's released code."""
 
 from mimbench.weights.formats.format import Format
 

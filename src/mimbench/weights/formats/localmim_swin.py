@@ -1,4 +1,4 @@
-"""The weights of LocalMIM's released Swin code."""
+"""Formats of LocalMIM's released Swin code."""
 
 from collections.abc import Mapping
 
@@ -9,24 +9,24 @@ from mimbench.weights.formats.format import COMPUTED, Format, entries
 
 
 class LocalMIMSwinFormat(Format):
-    """Released Swin weights; a merging belongs to the stage before it there, and to the stage after it in timm.
+    """Released Swin weights, where patch merging belongs to the stage before it; in timm it belongs to the next stage.
 
     Args:
-        swap: Whether to exchange the two middle channel blocks of every merging, which the released pre-training
-            concatenates row first and timm column first. An encoder with `released_quirks` takes them as they are.
+        swap: Whether to exchange the two middle channel blocks of each patch merging, which the released pre-training
+            concatenates row by row and timm column by column. An encoder with `released_quirks` uses them unchanged.
     """
 
     def __init__(self, name: str, swap: bool):
         stages = {f"encoder.trunk.layers.{i + 1}.downsample.": f"encoder.layers.{i}.downsample." for i in range(3)}
         levels = {ours: theirs for k in range(4) for ours, theirs in _level(k).items()}
-        # The released list of four norms ends with the encoder's own.
+        # The last of the four released norms is that of the encoder.
         super().__init__(
             name, {"encoder.trunk.": "encoder.", "encoder.trunk.norm.": "encoder.norm.3."} | stages | levels
         )
         self.swap = swap
 
     def rename(self, name: str) -> str | None:
-        # The masks of shifted windows, which timm keeps as buffers and the released code does not have.
+        # The masks of shifted windows are buffers in timm and missing in the released code.
         return None if name.endswith(".attn_mask") else super().rename(name)
 
     def read(self, name: str, tensor: Tensor) -> Tensor:
@@ -44,9 +44,9 @@ class LocalMIMSwinFormat(Format):
 
 
 class SwinFinetuneFormat(Format):
-    """A Swin under the names of its authors, which LocalMIM fine-tunes; merging is timm's, column first.
+    """A Swin with the names of its authors, which LocalMIM fine-tunes; patch merging is column by column as in timm.
 
-    What the sizes tell, window indices and attention masks, is in some files and not in others.
+    Window indices and attention masks, which follow from the sizes, are missing in some files.
     """
 
     def __init__(self, name: str):
@@ -61,7 +61,7 @@ class SwinFinetuneFormat(Format):
 
 
 def swap_neighbors(tensor: Tensor) -> Tensor:
-    """Exchanges the second and third of the four channel blocks of a merging, norm or reduction; its own inverse."""
+    """Exchanges the second and third of the four channel blocks of patch merging; its own inverse."""
     blocks = tensor.chunk(4, dim=-1)
     return torch.cat([blocks[i] for i in (0, 2, 1, 3)], dim=-1)
 
@@ -82,7 +82,7 @@ def _level(k: int) -> dict[str, str | None]:
 
 
 LOCALMIM_SWIN_FORMAT = LocalMIMSwinFormat("LocalMIM Swin", swap=True)
-"""Encoder, four decoders and the frozen HOG convolutions of a pre-training checkpoint, for an encoder that is right."""
+"""Encoder, four decoders and the frozen HOG convolutions of a checkpoint, for an encoder without released quirks."""
 
 LOCALMIM_SWIN_QUIRKS_FORMAT = LocalMIMSwinFormat("LocalMIM Swin with released quirks", swap=False)
 """The same checkpoint for an encoder with `released_quirks`."""

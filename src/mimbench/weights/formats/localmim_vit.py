@@ -1,4 +1,4 @@
-"""The weights of LocalMIM's released ViT code."""
+"""Format of LocalMIM's released ViT code."""
 
 from mimbench.weights.formats.format import Format
 
@@ -20,7 +20,7 @@ def _level(k: int) -> dict[str, str | None]:
 
 LOCALMIM_VIT_FORMAT = Format(
     "LocalMIM ViT",
-    # The released list of four norms ends with the encoder's own.
+    # The last of the four released norms is that of the encoder.
     {"encoder.trunk.": "", "encoder.trunk.norm.": "norm.3."} | {n: t for k in range(4) for n, t in _level(k).items()},
 )
 """Encoder, four decoders and the frozen HOG convolutions of a pre-training checkpoint."""

@@ -1,4 +1,4 @@
-"""The weights of MAE's released code."""
+"""Formats of MAE's released code."""
 
 from mimbench.weights.formats.format import Format
 

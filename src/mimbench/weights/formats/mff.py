@@ -1,4 +1,4 @@
-"""The weights of MFF in mmpretrain."""
+"""Format of MFF in mmpretrain."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _BLOCK = re.compile(r"((?:backbone\.layers|neck\.decoder_blocks)\.\d+\.)(.+)")
 
 
 class _MFF(Format):
-    tolerance = 1e-5  # its tables are computed in float32
+    tolerance = 1e-5  # its position tables are computed in float32
 
     def rename(self, name: str) -> str | None:
         theirs = super().rename(name)
@@ -41,7 +41,7 @@ MFF_FORMAT = _MFF("MFF", _PREFIXES)
 
 
 def in_our_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The entries under our names, where they have any."""
+    """Renames entries to our names; unknown entries keep theirs."""
     return {_ours(name): tensor for name, tensor in state.items()}
 
 

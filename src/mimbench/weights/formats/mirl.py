@@ -1,4 +1,4 @@
-"""The weights of MIRL's released code."""
+"""Formats of MIRL's released code."""
 
 from torch import Tensor
 
@@ -9,7 +9,7 @@ _DIRECTION = "parametrizations.weight.original1"
 
 
 class _Paddle(Format):
-    """Paddle keeps the weight of a linear layer as [in, out] and its magnitude as a vector."""
+    """A format of Paddle, which stores the weight of a linear layer as [in, out] and its magnitude as a vector."""
 
     def read(self, name: str, tensor: Tensor) -> Tensor:
         if name.endswith(_MAGNITUDE):
@@ -45,4 +45,4 @@ MIRL_FORMAT = _Paddle(
 """Encoder and six decoders of a pre-training checkpoint, in Paddle's layout."""
 
 MIRL_FINETUNE_FORMAT = _Paddle("MIRL fine-tuning", {"": ""})
-"""A fine-tuned classifier in Paddle's layout; the names are MAE's."""
+"""A fine-tuned classifier in Paddle's layout with the names of MAE."""

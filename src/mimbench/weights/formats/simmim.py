@@ -1,4 +1,4 @@
-"""The weights of SimMIM's released code."""
+"""Format of SimMIM's released code."""
 
 import re
 from collections.abc import Mapping
@@ -11,14 +11,15 @@ from mimbench.weights.formats.format import Format
 
 _HEAD = "decoder.project."
 _COLORS = 3
-# A plain ViT of timm has one bias of queries, keys and values; the released one has none of the keys.
+# In timm a plain ViT has one bias for queries, keys and values; the released one has no bias for keys.
 _PLAIN = re.compile(r"(.+\.attn\.)(q|v)_bias")
 
 
 class _SimMIM(Format):
-    """A ViT with a shared relative position bias, a plain ViT, or a Swin, whose merging belongs to the stage before.
+    """A ViT with a shared relative position bias, a plain ViT, or a Swin.
 
-    Predicted pixels are in the order color, row, column in the file, and row, column, color here.
+    Patch merging belongs to the previous stage. Predicted pixels have the order color, row, column in the file, and
+    row, column, color here.
     """
 
     def __init__(self) -> None:
@@ -58,7 +59,7 @@ class _SimMIM(Format):
         return entry if found is None or _is_beit(module) else f"{found[1]}qkv.bias"
 
     def separated(self, entries: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Entries with the biases of queries and values instead of those of a plain ViT."""
+        """Splits the bias of queries, keys and values of a plain ViT into those of queries and values."""
         out: dict[str, Tensor] = {}
         for name, tensor in entries.items():
             if re.fullmatch(r"encoder\.blocks\..+\.qkv\.bias", name):
@@ -83,7 +84,7 @@ def _joined(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _order(count: int) -> Tensor:
-    """The place in the file of every predicted value."""
+    """Position in the file of each predicted value."""
     side = round((count / _COLORS) ** 0.5)
     return torch.arange(count).reshape(_COLORS, side, side).permute(1, 2, 0).flatten()
 
