@@ -1,6 +1,6 @@
-"""What is inside a trained encoder: similarity, rank, attention, gradients, reconstructions.
+"""Analyses of trained encoders: similarity, rank, attention, gradients and reconstructions.
 
-Figures are in `mimbench.analysis.figures`, which is not imported here: training needs the callback alone.
+`mimbench.analysis.figures` is not imported here, since training needs only the callback.
 """
 
 from mimbench.analysis.attention import Heads, attention_maps, attention_statistics

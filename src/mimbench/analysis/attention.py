@@ -1,4 +1,4 @@
-"""Attention maps of a ViT, computed from queries and keys; the model is not touched."""
+"""Attention maps of a ViT, computed from queries and keys without changing the model."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ from mimbench.analysis.diversity import head_diversity
 from mimbench.analysis.entropy import attention_entropy
 from mimbench.encoders import BeitEncoder, Encoder, ViTEncoder
 
-_MAX_ENTRIES = 2**25  # of one tensor of attention: 128 MiB in fp32
+_MAX_ENTRIES = 2**25  # elements of a tensor of attention: 128 MiB in fp32
 
 
 @dataclass(frozen=True)
 class Heads:
-    """What the heads of one block do, averaged over images and queries.
+    """Statistics of the heads of one block, averaged over images and queries.
 
     Attributes:
-        distance: In pixels; see `attention_distance`.
-        entropy: In nats; see `attention_entropy`.
-        diversity: In nats; see `head_diversity`.
+        distance: Distance in pixels; see `attention_distance`.
+        entropy: Entropy in nats; see `attention_entropy`.
+        diversity: Divergence in nats; see `head_diversity`.
     """
 
     distance: Float[Tensor, " h"]
@@ -35,10 +35,10 @@ class Heads:
 
 @torch.inference_mode()
 def attention_statistics(encoder: Encoder, batches: Iterable[Float[Tensor, "_ c h w"]]) -> dict[int, Heads]:
-    """The heads of every block by depth, 1 to L, in the encoder's present mode; call `.eval()` before.
+    """Statistics of the heads of each block by depth, 1 to L; call `encoder.eval()` before.
 
     Raises:
-        ValueError: The encoder is no ViT of plain blocks, or there are no images.
+        ValueError: The encoder is not a ViT of plain blocks, or there are no images.
     """
     vit = check_attention(encoder)
     sums: dict[int, Tensor] = {}
@@ -50,7 +50,7 @@ def attention_statistics(encoder: Encoder, batches: Iterable[Float[Tensor, "_ c 
                 sums[depth] = sums[depth] + values if depth in sums else values
             num_images += len(images)
     if not num_images:
-        raise ValueError("There are no images to look at; give at least one batch.")
+        raise ValueError("There are no images; give at least one batch.")
     return {depth: Heads(*(total / num_images).cpu().unbind()) for depth, total in sums.items()}
 
 
@@ -59,7 +59,7 @@ def attention_maps(
 ) -> Iterator[tuple[int, Float[Tensor, "b h s s"]]]:
     """Depth and log-attention of every block; rows are queries, prefix tokens come first.
 
-    What block k attends to is computed from the tokens at depth k - 1 as timm's unfused attention does.
+    The attention of block k is computed from the tokens at depth k - 1 as in timm's unfused attention.
     """
     features = encoder(images, range(encoder.depth))
     for depth, block in enumerate(encoder.trunk.blocks, start=1):
@@ -77,12 +77,12 @@ def block_attention(block: Block, sequence: Float[Tensor, "b s d"]) -> Float[Ten
 
 
 def among_patches(log_attention: Float[Tensor, "b h s s"], num_prefix: int) -> Float[Tensor, "b h n n"]:
-    """What patches give to patches, as a distribution: class and register tokens have no place in the image."""
+    """Attention among patches, normalized to 1; class and register tokens have no position in the image."""
     return log_attention[..., num_prefix:, num_prefix:].log_softmax(-1)
 
 
 def check_attention(encoder: Encoder) -> ViTEncoder:
-    """The encoder, if its attention can be computed.
+    """Returns the encoder if its attention can be computed.
 
     Raises:
         ValueError: It is a Swin, whose windows bound the distance of attention, or has blocks of another kind.

@@ -1,4 +1,4 @@
-"""Centerd kernel alignment: how similar two representations of the same images are."""
+"""Centered kernel alignment: how similar two representations of the same images are."""
 
 from collections.abc import Sequence
 
@@ -39,7 +39,7 @@ def cka_matrix(
 
 
 def _directions(representations: Sequence[Tensor], unbiased: bool) -> Tensor:
-    """Centerd Gram matrices as unit vectors; CKA is their cosine."""
+    """Centered Gram matrices as unit vectors; CKA is their cosine."""
     grams = torch.stack([_centerd_gram(x, unbiased).flatten() for x in representations])
     return grams / grams.norm(dim=1, keepdim=True)
 
@@ -50,7 +50,7 @@ def _centerd_gram(x: Float[Tensor, "n d"], unbiased: bool) -> Float[Tensor, "n n
     gram = x @ x.T
     if not unbiased:
         return gram
-    # Without the diagonal, then centerd so that rows without it sum to 0 (Székely and Rizzo 2014): the inner product
+    # Without the diagonal, then centered so that rows without it sum to 0 (Székely and Rizzo 2014): the inner product
     # of two such matrices is n (n - 3) times Song's estimator.
     n = len(x)
     gram.fill_diagonal_(0)

@@ -1,4 +1,4 @@
-"""How far heads look."""
+"""Mean distance of attention."""
 
 import torch
 from jaxtyping import Float
@@ -8,7 +8,7 @@ from mimbench.core import Grid
 
 
 def attention_distance(log_attention: Float[Tensor, "b h n n"], grid: Grid, cell: int) -> Float[Tensor, " h"]:
-    """Mean distance in pixels between a patch and what it attends to, weighted by attention, per head.
+    """Mean distance in pixels between a patch and the patches it attends to, weighted by attention, per head.
 
     Dosovitskiy et al. 2021 (arXiv 2010.11929, section 4.5), Raghu et al. 2021 (arXiv 2108.08810). Distances are between
     centers of patches; the mean is over images and queries.
@@ -21,7 +21,7 @@ def attention_distance(log_attention: Float[Tensor, "b h n n"], grid: Grid, cell
 
 
 def uniform_distance(grid: Grid, cell: int) -> float:
-    """What `attention_distance` is for attention that is the same everywhere."""
+    """The value of `attention_distance` for uniform attention."""
     return float(distances(grid, cell).mean())
 
 

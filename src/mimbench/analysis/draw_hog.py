@@ -1,4 +1,4 @@
-"""Orientation histograms as images."""
+"""Draws orientation histograms."""
 
 import math
 
@@ -9,17 +9,17 @@ from torch import Tensor
 
 from mimbench.core import Grid
 
-_MIN_GLYPH = 8  # pixels of a cell while it is drawn
+_MIN_GLYPH = 8  # side of a cell in pixels while it is drawn
 
 
 def draw_histograms(
     histograms: Float[Tensor, "b n d"], grid: Grid, bins: int, side: int
 ) -> Float[Tensor, "b 1 side side"]:
-    """A bundle of lines per cell along the edges that HOG found there, in [0, 1], bright where an edge is strong.
+    """Draws in each cell a line per orientation along the edges, in [0, 1], bright for strong edges.
 
     Args:
-        histograms: In raster order; d holds `bins` values per color, which are averaged.
-        side: Of the image in pixels.
+        histograms: Histograms of the cells in raster order; d has `bins` values per color, which are averaged.
+        side: Side of the image in pixels.
     """
     glyph = max(_MIN_GLYPH, side // grid[0])
     strength = histograms.clamp(min=0).unflatten(2, (-1, bins)).mean(2)
@@ -30,7 +30,7 @@ def draw_histograms(
 
 
 def _lines(bins: int, side: int) -> Float[Tensor, "k s s"]:
-    """A line through the middle of a cell for every bin, at right angles to the bin's gradients."""
+    """A line through the center of a cell for each bin, perpendicular to its gradients."""
     place = torch.arange(side) - (side - 1) / 2
     y, x = place[:, None], place
     # HOGTarget's angle is atan2(horizontal, vertical gradient), so the gradient points to (sin, cos) in (x, y).

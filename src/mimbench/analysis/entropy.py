@@ -1,4 +1,4 @@
-"""How broadly heads look."""
+"""Entropy of attention."""
 
 import torch
 from jaxtyping import Float
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def attention_entropy(log_attention: Float[Tensor, "b h n n"]) -> Float[Tensor, " h"]:
-    """Entropy of attention in nats per head, averaged over images and queries; log n where it is uniform.
+    """Entropy of attention in nats per head, averaged over images and queries; log n if it is uniform.
 
     Xie et al. 2023 (arXiv 2205.13543, section 3.1).
 

@@ -1,4 +1,4 @@
-"""The figures of an analysis."""
+"""Figures of analyses."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ _CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#00
 
 
 def cka(matrices: Mapping[str, np.ndarray], rows: str = "depth", columns: str = "depth") -> Figure:
-    """A panel per matrix "i j" of similarities between depths, all on one scale from 0 to 1."""
+    """One panel for each matrix "i j" of similarities between depths, with a common scale from 0 to 1."""
     figure, panels = _panels(len(matrices), width=3.4, height=3.0)
     for axes, (title, matrix) in zip(panels, matrices.items(), strict=True):
         image = axes.imshow(matrix, origin="lower", vmin=0, vmax=1, cmap="magma")
@@ -49,7 +49,7 @@ def spectrum(values: Mapping[int, np.ndarray]) -> Figure:
 
 
 def heads(found: Mapping[int, Heads], uniform_distance: float, uniform_entropy: float) -> Figure:
-    """A dot per head over depth: distance, entropy and diversity; dashed: attention that is the same everywhere."""
+    """Distance, entropy and diversity of each head by depth; dashed lines: uniform attention."""
     figure, panels = _panels(3, width=3.2, height=2.8)
     quantities = (
         ("distance", "attention distance (px)", uniform_distance),
@@ -71,7 +71,7 @@ def heads(found: Mapping[int, Heads], uniform_distance: float, uniform_entropy: 
 
 
 def gradients(curves: Mapping[int, Sequence[tuple[int, float]]]) -> Figure:
-    """Norm of the gradient against step, a line per depth."""
+    """Norm of the gradient by step, one line per depth."""
     figure, (axes,) = _panels(1, width=4.6, height=3.0)
     for depth, points in curves.items():
         steps, norms = zip(*points, strict=True)
@@ -82,7 +82,7 @@ def gradients(curves: Mapping[int, Sequence[tuple[int, float]]]) -> Figure:
 
 
 def panels(rows: Mapping[str, np.ndarray]) -> Figure:
-    """A row per name of panels "n h w 3" in [0, 1]."""
+    """One row of panels "n h w 3" in [0, 1] for each name."""
     first = next(iter(rows.values()))
     figure, panels = _panels(len(rows), width=first.shape[0], height=1.25, columns=1)
     for axes, (name, row) in zip(panels, rows.items(), strict=True):
@@ -106,7 +106,7 @@ def _panels(count: int, width: float, height: float, columns: int | None = None)
 
 
 def _shade(depth: int, depths: Mapping[int, Any]) -> tuple[float, float, float]:
-    """From light to dark with depth."""
+    """Colors from light to dark with depth."""
     share = (list(depths).index(depth) + 1) / len(depths)
     return (0.85 * (1 - share), 0.85 * (1 - share) + 0.25 * share, 0.9 - 0.35 * share)
 

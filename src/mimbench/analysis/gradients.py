@@ -1,4 +1,4 @@
-"""Norm of the gradient at every depth, during training or on one batch."""
+"""Norm of the gradient at each depth, during training or on one batch."""
 
 import csv
 import math
@@ -24,7 +24,7 @@ _UNIT = re.compile(r"(?:blocks|layers)\.(\d+)\.(downsample\.)?")
 class GradientNorms(L.Callback):
     """Logs `gradient_norm/depth<k>` of the encoder every few steps, before gradients are clipped.
 
-    A step that is logged waits for the device once; the others cost nothing.
+    A logged step waits for the device once; other steps cost nothing.
     """
 
     def __init__(self, every_n_steps: int = 50):
@@ -37,14 +37,14 @@ class GradientNorms(L.Callback):
             return
         units = unit_parameters(pl_module.encoder)
         gradients = {k: [p.grad for p in own if p.grad is not None] for k, own in units.items()}
-        # Straight to the loggers: what a module logs is dropped where Lightning does not log that step.
+        # Directly to the loggers, since Lightning drops values of steps that it does not log.
         values = _by_depth(gradients)
         for logger in trainer.loggers:
             logger.log_metrics({f"{_METRIC}{k}": value for k, value in values.items()}, step=trainer.global_step)
 
 
 def gradient_norms(method: Method, images: Float[Tensor, "b c h w"], mask: Mask) -> dict[int, float]:
-    """Norm of the loss's gradient by the encoder's depth on one batch; no parameter's `.grad` is touched."""
+    """Norm of the gradient of the loss by encoder depth on one batch; the `.grad` of parameters is not changed."""
     units = unit_parameters(method.encoder)
     parameters = [parameter for own in units.values() for parameter in own]
     with torch.enable_grad():
@@ -54,9 +54,9 @@ def gradient_norms(method: Method, images: Float[Tensor, "b c h w"], mask: Mask)
 
 
 def unit_parameters(encoder: Encoder) -> dict[int, list[nn.Parameter]]:
-    """The trunk's trained parameters by depth: 0 is the embedding, L also has the final norm.
+    """Trained parameters of the trunk by depth; 0 is the embedding, and L includes the final norm.
 
-    A Swin's merging belongs to the stage before it, as in the encoder's own count.
+    Patch merging of a Swin belongs to the stage before it, as in the encoder.
     """
     units: dict[int, list[nn.Parameter]] = {depth: [] for depth in range(encoder.depth + 1)}
     for name, parameter in encoder.trunk.named_parameters():
@@ -66,9 +66,9 @@ def unit_parameters(encoder: Encoder) -> dict[int, list[nn.Parameter]]:
 
 
 def read_gradient_norms(path: Path) -> dict[int, list[tuple[int, float]]]:
-    """(step, norm) by depth from a run's `metrics.csv`; empty where none were logged.
+    """(step, norm) by depth from the `metrics.csv` of a run; empty if none were logged.
 
-    Rows that a killed run left unfinished are passed over.
+    Incomplete rows of a killed run are skipped.
     """
     curves: dict[int, list[tuple[int, float]]] = {}
     if not path.is_file():
@@ -86,7 +86,7 @@ def read_gradient_norms(path: Path) -> dict[int, list[tuple[int, float]]]:
 
 
 def _by_depth(gradients: dict[int, list[Tensor]]) -> dict[int, float]:
-    """L2 norms, with one wait for the device for all of them."""
+    """L2 norms, with a single wait for the device."""
     known = {k: _whole(get_total_norm(own)) for k, own in gradients.items() if own}
     if not known:
         return dict.fromkeys(gradients, 0.0)
@@ -94,7 +94,7 @@ def _by_depth(gradients: dict[int, list[Tensor]]) -> dict[int, float]:
 
 
 def _whole(norm: Tensor) -> Tensor:
-    """Over all devices, where these share the weights (FSDP)."""
+    """Sums over all devices if the weights are sharded (FSDP)."""
     gather: Callable[[], Tensor] | None = getattr(norm, "full_tensor", None)
     return norm if gather is None else gather()
 

@@ -1,4 +1,4 @@
-"""What a method makes of the hidden part of images, as images that can be laid side by side."""
+"""Reconstructions of the hidden part of images, as images."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ from mimbench.methods import MIRL, Method
 from mimbench.methods.hidden import composite
 from mimbench.targets import HOGTarget, PixelTarget
 
-MIN_SIDE = 96  # of an image in a figure, in pixels
+MIN_SIDE = 96  # side of an image in a figure in pixels
 
 
 def common_mask(method: Method, images: Float[Tensor, "b c h w"], seed: int = 0) -> Any:
-    """A mask that does not depend on the run: the same for all methods of one masker and grid."""
+    """A mask that is the same for all methods with the same masker and grid."""
     places = torch.arange(len(images), device=images.device)
     if method.draws_regions:
         return method.draw_mask(places, epoch=-2)
@@ -26,14 +26,14 @@ def common_mask(method: Method, images: Float[Tensor, "b c h w"], seed: int = 0)
 
 @torch.no_grad()
 def reconstruct(method: Method, images: Float[Tensor, "b 3 h w"], mask: Any) -> dict[str, Float[Tensor, "b 3 s s"]]:
-    """Images in [0, 1] by name: the image, what was visible, and every prediction put where it was hidden.
+    """Images in [0, 1] by name: the image, its visible part, and each prediction in place of the hidden part.
 
     MIRL: the main prediction, the residual around gray and their sum for every pair of segments. Pixel targets: one
-    image per depth. HOG: the edges of the target and of the prediction for every depth. Empty for targets that have
-    no image, such as a teacher's, and for methods that predict features alone.
+    image per depth. HOG: the edges of the target and of the prediction for each depth. Empty for targets that are not
+    images, such as features of a teacher.
 
     Args:
-        images: Normalized as the datamodule does.
+        images: Normalized images.
     """
     if method.draws_regions:
         return {}
@@ -56,7 +56,7 @@ def _mirl(method: MIRL, images: Tensor, predictions: list[Tensor]) -> dict[str, 
     for pair in range(len(predictions) // 2):
         main = target.to_image(predictions[pair], images)
         both = target.to_image(predictions[pair] + predictions[-1 - pair], images)
-        # The mean of a standardized patch belongs to the main part; the residual is what is added to it.
+        # The mean of a standardized patch belongs to the main prediction, to which the residual is added.
         depths = method.segments[pair], method.segments[-1 - pair]
         rows[f"main, depth {depths[0]}"] = main
         rows[f"residual, depth {depths[1]}"] = both - main
@@ -65,7 +65,7 @@ def _mirl(method: MIRL, images: Tensor, predictions: list[Tensor]) -> dict[str, 
 
 
 def _edges(method: Method, images: Tensor, predictions: list[Tensor], mask: Mask, side: int) -> dict[str, Tensor]:
-    """Targets and predictions of every scale of HOG; where the image was visible both show the target."""
+    """Targets and predictions of each scale of HOG; visible cells show the target in both."""
     rows: dict[str, Tensor] = {}
     for (depth, target), prediction in zip(method.branches, predictions, strict=False):
         if not isinstance(target, HOGTarget):

@@ -1,4 +1,4 @@
-"""Singular values of features, and how many directions they effectively use."""
+"""Singular values and effective rank of features."""
 
 import torch
 from jaxtyping import Float
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def singular_values(features: Float[Tensor, "n d"]) -> Float[Tensor, " k"]:
-    """Singular values in descending order, k = min(n, d), in double precision; features are not centerd."""
+    """Singular values in descending order, k = min(n, d), in double precision; features are not centered."""
     return torch.linalg.svdvals(features.double())
 
 

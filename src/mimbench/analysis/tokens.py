@@ -1,4 +1,4 @@
-"""One vector per image and depth, as the protocols read them."""
+"""One vector per image and depth, as in the evaluation protocols."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ from mimbench.encoders import Encoder
 
 @torch.inference_mode()
 def mean_tokens(encoder: Encoder, batches: Iterable[Float[Tensor, "_ c h w"]]) -> dict[int, Float[Tensor, "n _"]]:
-    """The mean of the patch tokens of whole images by depth, on the CPU, in the encoder's present mode.
+    """Means of the patch tokens of unmasked images by depth, on the CPU; call `encoder.eval()` before.
 
     The trunk's final norm is applied at the last depth only.
     """

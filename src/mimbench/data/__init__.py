@@ -1,4 +1,4 @@
-"""Sources of labeled images and the datamodule that feeds them to every method alike."""
+"""Image datasets and the LightningDataModule shared by all methods."""
 
 from mimbench.data.datamodule import ImageDataModule as ImageDataModule
 from mimbench.data.loader import Batch as Batch

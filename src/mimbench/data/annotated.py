@@ -1,4 +1,4 @@
-"""Images with a class per pixel, or with outlined objects."""
+"""Images with a class per pixel or with objects."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,20 +9,20 @@ from torch import Tensor
 from mimbench.data.source import Split, SplitName
 
 IGNORED = 255
-"""The class of pixels that count in no loss and no metric."""
+"""The class of pixels that are excluded from losses and metrics."""
 
 _REMEDY = {"classes": "scenes, collages or ade20k", "objects": "scenes, collages or coco"}
 
 
 @dataclass(frozen=True)
 class Objects:
-    """What an image shows, in COCO's terms.
+    """The objects of an image, in COCO's terms.
 
     Attributes:
-        boxes: x0, y0, x1, y1 in pixels; x1 and y1 lie outside.
-        labels: Place of the class in `object_names`.
-        masks: The pixels of every object.
-        crowd: Whether it stands for a group, which is neither trained on nor counted as missed.
+        boxes: x0, y0, x1, y1 in pixels; x1 and y1 are exclusive.
+        labels: Index of the class in `object_names`.
+        masks: The pixels of each object.
+        crowd: Whether it is a group of objects, which is not used in training and not counted as missed.
     """
 
     boxes: Float32[Tensor, "k 4"]
@@ -35,38 +35,38 @@ class Objects:
 
 
 class AnnotatedSplit(Split):
-    """A split that also tells where things are; its images have no class as a whole, so all `labels` are -1.
+    """A split with annotated images; an image as a whole has no class, so all `labels` are -1.
 
     Attributes:
-        class_names: Of the values of `classes`; empty where there are none.
-        object_names: Of the labels of `objects`; empty where there are none.
+        class_names: Names of the values of `classes`; empty if there are none.
+        object_names: Names of the labels of `objects`; empty if there are none.
     """
 
     class_names: tuple[str, ...] = ()
     object_names: tuple[str, ...] = ()
 
     def identifier(self, i: int) -> str:
-        """What messages call an image, the name of its file if it has one."""
+        """Name of an image in messages: that of its file, if it has one."""
         return f"image {i}"
 
     def image(self, i: int) -> UInt8[Tensor, "3 h w"]:
-        """The whole image. Raises ValueError, naming the file, if it cannot be read."""
+        """The whole image. Raises ValueError with the file name if it cannot be read."""
         return self[i][0]
 
     def classes(self, i: int) -> UInt8[Tensor, "h w"]:
-        """A class per pixel or `IGNORED`. Raises ValueError, naming the file, for an annotation that is broken."""
+        """A class per pixel or `IGNORED`. Raises ValueError with the file name for an invalid annotation."""
         raise NotImplementedError(f"{type(self).__name__} has no classes per pixel.")
 
     def objects(self, i: int) -> Objects:
-        """The objects in the image. Raises ValueError, naming the file, for an annotation that is broken."""
+        """The objects in the image. Raises ValueError with the file name for an invalid annotation."""
         raise NotImplementedError(f"{type(self).__name__} has no objects.")
 
 
 def annotated(split: Split, kind: Literal["classes", "objects"], name: SplitName) -> AnnotatedSplit:
-    """The split, if it has this kind of annotation.
+    """Returns the split if it has this kind of annotation.
 
     Raises:
-        ValueError: It has not, or is empty.
+        ValueError: It has no such annotation, or is empty.
     """
     names = split.class_names if isinstance(split, AnnotatedSplit) and kind == "classes" else ()
     if isinstance(split, AnnotatedSplit) and kind == "objects":

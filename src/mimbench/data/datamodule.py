@@ -1,4 +1,4 @@
-"""One datamodule over every source: what all methods are trained and evaluated on."""
+"""The data module on which all methods are trained and evaluated."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,18 +16,18 @@ from mimbench.data.workers import SteadyLoader
 
 
 class ImageDataModule(LightningDataModule):
-    """Loads a source; augmentation and order depend on (seed, epoch, sample) alone, not on devices or workers.
+    """Loads a source; augmentation and order depend only on (seed, epoch, sample), not on devices or workers.
 
     Args:
-        image_size: Side of the images handed out, in pixels; the source's own if None.
+        image_size: Side of the returned images in pixels; by default that of the source.
         batch_size: Effective batch: images per optimizer step over all devices and accumulated batches.
         eval_batch_size: Images per batch of `val_dataloader` and `plain`.
-        seed: Decides order and augmentation; the splits belong to the source.
-        crop_scale: Range of the area of training crops; the source's own if None.
-        flip: Whether training flips images horizontally; the source's own if None.
-        crop_ratio: Range of width over height of training crops.
+        seed: Determines order and augmentation; splits are determined by the source.
+        crop_scale: Range of the relative area of training crops; by default that of the source.
+        flip: Whether training flips images horizontally at random; by default as the source defines.
+        crop_ratio: Range of the aspect ratio (width / height) of training crops.
         color_jitter: Largest change of brightness, contrast and saturation in training, from 0 to 1.
-        keep_decoded: Decode the files of a split once and keep them all, three bytes a pixel, in memory.
+        keep_decoded: Whether decoded images of a split stay in memory, with three bytes per pixel.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class ImageDataModule(LightningDataModule):
         return self.num_train // self.batch_size
 
     def split(self, name: SplitName) -> Split:
-        """Raw 8-bit images and labels; read once and kept."""
+        """8-bit images and labels of a split, which is read once."""
         if name not in self._splits:
             split = self.source.split(name)
             self._splits[name] = decoded(split) if self.keep_decoded else split
@@ -94,7 +94,7 @@ class ImageDataModule(LightningDataModule):
         self.source.prepare()
 
     def setup(self, stage: str | None = None) -> None:
-        """Raises ValueError, before any training, for data or a batch size that cannot work."""
+        """Raises ValueError before training if data or batch size are invalid."""
         if stage in (None, "fit"):
             self._sampler(self._augmented())
             self.split("val")
@@ -121,20 +121,20 @@ class ImageDataModule(LightningDataModule):
         return EpochSampler(dataset, self.batch_size, self.seed, *share, order=order)
 
     def train_dataloader(self) -> TrainLoader:
-        """This rank's micro-batches. It resumes in mid-epoch from its `state_dict`."""
+        """The micro-batches of this rank. The loader resumes within an epoch from its `state_dict`."""
         dataset = self._augmented()
         return TrainLoader(dataset, self._sampler(dataset), **self._options())
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """The validation split, complete on every rank: its loss does not depend on the number of devices."""
+        """The complete validation split on each rank, so that the loss does not depend on the number of devices."""
         return self.plain("val")
 
     def plain(self, split: SplitName) -> DataLoader[Batch]:
-        """A split under the evaluation transform, in order, nothing dropped."""
+        """A complete split in order with the evaluation transform."""
         return SteadyLoader(
             PlainSet(self.split(split), EvalTransform(self.image_size)),
             batch_size=self.eval_batch_size,
-            collate_fn=_keep,
+            collate_fn=_unchanged,
             **self._options(),
         )
 
@@ -146,6 +146,6 @@ class ImageDataModule(LightningDataModule):
         }
 
 
-def _keep(batch: Any) -> Batch:
-    """PlainSet has collated it."""
+def _unchanged(batch: Any) -> Batch:
+    """Returns the batch, which PlainSet has already collated."""
     return batch

@@ -1,4 +1,4 @@
-"""Stratified, deterministic hold-out of labeled samples."""
+"""Stratified hold-out of labeled samples."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from mimbench.core.counter_rng import permutation
 
 
 class HoldOut(NamedTuple):
-    """Sorted indices of the samples kept and of those held out."""
+    """Sorted indices of the remaining samples and of those held out."""
 
     kept: Int64[Tensor, " k"]
     held: Int64[Tensor, " m"]
@@ -25,7 +25,7 @@ def stratified_holdout(labels: Int64[Tensor, " n"], fraction: float, seed: int, 
         classes: Names of the labels, for messages.
 
     Raises:
-        ValueError: The fraction is outside (0, 1), or a class would be left with nothing.
+        ValueError: The fraction is outside (0, 1), or a class has too few samples.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"The hold-out fraction is {fraction}; it must lie strictly between 0 and 1.")

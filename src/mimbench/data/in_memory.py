@@ -1,4 +1,4 @@
-"""Small datasets of files, decoded once and kept."""
+"""Small datasets, decoded once and stored in memory."""
 
 import numpy as np
 import torch
@@ -12,9 +12,9 @@ from mimbench.data.sources.hub import HubSplit
 
 
 class DecodedSplit(Split):
-    """Images of any sizes in one tensor, which forked workers share instead of copying it.
+    """Images of any sizes in one tensor, which forked workers share without copying.
 
-    What could not be read is, and counts, as in the split they come from.
+    Damaged images are replaced and counted as in the original split.
     """
 
     def __init__(self, split: Split) -> None:
@@ -32,7 +32,7 @@ class DecodedSplit(Split):
 
 
 def decoded(split: Split) -> Split:
-    """A split that need not decode again; one that never did, or knows more than images and labels, as it is."""
+    """Returns the split with decoded images; splits in memory or with annotations are returned unchanged."""
     if isinstance(split, EncodedSplit | HubSplit) and not isinstance(split, AnnotatedSplit):
         return DecodedSplit(split)
     return split

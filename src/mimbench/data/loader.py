@@ -1,4 +1,4 @@
-"""Batches from a split: a training loader that resumes in mid-epoch, and a plain one."""
+"""Batches of a split for training, with a loader that resumes within an epoch, and for evaluation."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from mimbench.data.workers import SteadyLoader
 
 
 class Batch(NamedTuple):
-    """ImageNet-normalized images; `index` is their place in the split."""
+    """Images normalized with ImageNet's statistics; `index` is their position in the split."""
 
     images: Float32[Tensor, "b 3 h w"]
     labels: Int64[Tensor, " b"]
@@ -24,7 +24,7 @@ class Batch(NamedTuple):
 
 
 class RawBatch(NamedTuple):
-    """Images of 8 bits, cropped but not normalized; `index` is their place in the split.
+    """Images of 8 bits, cropped but not normalized; `index` is their position in the split.
 
     A quarter of the bytes of a `Batch` travel to the device, which normalizes them.
     """
@@ -61,7 +61,7 @@ class TrainSet(Dataset[Batch | RawBatch]):
 
 
 class PlainSet(Dataset[Batch]):
-    """A split under the evaluation transform."""
+    """A split with the evaluation transform."""
 
     def __init__(self, split: Split, transform: EvalTransform) -> None:
         self.split, self.transform = split, transform
@@ -73,15 +73,15 @@ class PlainSet(Dataset[Batch]):
         return self.__getitems__([i])
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        """PyTorch asks for the whole batch through this name."""
+        """Loads a whole batch; PyTorch's loader prefers this method."""
         images = self.split.take(indices)
         return Batch(self.transform(images), images.labels, torch.from_numpy(np.array(indices, np.int64)))
 
 
 class TrainLoader(SteadyLoader):
-    """Its state is (epoch, batch): every random draw follows from these, the seed and the sample's index.
+    """A training loader with the state (epoch, batch), from which, with seed and sample index, all random draws follow.
 
-    Lightning writes `state_dict` into its checkpoints and restores it. A batch counts as done once it was handed out.
+    Lightning stores `state_dict` in its checkpoints. A batch counts as done once it was returned.
     """
 
     sampler: EpochSampler

@@ -1,4 +1,4 @@
-"""Orders in which an epoch visits its images: pure functions of (seed, epoch)."""
+"""Orders of the images of an epoch, as functions of (seed, epoch)."""
 
 import numpy as np
 from jaxtyping import Int64
@@ -14,13 +14,13 @@ def shuffled(length: int, seed: int, epoch: int) -> Order:
 
 
 def buffered(where: Int64[np.ndarray, "n 2"], buffer: int, seed: int, epoch: int) -> Order:
-    """Shards in random order, each from its beginning to its end, mixed as by a shuffle buffer.
+    """Shards in random order, each read from start to end, with images mixed as by a shuffle buffer.
 
-    Without mixing an image would come at its place in that sequence; it comes at most `buffer` places from there.
-    Unlike a buffer that is filled and drawn from, any part of the order is known without what came before.
+    Mixing moves an image by at most `buffer` positions. Unlike with a real buffer, any part of the order can be
+    computed without the part before it.
 
     Args:
-        where: Shard and offset of every image.
+        where: Shard and offset of each image.
         buffer: Number of images that are mixed with each other.
     """
     shard, offset = where.T

@@ -1,4 +1,4 @@
-"""The order of training: one global permutation per epoch, cut into optimizer steps, then into micro-batches."""
+"""Order of training images: one permutation per epoch, divided into optimizer steps and micro-batches."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -12,23 +12,23 @@ from mimbench.data.order import Order, shuffled
 
 
 class Draw(NamedTuple):
-    """The samples of one micro-batch, with the epoch that decides their augmentation."""
+    """The samples of one micro-batch, and the epoch, which determines their augmentation."""
 
     epoch: int
     index: Int64[np.ndarray, " b"]
 
 
 class EpochSampler(DistributedSampler[Draw]):
-    """Step k takes images perm[k * batch_size : (k + 1) * batch_size], on any number of devices and micro-batches.
+    """Step k uses images perm[k * batch_size : (k + 1) * batch_size], on any number of devices and micro-batches.
 
-    Micro-batch a of rank r is one slice of them; a last, smaller step is dropped. Being a DistributedSampler it is left
-    in place by `Trainer(use_distributed_sampler=True)` and gets `set_epoch` from Lightning.
+    Micro-batch a of rank r is a slice of them; a smaller last step is dropped. Lightning does not replace a
+    DistributedSampler and calls its `set_epoch`.
 
     Args:
         batch_size: Effective batch, images per optimizer step over all ranks and micro-batches.
         accumulate: Micro-batches per optimizer step.
-        order: From (seed, epoch) to a permutation of the images; a full shuffle if None.
-        start: Micro-batches of the current epoch that are already done.
+        order: Maps (seed, epoch) to a permutation of the images; by default a full shuffle.
+        start: Number of micro-batches of the current epoch that are done.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class EpochSampler(DistributedSampler[Draw]):
             )
 
     def set_epoch(self, epoch: int) -> None:
-        """A new epoch starts at its first batch; naming the current one again keeps a restored position."""
+        """Starts an epoch at its first batch; setting the current epoch again keeps a restored position."""
         if epoch != self.epoch:
             self.epoch, self.start = epoch, 0
 

@@ -1,4 +1,4 @@
-"""How many images a source trains on, told without a download."""
+"""Number of training images of a source, without a download."""
 
 import math
 from pathlib import Path
@@ -19,7 +19,7 @@ from mimbench.data.synthetic.photos import Photos
 from mimbench.data.synthetic.scenes import Scenes
 from mimbench.data.synthetic.shapes import Shapes
 
-# Classes and training images per class; None where classes differ in size.
+# Number of classes and of training images per class; None if classes have different sizes.
 _TORCHVISION = {
     "CIFAR10": (10, 5000),
     "CIFAR100": (100, 500),
@@ -35,12 +35,12 @@ _TORCHVISION = {
 
 
 def training_size(source: type[Source], **arguments: Any) -> int | None:
-    """Images in the "train" split of a source with these constructor arguments; None where only the data could tell.
+    """Number of images in "train" of a source with these constructor arguments; None if it is unknown without the data.
 
-    Folders are counted where they exist; nothing is downloaded and no image is read.
+    Existing folders are counted; nothing is downloaded and no image is read.
 
     Raises:
-        ValueError: The arguments are refused.
+        ValueError: The arguments are invalid.
     """
     if issubclass(source, Collages | Photos | Scenes | Shapes):
         return source(**arguments).lengths["train"]
@@ -71,5 +71,5 @@ def _count(folder: Path, holdout: float) -> int:
 
 
 def _kept(images: int, holdout: float) -> int:
-    """What `stratified_holdout` leaves of a class."""
+    """Number of samples of a class that `stratified_holdout` leaves."""
     return images - max(1, math.floor(images * holdout + 0.5))

@@ -1,4 +1,4 @@
-"""What a data source delivers: three named, disjoint splits of labeled 8-bit images."""
+"""Data sources: three disjoint splits of labeled 8-bit images."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ Image = UInt8[Tensor, "3 h w"]
 
 
 class Samples(NamedTuple):
-    """Some images of a split: one tensor "b 3 h w" where all have one size, else a list of "3 h w"."""
+    """Images of a split: one tensor "b 3 h w" if all have the same size, otherwise a list of "3 h w"."""
 
     images: UInt8[Tensor, "b 3 h w"] | list[Tensor]
     labels: Int64[Tensor, " b"]
 
 
 class Split(Dataset[tuple[Tensor, int]], ABC):
-    """Labeled images in a fixed order; `split[i]` is a pure function of i."""
+    """Labeled images in a fixed order; `split[i]` is a function of i."""
 
     labels: Int64[Tensor, " n"]
 
@@ -34,21 +34,21 @@ class Split(Dataset[tuple[Tensor, int]], ABC):
     def __getitem__(self, i: int) -> tuple[UInt8[Tensor, "3 h w"], int]: ...
 
     def take(self, indices: Sequence[int]) -> Samples:
-        """Several images at once; splits that can do better than one by one override this."""
+        """Several images at once; override this if that is faster than one by one."""
         images, labels = zip(*(self[i] for i in indices), strict=True)
         return Samples(list(images), torch.tensor(labels))
 
     def order(self, seed: int, epoch: int) -> Order:
-        """In which training visits the images."""
+        """The order in which training reads the images."""
         return shuffled(len(self), seed, epoch)
 
     def for_training(self) -> "Split":
-        """The same images, to be read in that order."""
+        """The same images, prepared to be read in the order of training."""
         return self
 
 
 class MemorySplit(Split):
-    """A split small enough to live decoded in memory."""
+    """A split with decoded images in memory."""
 
     def __init__(self, images: UInt8[Tensor, "n 3 h w"], labels: Int64[Tensor, " n"]) -> None:
         self.images, self.labels = images, labels
@@ -65,7 +65,7 @@ class Source(ABC):
     """A dataset. Pre-train on "train", select on "val", read "test" once."""
 
     image_size: int
-    # What training may do to an image without changing what it shows; the papers' values unless a source overrides.
+    # Augmentation that does not change the class of an image; by default the values of the papers.
     crop_scale: tuple[float, float] = (0.2, 1.0)
     flip: bool = True
 
@@ -78,14 +78,14 @@ class Source(ABC):
         """One of the three splits. Raises ValueError when the data are missing or unusable."""
 
     def prepare(self) -> None:
-        """Downloads what is missing. Called in one process per machine, before any split is read."""
+        """Downloads missing files. Called in one process per machine before splits are read."""
         return
 
 
 def split_lengths(
     train: int, val: int, test: int, least: int = 1, need: str = "it must be at least 1"
 ) -> dict[SplitName, int]:
-    """Images of the splits of a source that makes as many as asked for.
+    """Numbers of images of the splits of a synthetic source.
 
     Raises:
         ValueError: A split has fewer than `least`; `need` says what it needs.

@@ -1,4 +1,4 @@
-"""Training augmentation and evaluation transform; a batch of equally sized images is resampled in one go."""
+"""Training augmentation and evaluation transform; batches of equally sized images are resampled at once."""
 
 from collections.abc import Sequence
 from functools import cache, partial
@@ -24,7 +24,7 @@ EVAL_CROP = 0.875
 def bicubic_weights(
     start: Int64[Tensor, " b"], length: Int64[Tensor, " b"], size: int, extent: int
 ) -> Float32[Tensor, "b size extent"]:
-    """Rows that resample a line's [start, start + length) to `size` values: Keys' cubic, a = -0.5, antialiased."""
+    """Weights that resample [start, start + length) of a line to `size` values: Keys' cubic, a = -0.5, antialiased."""
     step = (length / size)[:, None, None]
     pixel = torch.arange(extent) - start[:, None]  # "b extent", counted from the box's edge
     center = (torch.arange(size)[:, None] + 0.5) * step  # "b size 1"
@@ -37,9 +37,9 @@ def bicubic_weights(
 
 
 def resample(images: Float32[Tensor, "b c h w"], crops: Crops, size: int) -> Float32[Tensor, "b c size size"]:
-    """Cuts a box out of every image and scales it to size x size: two matrix products for the whole batch.
+    """Crops each image and scales the crop to size x size with two matrix products for the whole batch.
 
-    Equals torchvision's `resized_crop(BICUBIC, antialias=True)` and horizontal flips, without its rounding to 8 bits.
+    Equals torchvision's `resized_crop(BICUBIC, antialias=True)` with horizontal flips, without rounding to 8 bits.
     """
     top, left, height, width = (torch.from_numpy(side) for side in crops[:4])
     rows = bicubic_weights(top, height, size, images.shape[-2])
@@ -51,14 +51,14 @@ def resample(images: Float32[Tensor, "b c h w"], crops: Crops, size: int) -> Flo
 
 
 def normalize(images: Float32[Tensor, "b 3 h w"]) -> Float32[Tensor, "b 3 h w"]:
-    """From [0, 255] to ImageNet's mean 0 and standard deviation 1, in place."""
+    """Normalizes images in [0, 255] with ImageNet's mean and standard deviation, in place."""
     mean, std = _statistics(images.device)
     return images.sub_(mean).div_(std)
 
 
 @cache
 def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Kept, since a copy to the device in every step would make it wait."""
+    """Mean and standard deviation on a device, cached since a copy in each step would make the device wait."""
     mean, std = (255 * torch.tensor(x).view(3, 1, 1) for x in (IMAGENET_MEAN, IMAGENET_STD))
     return mean.to(device), std.to(device)
 
@@ -69,7 +69,7 @@ def normalize_bytes(images: UInt8[Tensor, "b 3 h w"]) -> Float32[Tensor, "b 3 h 
 
 
 def stacked(images: Sequence[Tensor], size: int) -> UInt8[Tensor, "b 3 size size"]:
-    """One tensor with colors last, as they were decoded: the device transposes faster."""
+    """Stacks images in one tensor with colors last in memory, since transposing is faster on the device."""
     batch = torch.empty(len(images), size, size, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
     for n, image in enumerate(images):
         batch[n] = image
@@ -77,7 +77,7 @@ def stacked(images: Sequence[Tensor], size: int) -> UInt8[Tensor, "b 3 size size
 
 
 class TrainTransform:
-    """Random resized crop (bicubic), horizontal flips and color, a pure function of (seed, epoch, sample index)."""
+    """Random resized crop (bicubic), horizontal flip and color jitter as a function of (seed, epoch, sample index)."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class TrainTransform:
     def __call__(
         self, samples: Samples, index: Int64[np.ndarray, " b"], epoch: int
     ) -> Float32[Tensor, "b 3 size size"]:
-        """Augmented and normalized."""
+        """Augments and normalizes images."""
         height, width = np.array([image.shape[-2:] for image in samples.images], np.int64).T
         crops = draw_crops(self._draws(index, epoch), height, width, self.scale, self.flip, self.ratio)
         return self._normalized(self._cropped(samples.images, crops), index, epoch)
@@ -146,7 +146,7 @@ class TrainTransform:
 
 
 class EvalTransform:
-    """Photographs: shorter side to size / 0.875, center crop. Equally sized images: only scaled to size."""
+    """Scales the shorter side to size / 0.875 and crops the center; images of equal size are only scaled to size."""
 
     def __init__(self, size: int) -> None:
         self.size = size

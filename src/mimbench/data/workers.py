@@ -1,4 +1,4 @@
-"""Loader processes that outlive the signals which ask a run to stop."""
+"""Loader processes that ignore the signals that stop a run."""
 
 import os
 import signal
@@ -11,18 +11,18 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class SteadyLoader(DataLoader[Any]):
-    """Leaves stopping to the process that loads.
+    """Makes a worker ignore signals that do not come from its parent process.
 
-    SLURM, and a terminal's Ctrl-C, signal all processes of a run. The run then finishes its step and saves, for which
-    it may need another batch; PyTorch would fail it as soon as a worker is gone. The loading process itself ends its
-    workers with SIGTERM as before, and they end when it is gone.
+    SLURM and Ctrl-C in a terminal send signals to all processes of a run. The run then finishes its step and saves, for
+    which it may need another batch; if a worker ended, PyTorch would raise an error. The parent ends its workers with
+    SIGTERM, and workers end when the parent is gone.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, worker_init_fn=_outlive_signals, **options)
 
     def __iter__(self) -> Any:
-        # Workers inherit the mask, and so does every thread that PyTorch starts in them before they call us.
+        # Workers inherit the signal mask, as do threads that PyTorch starts in them before this function is called.
         former = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
         try:
             return super().__iter__()
@@ -31,7 +31,7 @@ class SteadyLoader(DataLoader[Any]):
 
 
 def _outlive_signals(worker: int) -> None:
-    if hasattr(signal, "sigwaitinfo"):  # Linux tells who has sent a signal
+    if hasattr(signal, "sigwaitinfo"):  # Linux provides the sender of a signal
         threading.Thread(target=_obey_the_parent, args=(os.getppid(),), daemon=True).start()
     else:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

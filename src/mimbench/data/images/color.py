@@ -11,13 +11,13 @@ _LUMA = (0.2989, 0.587, 0.114)  # as in torchvision
 def jitter(
     images: Float32[Tensor, "b 3 h w"], draws: Float64[np.ndarray, "b 3"], strength: float
 ) -> Float32[Tensor, "b 3 h w"]:
-    """Scales brightness, contrast and saturation, in this order, by factors from 1 - strength to 1 + strength.
+    """Scales brightness, contrast and saturation, in this order, by factors between 1 - strength and 1 + strength.
 
-    As torchvision's ColorJitter without hue, but always in one order.
+    Like torchvision's ColorJitter without hue, but in a fixed order.
 
     Args:
-        images: In [0, 255].
-        draws: From [0, 1), three per image.
+        images: Values in [0, 255].
+        draws: Random numbers from [0, 1), three per image.
     """
     factors = torch.from_numpy(1 + strength * (2 * draws - 1)).float()[..., None, None, None]
     brightness, contrast, saturation = factors.unbind(1)

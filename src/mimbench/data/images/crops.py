@@ -1,4 +1,4 @@
-"""Where training crops lie in images."""
+"""Positions of training crops in images."""
 
 import math
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Crops(NamedTuple):
 def shares_and_aspects(
     draws: Float64[np.ndarray, "b k"], scale: tuple[float, float], ratio: tuple[float, float]
 ) -> tuple[Float64[np.ndarray, "b attempts"], Float64[np.ndarray, "b attempts"]]:
-    """Share of the image's area, and width over height, of the boxes to try."""
+    """Relative areas and aspect ratios (width / height) of the boxes to try."""
     area_draws, ratio_draws = draws[:, :NUM_ATTEMPTS], draws[:, NUM_ATTEMPTS : 2 * NUM_ATTEMPTS]
     aspect = np.exp(np.log(ratio[0]) + np.log(ratio[1] / ratio[0]) * ratio_draws)
     return scale[0] + (scale[1] - scale[0]) * area_draws, aspect
@@ -65,7 +65,7 @@ class Box(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """The random numbers of one image: areas (of the image's) and aspects to try, then place and horizontal flips."""
+    """The random numbers of one image: relative areas and aspect ratios to try, position and horizontal flip."""
 
     areas: Sequence[float]
     aspects: Sequence[float]
@@ -75,7 +75,7 @@ class Drawn(NamedTuple):
 
 
 def box_of(drawn: Drawn, height: int, width: int, ratio: tuple[float, float]) -> Box:
-    """The box that `draw_crops` finds, to the pixel, without NumPy: images of files come one by one."""
+    """The same box as by `draw_crops`, without NumPy, which is faster for single images."""
     for share, aspect in zip(drawn.areas, drawn.aspects, strict=True):
         area = height * width * share
         box_width, box_height = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))

@@ -1,4 +1,4 @@
-"""Splits whose images are decoded when they are asked for, and cut out while they are."""
+"""Splits whose images are decoded on request, and crops during decoding."""
 
 import io
 from abc import abstractmethod
@@ -18,17 +18,17 @@ from mimbench.data.images.unreadable import Damaged
 from mimbench.data.source import Split
 
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, PIL.Image.DecompressionBombError)
-# How many pixels, per pixel wanted, a box must have at each scale for which libjpeg has fast transforms. With fewer,
-# the result would be further from that of the whole image than bilinear interpolation is from bicubic. An eighth is
-# only the mean of each of JPEG's blocks.
+# Smallest ratio of box to result, in pixels, for each scale at which libjpeg decodes fast. Below it, the result would
+# differ from that of full decoding by more than bilinear from bicubic interpolation. Scale 8 is only the mean of each
+# JPEG block.
 JPEG_SCALES = {8: 2.0, 4: 1.5, 2: 1.5}
 Seen = TypeVar("Seen")
 
 
 class EncodedSplit(Split):
-    """Images as their files have them.
+    """Images that are stored encoded.
 
-    A damaged or too small one is replaced by the next readable one of the split, label included; it is counted.
+    A damaged or too small image is counted and replaced by the next readable one of the split, including its label.
     """
 
     damaged: Damaged
@@ -36,16 +36,16 @@ class EncodedSplit(Split):
 
     @abstractmethod
     def stream(self, i: int) -> Path | io.BytesIO:
-        """Where Pillow finds image i."""
+        """Path or file of image i for Pillow."""
 
     @abstractmethod
     def title(self, i: int) -> str:
-        """Image i in words, for messages."""
+        """Name of image i in messages."""
 
     def look(self, i: int, view: Callable[[PIL.Image.Image], Seen]) -> tuple[Seen, int]:
-        """What `view` makes of image i, opened but not yet decoded, and its label.
+        """Result of `view` for image i, which is opened but not decoded, and the label of the image.
 
-        Raises ValueError for more damaged images than tolerated, or where all are.
+        Raises ValueError if more images are damaged than allowed, or all are.
         """
         for step in range(len(self)):
             j = (i + step) % len(self)
@@ -72,11 +72,11 @@ def check_size(image: PIL.Image.Image, min_size: int) -> None:
 
 
 def cut(image: PIL.Image.Image, box: Box, size: int) -> UInt8[Tensor, "3 size size"]:
-    """A box of an image that is not yet decoded, scaled to size x size (bicubic, antialiased) and flipped.
+    """Crops an undecoded image, scales the crop to size x size (bicubic, antialiased) and may flip it.
 
-    Equals torchvision's `resized_crop` of the decoded image. A JPEG of which the box is at least three times as large
-    as wanted is decoded at a half, a quarter or an eighth; its edges move to whole pixels of that, by less than half a
-    pixel of the result.
+    Equals torchvision's `resized_crop` of the decoded image. A JPEG whose crop is at least three times as large as the
+    result is decoded at 1/2, 1/4 or 1/8 of its size; the box is then rounded to whole pixels of that size, which moves
+    its edges by less than half a pixel of the result.
     """
     box, scale = snapped(box, size) if image.format == "JPEG" else (box, 1)
     top, left, height, width = (side // scale for side in box[:4])
@@ -85,13 +85,13 @@ def cut(image: PIL.Image.Image, box: Box, size: int) -> UInt8[Tensor, "3 size si
 
 
 def scaled(image: UInt8[Tensor, "3 h w"], size: int) -> UInt8[Tensor, "3 size size"]:
-    """Bicubic, antialiased; colors last in memory, where PyTorch is fastest."""
+    """Resizes bicubically with antialiasing; colors are last in memory, which is fastest in PyTorch."""
     image = image[None].contiguous(memory_format=torch.channels_last)
     return F.interpolate(image, [size, size], mode="bicubic", antialias=True)[0]
 
 
 def snapped(box: Box, size: int) -> tuple[Box, int]:
-    """The scale at which a box is decoded, and the box in multiples of it."""
+    """The scale at which an image is decoded, and the box in pixels of that scale."""
     for scale, margin in JPEG_SCALES.items():
         top, left, bottom, right = (
             scale * round(edge / scale) for edge in (box.top, box.left, box.top + box.height, box.left + box.width)

@@ -1,4 +1,4 @@
-"""A split of image files, read when asked for."""
+"""A split of image files, which are read on request."""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from mimbench.data.images.unreadable import Damaged
 
 
 def to_tensor(image: PIL.Image.Image, min_size: int) -> UInt8[Tensor, "3 h w"]:
-    """Three colors, whatever the file had. Raises ValueError for an image smaller than min_size."""
+    """An image with three colors. Raises ValueError if it is smaller than min_size."""
     check_size(image, min_size)
     return pixels(image)
 
@@ -48,7 +48,7 @@ class FileSplit(EncodedSplit):
                 with PIL.Image.open(self.file(i)) as image:
                     width, height = image.size
             except UNREADABLE:
-                continue  # damaged files are met, counted and replaced when they are read
+                continue  # damaged files are counted and replaced when they are read
             if min(width, height) < self.min_size:
                 raise ValueError(
                     f"{self.file(i)} has {width} x {height} px, fewer than min_size={self.min_size} (about one patch); "
@@ -57,5 +57,5 @@ class FileSplit(EncodedSplit):
 
 
 def subset(split: FileSplit, index: Int64[Tensor, " m"]) -> FileSplit:
-    """Some files of a split."""
+    """A part of the files of a split."""
     return FileSplit([split.file(i) for i in index.tolist()], split.labels[index], split.damaged, split.min_size)

@@ -10,23 +10,23 @@ from torchvision.transforms.v2 import functional as F
 
 try:
     from simplejpeg import decode_jpeg  # pyright: ignore[reportMissingImports]
-except ImportError:  # Pillow gives the same pixels, more slowly
+except ImportError:  # Pillow returns the same pixels but is slower
     decode_jpeg = None
 
-_WHITE = 65_535  # of 16-bit images
+_WHITE = 65_535  # modes of 16-bit images
 
-Part = tuple[int, int, int, int]  # left, top, right and bottom, as Pillow has them
+Part = tuple[int, int, int, int]  # left, top, right and bottom, as in Pillow
 
 
 def pixels(image: PIL.Image.Image, scale: int = 1, part: Part | None = None) -> UInt8[Tensor, "3 h w"]:
     """An image in three colors.
 
-    A JPEG goes to simplejpeg where that is installed: libjpeg-turbo as in Pillow, without Pillow's copies. What makes
-    it complain is left to Pillow, which alone decides what is too damaged.
+    JPEGs are decoded by simplejpeg if it is installed: libjpeg-turbo as in Pillow, with fewer copies. Files that it
+    rejects are passed to Pillow, so that the same files count as damaged.
 
     Args:
-        scale: 1, or for a JPEG that is not yet decoded 2, 4 or 8: sides are divided by it, and rounded up.
-        part: What is wanted of the image so scaled; all of it if None.
+        scale: Divisor of the sides, rounded up: 1, or 2, 4 or 8 for a JPEG that is not yet decoded.
+        part: Box in the scaled image; by default the whole image.
     """
     if decode_jpeg and (content := jpeg(image)):
         height, width = -(-image.height // scale), -(-image.width // scale)
@@ -43,13 +43,13 @@ def pixels(image: PIL.Image.Image, scale: int = 1, part: Part | None = None) -> 
 
 
 def colors(image: PIL.Image.Image) -> UInt8[Tensor, "3 h w"]:
-    """What Pillow decodes, in three colors.
+    """Decodes an image to three colors with Pillow.
 
     16-bit gray levels are divided by 257, so that 65,535 is white. Alpha channels are dropped and the orientation in
     EXIF data is ignored, as torchvision's ImageFolder does.
 
     Raises:
-        ValueError: Gray levels are floating-point numbers or 32-bit integers, whose range no file tells.
+        ValueError: Gray levels are floats or 32-bit integers, whose range is unknown.
     """
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image)
@@ -64,7 +64,7 @@ def colors(image: PIL.Image.Image) -> UInt8[Tensor, "3 h w"]:
 
 
 def jpeg(image: PIL.Image.Image) -> bytes | None:
-    """The file of an image that is a JPEG, not yet decoded, and gray or of three colors."""
+    """The file of an undecoded gray or three-color JPEG; None for other images."""
     if not isinstance(image, ImageFile) or image.format != "JPEG" or image.mode not in ("L", "RGB"):
         return None
     if image.fp is None:  # decoded, and the file closed

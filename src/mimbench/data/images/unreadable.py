@@ -1,4 +1,4 @@
-"""Damaged images: skipped with a counted warning, up to a limit."""
+"""Damaged images, which are skipped with a warning up to a limit."""
 
 import logging
 
@@ -6,10 +6,10 @@ log = logging.getLogger(__name__)
 
 
 class Damaged:
-    """Remembers which images could not be read. Every process counts for itself.
+    """Records which images could not be read. Each process has its own count.
 
     Args:
-        limit: Different damaged images that are tolerated; with 0 the first one is an error.
+        limit: Number of damaged images that are allowed; with 0 the first one is an error.
     """
 
     def __init__(self, limit: int) -> None:
@@ -17,7 +17,7 @@ class Damaged:
         self.names: set[str] = set()
 
     def add(self, name: str, error: Exception) -> None:
-        """Counts an image once. Raises ValueError, naming it, when there are more than the limit."""
+        """Counts an image once. Raises ValueError with its name if there are more than the limit."""
         if name in self.names:
             return
         self.names.add(name)

@@ -1,4 +1,4 @@
-"""What `mimbench data pack` leaves: WebDataset shards, an index of each, and a manifest that makes them one."""
+"""The output of `mimbench data pack`: WebDataset shards, an index of each, and a manifest of all."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ _ROW_BYTES = 5 * 8
 
 @dataclass(frozen=True)
 class Shard:
-    """A tar file as it was written."""
+    """Name, size and checksum of a tar file."""
 
     file: str
     num_samples: int
@@ -41,7 +41,7 @@ class Manifest:
 
     @classmethod
     def read(cls, directory: Path) -> "Manifest":
-        """Raises ValueError where there is none, or none that we know."""
+        """Reads the manifest; raises ValueError if it is missing or invalid."""
         path = directory / MANIFEST
         try:
             found = read_json(path)
@@ -59,7 +59,7 @@ class Manifest:
 
 
 class Index:
-    """Where the samples of a shard lie: `rows` are (place in the folder, label, offset, length, CRC-32) each."""
+    """Positions of the samples of a shard; a row is (position in the folder, label, offset, length, CRC-32)."""
 
     def __init__(self, rows: Int64[np.ndarray, "n 5"]) -> None:
         self.rows = rows
@@ -72,10 +72,10 @@ class Index:
         """The index of a shard.
 
         Args:
-            num_bytes: Size of the shard, which every sample must lie in; not compared if None.
+            num_bytes: Size of the shard, for a check of the positions; None for no check.
 
         Raises:
-            ValueError: It is missing, of another length, or leads out of the shard.
+            ValueError: It is missing, of another length, or has positions outside of the shard.
         """
         path = index_file(shard)
         try:
@@ -101,7 +101,7 @@ def _shard(values: Any) -> Shard:
 
 
 def _lie_within(rows: Int64[np.ndarray, "n 5"], num_bytes: int) -> bool:
-    """Whether no number is negative and every sample ends within a shard's bytes."""
+    """Whether no number is negative and all samples end within the shard."""
     offsets, lengths = rows[:, 2], rows[:, 3]
     return bool((rows >= 0).all() and (lengths <= num_bytes).all() and (offsets <= num_bytes - lengths).all())
 
@@ -111,7 +111,7 @@ def index_file(shard: Path) -> Path:
 
 
 def check_whole(path: Path, shard: Shard) -> None:
-    """Raises ValueError for a shard that is missing or has another size: it was not copied to its end."""
+    """Raises ValueError if a shard is missing or has another size, as after an incomplete copy."""
     if not path.is_file():
         raise ValueError(f"The shard {path} is missing; copy it again, or pack the folder again.")
     if (size := path.stat().st_size) != shard.num_bytes:
@@ -121,7 +121,7 @@ def check_whole(path: Path, shard: Shard) -> None:
 
 
 def check_sum(path: Path, shard: Shard) -> None:
-    """Reads all of a shard. Raises ValueError for other bytes than were written."""
+    """Reads a whole shard and raises ValueError if its checksum differs."""
     check_whole(path, shard)
     if (found := sha256(path)) != shard.sha256:
         raise ValueError(

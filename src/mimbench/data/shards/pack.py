@@ -28,7 +28,7 @@ from mimbench.data.sources.folder import Layout, read_layout
 
 Places = Int64[np.ndarray, " n"]
 _LOCK = ".pack.lock"
-_OURS = re.compile(r"\.?(train|val)-\d{6,}(\.[a-z0-9]+)+")  # shards, what lies beside them, and unfinished files
+_OURS = re.compile(r"\.?(train|val)-\d{6,}(\.[a-z0-9]+)+")  # shards, their indices and checksums, and unfinished files
 
 
 def pack(
@@ -39,20 +39,19 @@ def pack(
     told: Callable[[str], None] = print,
     follow_links: bool = False,
 ) -> Manifest:
-    """Copies all images, in random order, into tar files of about `shard_bytes`; skips those that are there.
+    """Copies all images in random order into tar files of about `shard_bytes`; skips complete shards.
 
-    Image files are copied as they are, damaged ones too. The manifest is replaced last; shards of an earlier manifest
-    that are not in the new one are then deleted.
+    Image files are copied unchanged, including damaged ones. The manifest is replaced last; shards of an earlier
+    manifest that are not in the new one are then deleted.
 
     Args:
-        seed: Decides the order in the shards, which matters to readers that shuffle a little only.
-        told: Hears of every shard.
-
-        follow_links: Whether symbolic links that lead out of the folder are followed.
+        seed: Determines the order in the shards, which matters for readers that shuffle only a little.
+        told: Called with a message for each shard.
+        follow_links: Whether symbolic links to files outside of the folder are followed.
 
     Raises:
-        ValueError: The folder is not as `Folder` wants it, links lead out of it, the destination contains something
-            else or another process is packing into it, or the webdataset package is missing.
+        ValueError: The folder is not valid for `Folder` or has links to the outside, the destination contains other
+            files or is in use by another process, or the package webdataset is missing.
     """
     if shard_bytes < 1:
         raise ValueError(f"A shard of {shard_bytes} bytes holds nothing; take a size above 0.")
@@ -104,10 +103,10 @@ def _check_links(folder: Path, splits: Iterable[FileSplit]) -> None:
 
 
 def _check_destination(destination: Path, classes: Sequence[str]) -> set[str]:
-    """The shards of the manifest that is there.
+    """The shards of the existing manifest.
 
     Raises:
-        ValueError: The folder contains other things than shards of a folder with these classes.
+        ValueError: The folder contains other files than shards of a folder with these classes.
     """
     if not destination.exists():
         return set()
@@ -124,7 +123,7 @@ def _check_destination(destination: Path, classes: Sequence[str]) -> set[str]:
 
 
 def plan(split: FileSplit, shard_bytes: int, seed: int, part: str) -> Iterator[Places]:
-    """Places of the images of every shard."""
+    """Indices of the images of each shard."""
     order = permutation(len(split), seed, "pack", part)
     sizes = np.array([split.file(i).stat().st_size for i in order.tolist()])
     number = (np.cumsum(sizes) - 1) // shard_bytes
@@ -132,32 +131,32 @@ def plan(split: FileSplit, shard_bytes: int, seed: int, part: str) -> Iterator[P
 
 
 def write_shard(path: Path, split: FileSplit, places: Places) -> None:
-    """A tar file, its index, and last its checksum, which says that all is there."""
+    """Writes a tar file, its index, and finally its checksum, which marks it as complete."""
     writer_of = tar_writer()
     sums = []
     remove_partial(path)
     with replacing(path) as stream:
-        with writer_of(stream, mtime=0, format="GNU_FORMAT") as writer:  # USTAR refuses long names
+        with writer_of(stream, mtime=0, format="GNU_FORMAT") as writer:  # USTAR does not allow long names
             for place in places.tolist():
                 file = split.file(place)
-                content, stem = file.read_bytes(), file.stem.replace(".", "_")  # a key ends at its first dot
+                content, stem = file.read_bytes(), file.stem.replace(".", "_")  # WebDataset cuts keys at the first dot
                 sums.append(zlib.crc32(content))
                 key = f"{file.parent.name}/{stem}-{place}"
                 writer.write({"__key__": key, "cls": int(split.labels[place]), file.suffix[1:].lower(): content})
         stream.flush()
         Index(np.column_stack([places, split.labels[places].numpy(), *extents(Path(stream.name)), sums])).write(path)
-    write_atomic(checksum_file(path), f"{sha256(path)}  {path.name}\n")  # as sha256sum writes and checks it
+    write_atomic(checksum_file(path), f"{sha256(path)}  {path.name}\n")  # in the format of sha256sum
 
 
 def extents(path: Path) -> tuple[list[int], list[int]]:
-    """Offset and length of every image."""
+    """Offset and length of each image in the tar file."""
     with tarfile.open(path, "r:") as archive:
         images = [member for member in archive if not member.name.endswith(".cls")]
     return [member.offset_data for member in images], [member.size for member in images]
 
 
 def is_there(path: Path, split: FileSplit, places: Places) -> bool:
-    """Whether a shard was written to its end, from the images that the folder has now."""
+    """Whether a shard is complete and has the current images of the folder."""
     if not (path.is_file() and index_file(path).is_file() and checksum_file(path).is_file()):
         return False
     try:
@@ -165,7 +164,7 @@ def is_there(path: Path, split: FileSplit, places: Places) -> bool:
     except ValueError:
         return False
     end = int(rows[-1, 2:4].sum())
-    blocks = -(-end // tarfile.BLOCKSIZE) + 2  # tar ends with two empty blocks, and fills its last record
+    blocks = -(-end // tarfile.BLOCKSIZE) + 2  # tar ends with two empty blocks and pads its last record
     if path.stat().st_size != -(-blocks * tarfile.BLOCKSIZE // tarfile.RECORDSIZE) * tarfile.RECORDSIZE:
         return False
     lengths = [split.file(i).stat().st_size for i in places.tolist()]
@@ -174,7 +173,7 @@ def is_there(path: Path, split: FileSplit, places: Places) -> bool:
 
 
 def check(root: Path, told: Callable[[str], None] = print) -> Manifest:
-    """Reads all shards. Raises ValueError, after all were read, where some are missing or damaged."""
+    """Reads all shards, then raises ValueError if some are missing or damaged."""
     manifest = Manifest.read(root)
     wrong = []
     for shard in (shard for part in PARTS for shard in manifest.shards[part]):

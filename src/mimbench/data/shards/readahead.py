@@ -1,4 +1,4 @@
-"""Shards that training reads from end to end, once an epoch."""
+"""Shards that training reads sequentially once per epoch."""
 
 import copy
 import os
@@ -10,21 +10,23 @@ from mimbench.data.order import Order, buffered
 from mimbench.data.shards.split import Reader, ShardSplit
 
 BLOCK = 16 * 2**20
-REQUEST = 128 * 2**10  # Linux cuts longer requests down to what a disk reads at a time, often this much
+REQUEST = 128 * 2**10  # Linux limits requests to the size that a disk reads at once, often this
 
 
 class StreamedSplit(ShardSplit):
-    """Visited shard after shard, mixed by a shuffle buffer; what training will need next is read ahead.
+    """A split that is read shard by shard with a shuffle buffer; the next data are read ahead.
 
     Args:
-        buffer: Number of images that are mixed with each other. They should fit into the page cache.
+        buffer: Number of images that are mixed; they should fit into the page cache.
     """
 
     def __init__(self, split: ShardSplit, buffer: int) -> None:
         super().__init__(split.shards, split.where, split.labels, split.damaged, split.min_size)
         self.buffer, self.reads_ahead = buffer, False
         fewest = int(np.unique(self.where[:, 0], return_counts=True)[1].min())
-        self.max_open = min(self.max_open, 2 * buffer // fewest + 2)  # shards of which images are mixed at a time
+        self.max_open = min(
+            self.max_open, 2 * buffer // fewest + 2
+        )  # number of shards whose images are mixed at a time
 
     def order(self, seed: int, epoch: int) -> Order:
         return buffered(self.where[:, :2], self.buffer, seed, epoch)
@@ -39,7 +41,7 @@ class StreamedSplit(ShardSplit):
 
 
 class AheadReader(Reader):
-    """Has the system load the whole block of a file in which something is read, and the next one."""
+    """Requests that the system loads the block of a file that is being read, and the next one."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -53,6 +55,6 @@ class AheadReader(Reader):
         return super().read(length, offset)
 
     def _load(self, block: int) -> None:
-        if hasattr(os, "posix_fadvise"):  # macOS has none
+        if hasattr(os, "posix_fadvise"):  # not available on macOS
             for start in range(block * BLOCK, (block + 1) * BLOCK, REQUEST):
                 os.posix_fadvise(self.descriptor, start, REQUEST, os.POSIX_FADV_WILLNEED)

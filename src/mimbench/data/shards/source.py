@@ -15,18 +15,18 @@ from mimbench.data.source import Source, SplitName
 
 
 class Shards(Source):
-    """What `mimbench data pack` made of a folder; trains on the same images as that folder.
+    """A folder packed by `mimbench data pack`, with the same splits as the folder.
 
-    ValueError, before any training, for shards that are missing or of another size than written.
+    Raises ValueError before training if shards are missing or have another size.
 
     Args:
-        root: Where pack.json lies.
+        root: Folder of pack.json.
         holdout: Fraction of every class of train/ that becomes "val".
-        max_damaged: Damaged images tolerated per process.
+        max_damaged: Damaged images allowed per process.
         min_size: Smallest side of an image in pixels; take the patch size.
-        seed: Decides the hold-out. Part of the dataset, not of a run.
-        shuffle_buffer: Training reads shards from end to end, in random order, and mixes this many images with each
-            other; a few shards' worth. If None it mixes all, and trains in the same order as the folder.
+        seed: Determines the hold-out. Part of the dataset, not of a run.
+        shuffle_buffer: Number of images, those of a few shards, that are mixed while training reads shards
+            sequentially in random order. None for a full shuffle in the same order as for the folder.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Shards(Source):
 
     @property
     def num_train(self) -> int:
-        """Images of the "train" split."""
+        """Number of images in "train"."""
         return len(self._holdout.kept)
 
     def split(self, name: SplitName) -> ShardSplit:

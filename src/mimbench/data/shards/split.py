@@ -1,4 +1,4 @@
-"""Images that lie in shards, each read by one call."""
+"""Images in shards, each read with one system call."""
 
 import io
 import os
@@ -18,10 +18,10 @@ MAX_OPEN = 128
 
 
 class ShardSplit(EncodedSplit):
-    """Samples anywhere in some shards.
+    """Samples at arbitrary positions in shards.
 
     Args:
-        where: Shard, offset, length and CRC-32 of every sample.
+        where: Shard, offset, length and CRC-32 of each sample.
     """
 
     max_open = MAX_OPEN
@@ -39,14 +39,14 @@ class ShardSplit(EncodedSplit):
         self._open: dict[int, Reader] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_open": {}}  # a process opens its own
+        return {**self.__dict__, "_open": {}}  # each process opens its own files
 
     def subset(self, index: Int64[Tensor, " m"]) -> "ShardSplit":
-        """Some samples."""
+        """A part of the samples."""
         return ShardSplit(self.shards, self.where[index.numpy()], self.labels[index], self.damaged, self.min_size)
 
     def read(self, i: int) -> bytes:
-        """A sample's image as its file had it."""
+        """The bytes of an image file."""
         shard, offset, length, _ = self.where[i].tolist()
         return self._reader(shard).read(length, offset)
 
@@ -63,7 +63,7 @@ class ShardSplit(EncodedSplit):
         return f"{name} in {self.shards[shard]}"
 
     def refuse(self, i: int, error: Exception) -> None:
-        """Raises ValueError where the shard, not the image, is damaged."""
+        """Raises ValueError if the shard is damaged, in contrast to a damaged image."""
         if zlib.crc32(self.read(i)) != self.where[i, 3]:
             raise ShardDamagedError(
                 f"{self.title(i)} is not what was packed (its CRC-32 differs), so the shard is damaged; "
@@ -73,7 +73,7 @@ class ShardSplit(EncodedSplit):
 
     def _reader(self, shard: int) -> "Reader":
         if shard not in self._open:
-            if len(self._open) >= self.max_open:  # the one that was opened first is closed
+            if len(self._open) >= self.max_open:  # the file that was opened first is closed
                 del self._open[next(iter(self._open))]
             self._open[shard] = self._opened(self.shards[shard])
         return self._open[shard]
@@ -83,7 +83,7 @@ class ShardSplit(EncodedSplit):
 
 
 class Reader:
-    """An open file without a position, so that forked workers may share it."""
+    """An open file that is read at given positions, so that forked workers can share it."""
 
     def __init__(self, path: Path) -> None:
         self.descriptor = os.open(path, os.O_RDONLY)
@@ -97,4 +97,4 @@ class Reader:
 
 
 class ShardDamagedError(ValueError):
-    """A shard has other bytes than were written."""
+    """A shard has other content than was written."""

@@ -1,1 +1,1 @@
-"""Datasets that exist outside this package, one file each."""
+"""Real datasets, one file each."""

@@ -23,7 +23,7 @@ _NAMES = "objectInfo150.txt"  # comes with ADE20K
 
 
 class ClassMapSplit(FileSplit, AnnotatedSplit):
-    """Image files and one PNG per image, whose values are classes."""
+    """Image files with one PNG each, whose values are classes."""
 
     def __init__(
         self, files: Sequence[Path], maps: Sequence[Path], names: tuple[str, ...], zero_is_other: bool, damaged: Damaged
@@ -56,7 +56,7 @@ class ClassMapSplit(FileSplit, AnnotatedSplit):
         if values.shape != expected:
             raise ValueError(f"{name} has {values.shape} pixels (rows, columns) and its image {expected}; repair it.")
         if self.zero_is_other:
-            values = values - np.uint8(1)  # 0 becomes 255, ignored; 255 would become 254, which nothing has
+            values = values - np.uint8(1)  # 0 becomes 255, which is ignored; 255 becomes 254, which is no class
             values[values == IGNORED - 1] = IGNORED
         known = values[values != IGNORED]
         if len(known) and known.max() >= len(self.class_names):
@@ -75,14 +75,14 @@ class ADE20K(Source):
 
     Args:
         holdout: Fraction of training/ that becomes "val", at least one image.
-        num_classes: How many classes there are.
-        zero_is_other: Whether the value 0 is ignored and classes count from 1, as in ADE20K's benchmark; else from 0.
-            255 is ignored in any case.
-        max_damaged: Damaged images tolerated per process, in pre-training only.
-        seed: Decides the hold-out. Part of the dataset, not of a run.
+        num_classes: Number of classes.
+        zero_is_other: Whether the value 0 is ignored and classes count from 1, as in ADE20K's benchmark, or from 0.
+            255 is always ignored.
+        max_damaged: Damaged images allowed per process, in pre-training only.
+        seed: Determines the hold-out. Part of the dataset, not of a run.
 
     Raises:
-        ValueError: Folders are missing or empty, or an image has no map, or a map no image.
+        ValueError: Folders are missing or empty, or images and maps do not correspond.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ def pairs(root: Path, folders: Sequence[str]) -> list[tuple[Path, Path]]:
 
 
 def class_names(root: Path, num_classes: int) -> tuple[str, ...]:
-    """From ADE20K's own table where it lies beside the folders, else "class 1", "class 2" ..."""
+    """Names from ADE20K's table if it is beside the folders, otherwise "class 1", "class 2" ..."""
     table = root / _NAMES
     if table.is_file():
         lines = table.read_text(encoding="utf-8", errors="replace").splitlines()[1:]

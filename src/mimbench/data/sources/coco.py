@@ -1,4 +1,4 @@
-"""Images with outlined objects in COCO's format: a folder of images and a JSON file."""
+"""Images with annotated objects in COCO's format: a folder of images and a JSON file."""
 
 import warnings
 from pathlib import Path
@@ -19,12 +19,12 @@ from mimbench.data.sources.coco_annotations import Instances, read_instances
 
 
 class CocoSplit(FileSplit, AnnotatedSplit):
-    """Some images of an annotation file.
+    """A part of the images of an annotation file.
 
-    As plain images, damaged files are replaced as in every `FileSplit`; with their objects they are an error.
+    Without objects, damaged files are replaced as in each `FileSplit`; with objects they are an error.
 
     Args:
-        index: Which images of the file.
+        index: Indices of the images in the file.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class CocoSplit(FileSplit, AnnotatedSplit):
 
 
 def _check(outline: Any, height: int, width: int) -> None:
-    """Raises ValueError for outlines for which pycocotools would take memory beyond the image's mask."""
+    """Raises ValueError for segmentations for which pycocotools would allocate more than the mask of the image."""
     if isinstance(outline, list):
         if not all(type(value) in (int, float) and abs(value) < 1e9 for polygon in outline for value in polygon):
             raise ValueError("its points are no numbers")
@@ -107,17 +107,16 @@ def _check(outline: Any, height: int, width: int) -> None:
 class Coco(Source):
     """`root/TRAIN/*`, `root/TEST/*` and `root/annotations/instances_{TRAIN,TEST}.json`.
 
-    COCO's published validation images are the TEST split; "val" is held out of TRAIN. Images without objects stay.
-    Everything but the images themselves is checked here: ValueError, naming the file, for a missing image or file,
-    a broken annotation, an unknown class, and classes that differ between the two files.
+    COCO's published validation images are the TEST split; "val" is held out of TRAIN. Images without objects are
+    included. All annotations are checked here.
 
     Args:
-        train: Name of the training images.
-        test: Name of the published validation images.
+        train: Folder name of the training images.
+        test: Folder name of the published validation images.
         holdout: Fraction of the training images that becomes "val".
-        max_damaged: Damaged files tolerated per process where images are read without their objects.
+        max_damaged: Damaged files allowed per process if images are read without objects.
         min_size: Smallest side of an image in pixels.
-        seed: Decides the hold-out. Part of the dataset, not of a run.
+        seed: Determines the hold-out. Part of the dataset, not of a run.
     """
 
     def __init__(

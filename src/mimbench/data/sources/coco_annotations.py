@@ -1,4 +1,4 @@
-"""COCO's annotation files, checked and kept in little memory."""
+"""COCO's annotation files, validated and stored compactly."""
 
 import json
 import math
@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 Size = tuple[int, int]
-_MAX_PIXELS = 1 << 28  # of an image; its masks take as many bytes per object
+_MAX_PIXELS = 1 << 28  # largest number of pixels of an image; a mask takes as many bytes per object
 
 
 class Instances:
-    """Images and objects of one file, in the order of the images' ids.
+    """Images and objects of one file, ordered by the ids of the images.
 
     Attributes:
         files: Names of the images.
@@ -32,7 +32,7 @@ class Instances:
         return len(self.files)
 
     def size(self, i: int) -> Size:
-        """Height and width of an image, as the file says."""
+        """Height and width of an image according to the file."""
         height, width = self._sizes[i].tolist()
         return height, width
 
@@ -43,10 +43,10 @@ class Instances:
 
 
 def read_instances(path: Path, folder: Path) -> Instances:
-    """Reads a file whose images lie in `folder`.
+    """Reads the annotations of the images in `folder`.
 
     Raises:
-        ValueError: The file or an image is missing, or an entry is broken; the message names it.
+        ValueError: The file or an image is missing, or an entry is invalid; the message names it.
     """
     if not path.is_file():
         raise ValueError(f"There is no file {path}; expected COCO's annotations/instances_NAME.json beside NAME/.")
@@ -100,7 +100,7 @@ def _check_files(path: Path, folder: Path, names: list[str]) -> None:
 
 
 def _checked(path: Path, entry: Any, images: Any, label_of: Mapping[Any, int]) -> dict[str, Any]:
-    """What of an annotation is used; ValueError, naming file and annotation, for one that is broken."""
+    """The used values of an annotation; raises ValueError with file and annotation if it is invalid."""
     try:
         where = f"{path}: annotation {entry['id']}"
         image, category = entry["image_id"], entry["category_id"]

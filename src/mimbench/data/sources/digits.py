@@ -15,10 +15,10 @@ from mimbench.data.source import MemorySplit, Source, SplitName
 
 
 class Digits(Source):
-    """Enlarged to image_size. A quarter of the digits is "test", a seventh of the rest "val", both stratified.
+    """Digits enlarged to image_size. A quarter is "test" and a seventh of the rest "val", both stratified.
 
     Args:
-        seed: Decides the splits. Part of the dataset, not of a run.
+        seed: Determines the splits. Part of the dataset, not of a run.
     """
 
     crop_scale = (0.6, 1.0)  # a small crop of a digit can be another digit
@@ -51,7 +51,7 @@ class Digits(Source):
 
 
 def _file() -> Path:
-    """Rows of 64 pixels and a label. Found without scikit-learn's import, which takes a second for SciPy and pandas."""
+    """Rows of 64 pixels and a label, read without importing scikit-learn, which takes a second."""
     package = find_spec("sklearn")
     assert package is not None
     [directory] = package.submodule_search_locations or []

@@ -19,14 +19,14 @@ STEP = 5  # Gray levels are rounded to multiples of 5, which makes the file a th
 
 
 class Fashion(Source):
-    """Class-balanced, drawn from the official training and test part, which are never mixed; padded to 32 x 32 pixels.
+    """Class-balanced parts of the official training and test images, which are not mixed; padded to 32 x 32 pixels.
 
     Gray levels are rounded to multiples of 5 (52 levels), so that the file has less than 4 MB; otherwise these are the
     images of `FashionMNIST`. Images: copyright Zalando SE, MIT License (see fashion.LICENSE beside this file).
 
     Args:
         holdout: Fraction of every class of the training images that becomes "val".
-        seed: Decides the hold-out. Part of the dataset, not of a run.
+        seed: Determines the hold-out. Part of the dataset, not of a run.
     """
 
     crop_scale = FashionMNIST.crop_scale
@@ -65,7 +65,7 @@ class Fashion(Source):
 def encode(source: FashionMNIST) -> bytes:
     """The content of the file: for each part, class by class, images of 28 x 28 bytes, compressed.
 
-    Of every class the first images of a random order with seed `SEED` are taken, so the choice depends on nothing else.
+    The first images of each class in a random order with seed `SEED` are chosen.
     """
     chosen = []
     for name, number in PER_CLASS.items():

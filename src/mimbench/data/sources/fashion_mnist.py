@@ -31,13 +31,13 @@ class Part(NamedTuple):
 class FashionMNIST(Source):
     """Gray images of 28 x 28 pixels, padded with black to 32 x 32; "test" is the official test part.
 
-    The files are read from `root`, in torchvision's layout, or from Debian's package dataset-fashion-mnist, and
-    downloaded to `root`, with their checksums compared, where neither has them.
+    The files are read from `root` in torchvision's layout or from Debian's package dataset-fashion-mnist; otherwise
+    they are downloaded to `root` and their checksums compared.
 
     Args:
         root: Folder that contains, or will contain, FashionMNIST/raw.
         holdout: Fraction of every class of the official training part that becomes "val".
-        seed: Decides the hold-out. Part of the dataset, not of a run.
+        seed: Determines the hold-out. Part of the dataset, not of a run.
     """
 
     crop_scale = (0.5, 1.0)
@@ -117,5 +117,5 @@ def as_split(part: Part) -> MemorySplit:
 
 
 def _file(folder: Path, name: str) -> Path:
-    """The file as it is, or compressed."""
+    """Path of the file, compressed or not."""
     return path if (path := folder / name).is_file() else folder / f"{name}.gz"

@@ -1,4 +1,4 @@
-"""Folders of class folders, in ImageNet's layout."""
+"""Folders of images by class, in ImageNet's layout."""
 
 import logging
 import os
@@ -19,14 +19,14 @@ log = logging.getLogger(__name__)
 class Folder(Source):
     """`root/train/CLASS/*` and `root/val/CLASS/*`. val/ is the TEST split; "val" is held out of train/.
 
-    Everything that can be seen without decoding is checked here: ValueError for missing or empty folders, classes that
-    differ between train/ and val/, and images smaller than min_size (of up to 4,096 files per folder).
+    Raises ValueError for missing or empty folders, classes that differ between train/ and val/, and images smaller than
+    min_size (in up to 4,096 files per folder).
 
     Args:
         holdout: Fraction of every class of train/ that becomes "val".
-        max_damaged: Damaged files tolerated per process.
+        max_damaged: Damaged files allowed per process.
         min_size: Smallest side of an image in pixels; take the patch size.
-        seed: Decides the hold-out. Part of the dataset, not of a run.
+        seed: Determines the hold-out. Part of the dataset, not of a run.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Folder(Source):
 
 
 class Layout(NamedTuple):
-    """What lies in a folder in ImageNet's layout."""
+    """Classes and files of a folder in ImageNet's layout."""
 
     classes: tuple[str, ...]
     train: FileSplit
@@ -61,7 +61,7 @@ class Layout(NamedTuple):
 
 
 def read_layout(root: Path, damaged: Damaged, min_size: int) -> Layout:
-    """All classes and files of train/ and val/; ValueError for what can be seen to be wrong without decoding."""
+    """Classes and files of train/ and val/; raises ValueError for errors that are found without decoding."""
     folders = {name: class_folders(root / name) for name in ("train", "val")}
     classes = tuple(folders["train"])
     if differing := sorted(set(folders["train"]) ^ set(folders["val"])):
@@ -87,7 +87,7 @@ def class_folders(folder: Path) -> list[str]:
 
 
 def scan(folder: Path, classes: tuple[str, ...], damaged: Damaged, min_size: int) -> FileSplit:
-    """The image files of the class folders, sorted; warns of images in folders within them, which are left out."""
+    """Sorted image files of the class folders; warns of images in nested folders, which are not used."""
     files, labels = list[str](), list[int]()
     for label, name in enumerate(classes):
         found = image_files(folder / name)
@@ -102,12 +102,12 @@ def scan(folder: Path, classes: tuple[str, ...], damaged: Damaged, min_size: int
 
 
 def image_files(folder: Path) -> list[str]:
-    """Paths of the image files in a folder, sorted, without hidden ones; links count, broken ones too."""
+    """Sorted paths of the image files in a folder without hidden ones; links, including broken ones, are files."""
     return sorted(entry.path for entry in os.scandir(folder) if is_image(entry.name))
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's name says that it is an image, and is not hidden."""
+    """Whether a file has the name of an image and is not hidden."""
     return name.lower().endswith(IMG_EXTENSIONS) and not name.startswith(".")
 
 

@@ -1,4 +1,4 @@
-"""Labeled image datasets of the Hugging Face hub, or saved by its library on disk."""
+"""Labeled image datasets of the Hugging Face hub, or saved to disk by its library."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -16,7 +16,7 @@ from mimbench.data.source import Source, Split, SplitName
 
 
 class HubSplit(Split):
-    """Some rows of a table; a damaged row is replaced by the next readable one, label included, and counted."""
+    """Rows of a table; a damaged row is counted and replaced by the next readable one, including its label."""
 
     def __init__(
         self, rows: Any, image_column: str, labels: Int64[Tensor, " n"], name: str, damaged: Damaged, min_size: int
@@ -39,11 +39,11 @@ class Hub(Source):
 
     Args:
         path: Name on the hub, or folder written by `DatasetDict.save_to_disk`.
-        configuration: The dataset's configuration, where it has several.
+        configuration: Configuration of the dataset, if it has several.
         holdout: Fraction of every training class that becomes "val" when there is no val_split.
-        max_damaged: Damaged images tolerated per process.
+        max_damaged: Damaged images allowed per process.
         min_size: Smallest side of an image in pixels; take the patch size.
-        seed: Decides the hold-out. Part of the dataset, not of a run.
+        seed: Determines the hold-out. Part of the dataset, not of a run.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Hub(Source):
 
     @cached_property
     def _values(self) -> list[Any]:
-        """What stands in the label column, in class order."""
+        """The values of the label column in the order of the classes."""
         table = self._tables[self.names["train"]]
         feature = table.features[self.label_column]
         if hasattr(feature, "names"):

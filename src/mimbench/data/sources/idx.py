@@ -12,10 +12,10 @@ _UNSIGNED_BYTES = 0x08
 
 
 def read_idx(path: Path, shape: tuple[int, ...]) -> UInt8[np.ndarray, "*shape"]:
-    """The bytes of a file, whose header must promise `shape`; nothing beyond them is decompressed.
+    """The content of a file whose header has this `shape`; not more than that is decompressed.
 
     Raises:
-        ValueError: It is no IDX file of unsigned bytes with that shape; the message names it.
+        ValueError: It is not an IDX file of unsigned bytes with this shape; the message names it.
     """
     wanted = struct.pack(f">BBBB{len(shape)}I", 0, 0, _UNSIGNED_BYTES, len(shape), *shape)
     size = int(np.prod(shape))

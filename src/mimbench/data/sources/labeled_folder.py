@@ -1,4 +1,4 @@
-"""Folders of images whose class folders name classes of another dataset."""
+"""Folders of images by class with the classes of another dataset."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +12,13 @@ from mimbench.data.sources.folder import class_folders, listed, scan
 
 
 def labeled_folder(root: Path, classes: Sequence[str], max_damaged: int = 10, min_size: int = 16) -> FileSplit:
-    """`root/CLASS/*` with the labels that `classes` have in their own dataset; not all need to occur.
+    """`root/CLASS/*` with the labels of `classes`; not all classes need to occur.
 
-    A folder is named like the class (case, spaces, dashes and underscores do not matter), by its place in `classes`
-    (ImageNet-V2 has 0 to 999), or, where the classes are WordNet ids, in words: by the first one or all of ImageNet's.
+    A folder has the name of the class (case, spaces, dashes and underscores do not matter), its index in `classes`
+    (ImageNet-V2 has 0 to 999), or, if the classes are WordNet ids, the first or all of ImageNet's words for it.
 
     Raises:
-        ValueError: There are no such folders or images, or a folder names no class, or two name the same.
+        ValueError: There are no such folders or images, or a folder has no class, or two have the same.
     """
     if not root.is_dir():
         raise ValueError(f"There is no folder {root}; name the one that has a folder of images per class.")
@@ -38,7 +38,7 @@ def labeled_folder(root: Path, classes: Sequence[str], max_damaged: int = 10, mi
 
 
 def match_classes(names: Sequence[str], classes: Sequence[str]) -> dict[str, int]:
-    """Label by folder name, for those that name a class."""
+    """Labels by folder name, for folders with the name of a class."""
     known = {_plain(name): label for label, name in enumerate(classes)}
     if all(_plain(name) in known for name in names):
         return {name: known[_plain(name)] for name in names}
@@ -49,7 +49,7 @@ def match_classes(names: Sequence[str], classes: Sequence[str]) -> dict[str, int
 
 
 def _in_words(classes: Sequence[str]) -> dict[str, int]:
-    """Labels by ImageNet's words for its WordNet ids; words that mean two classes are left out."""
+    """Labels by ImageNet's words for its WordNet ids, without words of two classes."""
     information = ImageNetInfo("imagenet-1k")
     words: dict[str, set[int]] = {}
     ids = set(information.label_names())

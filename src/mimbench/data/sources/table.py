@@ -1,4 +1,4 @@
-"""Images that a CSV or Parquet table names."""
+"""Images listed in CSV or Parquet tables."""
 
 import csv
 from pathlib import Path
@@ -16,16 +16,16 @@ from mimbench.data.sources.folder import listed
 class Table(Source):
     """Images and labels from tables with the columns `path` and `label`, CSV (UTF-8) or Parquet.
 
-    The classes are the labels of `train`, sorted, whole numbers by value. "val" is held out of `train`; `test` is the
+    The classes are the labels of `train`, sorted, integers by value. "val" is held out of `train`; `test` is the
     test split. Without the column `label` the images have no labels, and protocols that need them are refused.
 
     Args:
         train, test: The tables; without `test` there is no test split.
-        root: Folder that `path` is relative to, and that it must not lead out of; by default the one of the table.
+        root: Folder of the relative paths, which must stay within it; by default the folder of the table.
         holdout: Fraction of every class of `train` that becomes "val".
-        max_damaged: Damaged files tolerated per process.
+        max_damaged: Damaged files allowed per process.
         min_size: Smallest side of an image in pixels; take the patch size.
-        seed: Decides the hold-out. Part of the dataset, not of a run.
+        seed: Determines the hold-out. Part of the dataset, not of a run.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class Row(NamedTuple):
 
 
 def read_table(table: Path, root: Path | None) -> list[Row]:
-    """The rows of a table in their order, paths joined to `root` or to the folder of the table.
+    """The rows of a table in order, with paths joined to `root` or to the folder of the table.
 
     Raises:
         ValueError: There is no such table, it has no rows or lacks `path`, labels are missing in some rows, or a path
-            leads out of the folder.
+            is outside of the folder.
     """
     if not table.is_file():
         raise ValueError(f"There is no table {table}; expected CSV or Parquet with the columns path and label.")

@@ -1,4 +1,4 @@
-"""torchvision's named datasets, downloaded where there is a network."""
+"""Datasets of torchvision."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -22,10 +22,10 @@ class Known(NamedTuple):
 
     Attributes:
         train: Arguments of the constructor for the training part.
-        test: Likewise for the test part; None if there is no official one.
-        image_size: The usual side in pixels.
-        crop_scale: Areas of training crops that do not change what an image shows.
-        flip: Whether a mirror image shows the same.
+        test: Arguments for the test part; None if there is no official one.
+        image_size: Usual side of images in pixels.
+        crop_scale: Relative areas of training crops that keep the class of an image.
+        flip: Whether a flipped image has the same class.
     """
 
     constructor: Callable[..., Any]
@@ -48,7 +48,7 @@ KNOWN = {
     "EuroSAT": Known(datasets.EuroSAT, {}, None, 64),
     "OxfordIIITPet": Known(datasets.OxfordIIITPet, {"split": "trainval"}, {"split": "test"}, 224),
 }
-# Of a dataset without an official test part: fraction of every class, drawn with seed 0.
+# Test fraction of each class, drawn with seed 0, for a dataset without an official test part.
 TEST_FRACTION = 0.2
 # Gray images of 28 x 28 pixels are padded with black to 32 x 32.
 _PADDING = 2
@@ -58,11 +58,11 @@ class TorchVision(Source):
     """A dataset of `KNOWN`; of STL10 the labeled part. "val" is held out of the training part.
 
     Args:
-        root: Folder that holds, or will hold, the downloaded files.
+        root: Folder of the downloaded files.
         holdout: Fraction of every training class that becomes "val".
-        max_damaged: Damaged image files tolerated per process (Flowers102, Food101).
+        max_damaged: Damaged image files allowed per process (Flowers102, Food101).
         min_size: Smallest side of an image file in pixels.
-        seed: Decides the hold-out. Part of the dataset, not of a run.
+        seed: Determines the hold-out. Part of the dataset, not of a run.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class TorchVision(Source):
 
 
 def _paths(dataset: Any) -> list[Path] | None:
-    """Files of the images, under any of the names torchvision uses; None for images in memory."""
+    """Image files of a dataset of torchvision; None if its images are in memory."""
     if hasattr(dataset, "samples"):
         return [Path(path) for path, _ in dataset.samples]
     for name in ("_image_files", "_images"):
@@ -160,7 +160,7 @@ def _channels_first(images: UInt8[np.ndarray, "n ..."]) -> UInt8[Tensor, "n 3 h 
 
 
 def labels_of(dataset: Any) -> torch.Tensor:
-    """Labels under any of the names torchvision uses."""
+    """Labels of a dataset of torchvision."""
     for name in ("targets", "labels", "_labels"):
         if hasattr(dataset, name):
             return torch.as_tensor(np.asarray(getattr(dataset, name))).long()

@@ -13,16 +13,16 @@ from mimbench.data.sources.folder import is_image
 
 
 class Images(Source):
-    """All images below a folder, however deep, without labels; hidden files and folders are left out.
+    """All images in a folder and its subfolders without labels; hidden files and folders are left out.
 
     A random share becomes "val", for the loss. There is no "test" split, and protocols that need labels are refused
     before training; evaluate the encoder on labeled data (`mimbench evaluate RUN data=...`).
 
     Args:
         holdout: Fraction of the images that becomes "val".
-        max_damaged: Damaged files tolerated per process.
+        max_damaged: Damaged files allowed per process.
         min_size: Smallest side of an image in pixels; take the patch size.
-        seed: Decides the hold-out. Part of the dataset, not of a run.
+        seed: Determines the hold-out. Part of the dataset, not of a run.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class Images(Source):
 
 
 def images_below(root: Path) -> list[str]:
-    """Paths of all images below a folder, sorted.
+    """Sorted paths of all images in a folder and its subfolders.
 
     Raises:
-        ValueError: There is no such folder, or no image in it.
+        ValueError: The folder does not exist or has no images.
     """
     if not root.is_dir():
         raise ValueError(f"There is no folder {root}; set data.source.root to a folder of images.")

@@ -1,1 +1,1 @@
-"""Datasets drawn on demand, without downloads."""
+"""Datasets that are rendered on request, without downloads."""

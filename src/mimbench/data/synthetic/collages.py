@@ -1,4 +1,4 @@
-"""Collages of photographs, annotated by pixel and by object: things are told by their texture."""
+"""Collages of photographs, annotated by pixel and by object; classes differ in texture."""
 
 from collections.abc import Sequence
 
@@ -13,18 +13,18 @@ from mimbench.data.synthetic.occlusion import Layers, covers, radius_range
 from mimbench.data.synthetic.rendering import PaintedSplit
 from mimbench.data.synthetic.skimage_tiles import NUM_DRAWS, Photographs, contrasted
 
-# Photographs that look alike all over.
+# Photographs with a uniform texture.
 TEXTURES = (
     "brick", "cat", "coins", "grass", "gravel", "hubble_deep_field", "immunohistochemistry", "text",
 )  # fmt: skip
-_OUTLINES = ("circle", "square", "triangle", "cross", "bar", "flower")  # those without a hole
-_DRAWS = 5  # per region
+_OUTLINES = ("circle", "square", "triangle", "cross", "bar", "flower")  # outlines without a hole
+_DRAWS = 5  # random numbers per region
 
 
 class CollagesSplit(PaintedSplit):
-    """Image i is a pure function of (seed, split, i): a crop of one photograph, with crops of others pasted over it.
+    """Image i is a function of (seed, split, i): a crop of one photograph with crops of others pasted on it.
 
-    No photograph is in an image twice, and its class is that of all pixels that show it.
+    Each photograph occurs at most once in an image and is the class of its pixels.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class CollagesSplit(PaintedSplit):
         return np.argsort(uniforms(len(self.class_names), at, *self.key, "photographs")[0]).astype(np.int64)[:number]
 
     def _filling(self, i: int, label: int, cover: Float64[np.ndarray, "h w"]) -> Float64[np.ndarray, "h w"]:
-        """The candidate with most contrast where it is pasted, with a given mean and deviation there."""
+        """The candidate with the highest contrast in the region, scaled to a given mean and deviation there."""
         if not cover.any():
             return cover
         draws = uniforms(NUM_DRAWS, np.array([i], np.int64), *self.key, label)
@@ -74,16 +74,16 @@ class CollagesSplit(PaintedSplit):
 
 
 class Collages(Source):
-    """Every region of an image is a crop of another photograph: which one is the class of its pixels.
+    """Images whose regions are crops of different photographs, which are the classes of the pixels.
 
     Crops are gray, and all regions have the same mean and contrast. The splits share no pixel of a photograph, see
-    `Photographs`. Some images are of one photograph, without objects.
+    `Photographs`. Some images show one photograph without objects.
 
     Args:
-        max_objects: Most regions of an image before its background; every number from 0 on is equally frequent.
-        radii: Of the smallest and the largest regions, as shares of the side; their logarithms are uniform.
-        photographs: Out of those of `Photos`.
-        seed: Decides tiles and images. Part of the dataset, not of a run.
+        max_objects: Largest number of regions on the background; all numbers from 0 are equally frequent.
+        radii: Smallest and largest radius of regions as fractions of the side; their logarithm is uniform.
+        photographs: Names among those of `Photos`.
+        seed: Determines tiles and images. Part of the dataset, not of a run.
 
     Raises:
         ValueError: Images are too small, a photograph is unknown, there are too few of them, or a split or the

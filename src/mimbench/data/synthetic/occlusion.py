@@ -1,4 +1,4 @@
-"""Outlined shapes that lie over each other, and the annotation that follows from them."""
+"""Overlapping shapes and the annotation that follows from them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,15 +12,15 @@ from torchvision.ops import masks_to_boxes
 from mimbench.data.annotated import Objects
 from mimbench.data.synthetic.shapes import OUTLINES
 
-MIN_PIXELS = 9  # of which an object must show to be annotated
+MIN_PIXELS = 9  # visible share of an object that is annotated
 
 
 class Layers(NamedTuple):
     """Shapes from the back to the front.
 
     Attributes:
-        covers: How much of every pixel each covers, from 0 to 1.
-        labels: Their classes.
+        covers: Coverage of each pixel by each shape, from 0 to 1.
+        labels: Classes of the shapes.
     """
 
     covers: Float64[np.ndarray, "k h w"]
@@ -28,18 +28,18 @@ class Layers(NamedTuple):
 
     @property
     def masks(self) -> Bool[Tensor, "k h w"]:
-        """The pixels that each covers by half or more, whatever lies over it."""
+        """Pixels that each shape covers by half or more, without occlusion."""
         return torch.from_numpy(self.covers >= 0.5)
 
     def classes(self, background: int) -> UInt8[Tensor, "h w"]:
-        """What every pixel shows."""
+        """The class of each pixel."""
         found = torch.full(self.covers.shape[1:], background, dtype=torch.uint8)
         for mask, label in zip(self.masks, self.labels.tolist(), strict=True):
             found[mask] = label
         return found
 
     def objects(self) -> Objects:
-        """What is visible of every shape."""
+        """The visible pixels of each shape."""
         masks = visible(self.masks)
         shown = masks.flatten(1).sum(1) >= MIN_PIXELS
         masks = masks[shown]
@@ -59,12 +59,12 @@ def radius_range(radii: Sequence[float]) -> tuple[float, float]:
 def covers(
     outlines: list[str], draws: Float64[np.ndarray, "k 4"], radii: tuple[float, float], side: int
 ) -> Float64[np.ndarray, "k side side"]:
-    """How much of every pixel each outline of `OUTLINES` covers.
+    """Coverage of each pixel by shapes with the outlines of `OUTLINES`.
 
     Args:
-        draws: From [0, 1): size, place from the left, place from the top, rotation.
-        radii: Smallest and largest, as shares of the side; their logarithms are uniform.
-        side: In pixels.
+        draws: Random numbers from [0, 1): size, horizontal position, vertical position, rotation.
+        radii: Smallest and largest radius as fractions of the side; their logarithm is uniform.
+        side: Side of the image in pixels.
     """
     radius = radii[0] * (radii[1] / radii[0]) ** draws[:, 0]
     angle = 2 * np.pi * draws[:, 3]
@@ -79,7 +79,7 @@ def covers(
 
 
 def visible(masks: Bool[Tensor, "k h w"]) -> Bool[Tensor, "k h w"]:
-    """What of each mask the later ones leave uncovered."""
+    """The part of each mask that later masks do not cover."""
     shown, covered = masks.clone(), torch.zeros(masks.shape[1:], dtype=torch.bool)
     for k in reversed(range(len(masks))):
         shown[k] &= ~covered

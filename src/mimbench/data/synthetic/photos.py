@@ -1,4 +1,4 @@
-"""Random crops of the photographs that scikit-image carries: real images without a download."""
+"""Random crops of photographs in scikit-image: real images without a download."""
 
 import numpy as np
 import torch
@@ -10,16 +10,16 @@ from mimbench.data.synthetic.skimage_tiles import NUM_DRAWS, PHOTOGRAPHS, Photog
 
 
 class Photos(Source):
-    """Which photograph is this gray, contrast-normalized crop from? Chance level: 1 / number of photographs.
+    """Gray, contrast-normalized crops; the class is the photograph. Chance level: 1 / number of photographs.
 
     The splits share no pixel of a photograph, see `Photographs`.
 
     Args:
         image_size: Side of a crop in pixels.
-        seed: Decides tiles and crops. Part of the dataset, not of a run.
+        seed: Determines tiles and crops. Part of the dataset, not of a run.
     """
 
-    crop_scale = (0.4, 1.0)  # a crop of 32 px has little to spare
+    crop_scale = (0.4, 1.0)  # a crop of 32 px has no margin
 
     def __init__(
         self,

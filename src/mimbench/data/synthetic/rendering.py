@@ -1,4 +1,4 @@
-"""Annotated images that are painted when they are asked for."""
+"""Annotated images that are rendered on request."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from mimbench.data.annotated import AnnotatedSplit, Objects
 from mimbench.data.source import Samples
 from mimbench.data.synthetic.occlusion import Layers
 
-_LARGEST = 2**27  # bytes of a split whose images are kept once they are painted
+_LARGEST = 2**27  # bytes up to which the rendered images of a split stay in memory
 
 
 class PaintedSplit(AnnotatedSplit):
-    """Shapes over each other, before a background; image i is a pure function of i."""
+    """Overlapping shapes on a background; image i is a function of i."""
 
     def __init__(self, length: int, size: int) -> None:
         self.size, self.labels = size, torch.full((length,), -1)

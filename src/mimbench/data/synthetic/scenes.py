@@ -1,4 +1,4 @@
-"""Scenes of drawn shapes, annotated by pixel and by object: any size, any number, no download."""
+"""Scenes of rendered shapes, annotated by pixel and by object, of any size and number."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ _DRAWS = 8  # per shape
 
 
 class ScenesSplit(PaintedSplit):
-    """Image i is a pure function of (seed, split, i): 0 to `max_objects` shapes, painted over each other."""
+    """Image i is a function of (seed, split, i): 0 to `max_objects` overlapping shapes."""
 
     object_names = tuple(OUTLINES)
     class_names = (*OUTLINES, "background")
@@ -52,7 +52,7 @@ class ScenesSplit(PaintedSplit):
         return torch.from_numpy(np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8))
 
     def _draws(self, i: int) -> Float64[np.ndarray, "k 8"]:
-        """For every shape of an image: class, size, two of place, rotation, color."""
+        """Random numbers of each shape of an image: class, size, position (2), rotation, color."""
         at = np.array([i], np.int64)
         number = int(uniforms(1, at, *self.key, "number")[0, 0] * (self.max_objects + 1))
         return uniforms(_DRAWS * self.max_objects, at, *self.key, "shapes").reshape(-1, _DRAWS)[:number]
@@ -62,9 +62,9 @@ class Scenes(Source):
     """The eight shapes of `Shapes`, several to an image, of many sizes; some images are empty.
 
     Args:
-        max_objects: Most shapes of an image; every number from 0 on is equally frequent.
-        radii: Of the smallest and the largest shapes, as shares of the side; their logarithms are uniform.
-        seed: Decides the images. Part of the dataset, not of a run.
+        max_objects: Largest number of shapes; all numbers from 0 are equally frequent.
+        radii: Smallest and largest radius of shapes as fractions of the side; their logarithm is uniform.
+        seed: Determines the images. Part of the dataset, not of a run.
 
     Raises:
         ValueError: Images are too small, or a split or the images would be empty.

@@ -1,4 +1,4 @@
-"""Colored shapes before a noisy gradient, drawn on demand: any size, any number, with labels."""
+"""Labeled images of one colored shape on a noisy gradient, of any size and number."""
 
 from collections.abc import Callable, Sequence
 
@@ -31,7 +31,7 @@ OUTLINES: dict[str, Callable[[Plane, Plane], Plane]] = {
 
 
 class ShapesSplit(Split):
-    """Image i is a pure function of (seed, split, i) and shows shape i modulo the number of shapes."""
+    """Image i is a function of (seed, split, i) and shows shape i modulo the number of shapes."""
 
     def __init__(self, length: int, size: int, seed: int, name: SplitName) -> None:
         self.size, self.seed, self.name = size, seed, name
@@ -71,10 +71,10 @@ class ShapesSplit(Split):
 
 
 class Shapes(Source):
-    """Eight shapes of random place, size, rotation and color.
+    """Eight shapes with random position, size, rotation and color.
 
     Args:
-        seed: Decides the images. Part of the dataset, not of a run.
+        seed: Determines the images. Part of the dataset, not of a run.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The photographs that scikit-image carries, gray, in disjoint regions for the splits."""
+"""Gray photographs of scikit-image, divided into disjoint regions for the splits."""
 
 from functools import cached_property
 
@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32, Float64, Int64
 from mimbench.core.counter_rng import permutation
 from mimbench.data.source import SplitName
 
-# Those shipped inside scikit-image that are large and have structure nearly everywhere.
+# The photographs in scikit-image that are large and have structure nearly everywhere.
 PHOTOGRAPHS = (
     "astronaut", "brick", "camera", "cat", "cell", "clock", "coffee", "coins",
     "grass", "gravel", "hubble_deep_field", "immunohistochemistry", "moon", "retina", "rocket", "text",
@@ -20,15 +20,15 @@ LUMINANCE = np.array([0.2125, 0.7154, 0.0721], np.float32)  # ITU-R BT.709
 
 
 class Photographs:
-    """Every photograph is cut into tiles of about two crops' side (one where it is small).
+    """Photographs divided into tiles of about twice the side of a crop (once if the photograph is small).
 
-    A sixth of the tiles is "val", a sixth "test", the rest "train", and a crop never leaves its tile: the splits share
+    A sixth of the tiles is "val", a sixth "test", the rest "train". Crops stay within a tile, so that the splits share
     no pixel.
 
     Args:
-        names: Out of `PHOTOGRAPHS`.
+        names: Names among `PHOTOGRAPHS`.
         size: Side of a crop in pixels.
-        seed: Decides which split a tile belongs to.
+        seed: Determines the split of each tile.
 
     Raises:
         ValueError: A name is unknown.
@@ -85,5 +85,5 @@ class Photographs:
 def contrasted(
     crops: Float[np.ndarray, "*n size size"], mean: Float[np.ndarray, "*n 1 1"], deviation: Float[np.ndarray, "*n 1 1"]
 ) -> Float[np.ndarray, "*n size size"]:
-    """Gray values with a mean of 128 and a deviation of 40, if these are the crops' own mean and deviation."""
+    """Scales crops with this mean and deviation to gray values with mean 128 and deviation 40."""
     return 128 + 40 * (crops - mean) / (deviation + 0.01)
