@@ -7,7 +7,7 @@ from pathlib import Path
 # Dependencies of mimbench that belong to reports, trackers, detection and other optional parts.
 NOT_NEEDED = (
     *("plotly", "pandas", "tabulate", "wandb", "wandb_workspaces", "tensorboardX", "pycocotools"),
-    *("submitit", "webdataset", "datasets", "open_clip", "simplejpeg", "beartype"),
+    *("submitit", "webdataset", "datasets", "open_clip", "simplejpeg", "beartype", "sklearn", "joblib"),
 )
 # Runs the command line in a Python that does not find these packages.
 WITHOUT = f"""

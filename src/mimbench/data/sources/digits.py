@@ -1,6 +1,5 @@
-"""scikit-learn's 1,797 handwritten digits of 8 x 8 pixels."""
+"""1,797 handwritten digits of 8 x 8 pixels (Alpaydin and Kaynak 1998), the `load_digits` of scikit-learn."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,9 @@ from torchvision.transforms.v2 import functional as F
 
 from mimbench.data.holdout import stratified_holdout
 from mimbench.data.source import MemorySplit, Source, SplitName
+
+# Rows of 64 pixels from 0 to 16 and a label; license and source are in digits.LICENSE beside it.
+_FILE = Path(__file__).with_name("digits.csv.gz")
 
 
 class Digits(Source):
@@ -34,7 +36,7 @@ class Digits(Source):
         return tuple("0123456789")
 
     def split(self, name: SplitName) -> MemorySplit:
-        table = torch.from_numpy(np.loadtxt(_file(), delimiter=","))
+        table = torch.from_numpy(np.loadtxt(_FILE, delimiter=","))
         pixels, labels = table[:, :-1], table[:, -1].long()
         index = self._index(labels, name)
         images = pixels[index].view(-1, 1, 8, 8) * (255 / 16)
@@ -48,11 +50,3 @@ class Digits(Source):
             return test
         train, val = stratified_holdout(labels[rest], 1 / 7, self.seed)
         return rest[val if name == "val" else train]
-
-
-def _file() -> Path:
-    """Rows of 64 pixels and a label, read without importing scikit-learn, which takes a second."""
-    package = find_spec("sklearn")
-    assert package is not None
-    [directory] = package.submodule_search_locations or []
-    return Path(directory) / "datasets" / "data" / "digits.csv.gz"
