@@ -11,10 +11,10 @@ from torch import Tensor
 
 from mimbench.data import ImageDataModule, MemorySplit, Source
 from mimbench.encoders.vit import vit
-from mimbench.maskers import RandomMasker
-from mimbench.methods import MAE, Method
+from mimbench.maskers import MultiBlockMasker, RandomMasker
+from mimbench.methods import IJEPA, MAE, MFF, CrossMAE, Method, SimMIM
 from mimbench.optim import Recipe
-from mimbench.targets import PixelTarget
+from mimbench.targets import LatentTarget, PixelTarget
 from mimbench.training import Pretraining, pretrain
 
 NUM_TRAIN, BATCH = 48, 16  # three steps per epoch
@@ -42,6 +42,22 @@ def make_method(target: Callable[[int], Any] = PixelTarget, recipe: Recipe = REC
     with torch.random.fork_rng():
         torch.manual_seed(0)
         method = MAE(vit(32, 8, 16, 2, 2), RandomMasker(), target, dim=16, num_blocks=1, num_heads=2)
+    method.recipe = recipe
+    return method
+
+
+def make_newer(name: str, recipe: Recipe = RECIPE) -> Method:
+    """A method beyond the four papers with the same weights every time: "mff", "crossmae", "simmim" or "ijepa"."""
+    sizes: dict[str, Any] = {"dim": 16, "num_blocks": 1, "num_heads": 2}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder, masker = vit(32, 8, 16, 2, 2), RandomMasker()
+        if name == "ijepa":
+            method = IJEPA(vit(32, 4, 16, 2, 2, class_token=False), MultiBlockMasker(), LatentTarget, **sizes)
+        elif name == "simmim":
+            method = SimMIM(encoder, masker, PixelTarget)
+        else:
+            method = {"mff": MFF, "crossmae": CrossMAE}[name](encoder, masker, PixelTarget, **sizes)
     method.recipe = recipe
     return method
 

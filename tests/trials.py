@@ -11,7 +11,7 @@ import lightning as L
 import processes
 import torch
 from signalling import INTERRUPTED, Fault, plant
-from tiny_runs import Do, Run, make_method
+from tiny_runs import Do, Run, make_method, make_newer
 from torch import Tensor
 
 from mimbench.training import InterruptedRun
@@ -30,13 +30,19 @@ class Beat(L.Callback):
 
 
 def train(
-    directory: Path, faults: Sequence[Fault] = (), double: bool = False, shared: bool = False, **options: Any
+    directory: Path,
+    faults: Sequence[Fault] = (),
+    double: bool = False,
+    shared: bool = False,
+    newer: str | None = None,
+    **options: Any,
 ) -> None:
     """Trains in a directory, and writes `weights.pt` there at the end.
 
     Args:
         double: Whether the weights are fp64.
         shared: Whether all images of a step hide the same cells.
+        newer: A method of `make_newer` instead of MAE.
     """
     torch.set_num_threads(1)
     rank = int(os.environ.get("LOCAL_RANK", "0"))
@@ -44,8 +50,10 @@ def train(
     hooks = [Do(fault.where, fault.times, fault.send) for fault in own if fault.is_hook]
     plant([fault for fault in own if not fault.is_hook])
     arguments = {name: options.pop(name) for name in ("num_workers", "batch_size") if name in options}
-    run, method = Run(directory, options, **arguments), make_method().to(torch.float64 if double else torch.float32)
-    method.masker.shared = shared
+    method = make_newer(newer) if newer else make_method()
+    run, method = Run(directory, options, **arguments), method.to(torch.float64 if double else torch.float32)
+    if shared:
+        method.masker.shared = True
     try:
         run.train([Beat(directory.with_suffix(".beats")), *hooks], method)
     except InterruptedRun as interruption:

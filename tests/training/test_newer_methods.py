@@ -9,12 +9,9 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
-from tiny_runs import RECIPE, Do, Run
+from tiny_runs import RECIPE, Do, Run, make_newer
 
-from mimbench.encoders import vit
-from mimbench.maskers import MultiBlockMasker, RandomMasker
-from mimbench.methods import IJEPA, MFF, CrossMAE, Method
-from mimbench.targets import LatentTarget, PixelTarget
+from mimbench.methods import Method
 from mimbench.training import InterruptedRun
 
 NAMES = ("mff", "crossmae", "ijepa")
@@ -23,17 +20,7 @@ NEWER = replace(RECIPE, clip_norm=0.1, start_lr=1e-3, final_weight_decay=0.4, ah
 
 
 def make(name: str) -> Method:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        encoder, masker = vit(32, 8, 16, 2, 2), RandomMasker()
-        if name == "ijepa":
-            method = IJEPA(vit(32, 4, 16, 2, 2, class_token=False), MultiBlockMasker(), LatentTarget, **SMALL)
-        elif name == "mff":
-            method = MFF(encoder, masker, PixelTarget, **SMALL)
-        else:
-            method = CrossMAE(encoder, masker, PixelTarget, **SMALL)
-    method.recipe = NEWER
-    return method
+    return make_newer(name, NEWER)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,11 +12,19 @@ Make = Callable[..., Any]
 FP64 = {"precision": "64-true"}
 
 
-@pytest.mark.parametrize("shared", [False, True], ids=["masks by image", "one mask per step"])
-def test_two_ranks_train_like_one_at_the_same_effective_batch(new_trial: Make, shared: bool) -> None:
+TRAININGS = [
+    pytest.param({}, id="masks by image"),
+    pytest.param({"shared": True}, id="one mask per step"),
+    *({"newer": name} for name in ("mff", "crossmae", "simmim", "ijepa")),
+]
+
+
+@pytest.mark.parametrize("options", TRAININGS)
+def test_two_ranks_train_like_one_at_the_same_effective_batch(new_trial: Make, options: dict[str, Any]) -> None:
     """In fp64, since the order of summation differs; each rank has half of every batch and accumulates."""
-    one = new_trial("one", double=True, shared=shared, trainer_options=FP64)
-    two = new_trial("two", ranks=2, double=True, shared=shared, trainer_options=FP64 | {"accumulate_grad_batches": 2})
+    one = new_trial("one", double=True, trainer_options=FP64, **options)
+    halves = FP64 | {"accumulate_grad_batches": 2}
+    two = new_trial("two", ranks=2, double=True, trainer_options=halves, **options)
     assert one.run() == [0]
     assert two.run() == [0, 0]
     assert (one.batches, two.batches) == (6, 12)
