@@ -97,7 +97,7 @@ def test_another_format_than_the_one_named_is_refused_with_the_right_one():
 def test_heads_that_nobody_knows_are_asked_for():
     with pytest.raises(ValueError, match="no paper has a ViT of width 32; give it with --num-heads"):
         import_weights(file(vit(32, 8, 32, 2, 4).trunk.state_dict()))
-    with pytest.raises(ValueError, match=r"5 heads do not divide a width of 32"):
+    with pytest.raises(ValueError, match=r"5 heads do not divide the width of 32"):
         import_weights(file(vit(32, 8, 32, 2, 4).trunk.state_dict()), num_heads=5)
 
 
