@@ -156,5 +156,5 @@ def test_a_foreign_file_is_refused(tmp_path: Path, content: bytes, message: str)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path):
-    with pytest.raises(ValueError, match="is no file"):
+    with pytest.raises(ValueError, match="is not a file"):
         read_state_dict(tmp_path / "w")
