@@ -135,7 +135,7 @@ def test_a_sweep_is_evaluated_past_what_is_broken(run: Path, capsys: pytest.Capt
         (["RUN", "protocol=knn", "protocol.knn.ks=[0]"], "at least one k"),
         (["RUN", "protocol=knn", "data=digit"], "Did you mean digits?"),
         (["RUN", "protocol=knn", "data.sourse.seed=1"], "data.source.seed"),
-        (["RUN", "protocol=knn", "truncate=2"], "between 1 and 1 can be cut"),
+        (["RUN", "protocol=knn", "truncate=2"], "expected a number from 1 to 1, got 2"),
         (["RUN", "protocol=knn", "truncate=-1"], "truncate is -1; it must be a number of last blocks"),
         (["RUN", "protocol=[]"], "protocol is empty"),
         (["RUN/config.yaml", "protocol=knn"], "expected a run, a checkpoint"),

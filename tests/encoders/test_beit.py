@@ -126,7 +126,7 @@ def test_a_classifier_has_a_copy_of_the_bias_in_every_block_and_computes_the_sam
 def test_what_it_cannot_do_is_refused_with_the_remedy(encoder: BeitEncoder):
     with pytest.raises(ValueError, match="without a relative position bias; use another encoder"):
         check_attention(encoder)
-    with pytest.raises(ValueError, match="not from BeitEncoder; use another encoder, or leave out segmentation"):
+    with pytest.raises(ValueError, match="not BeitEncoder; use another encoder or other protocols"):
         AnySize(encoder)
     with pytest.raises(ValueError, match="runs timm's Beit with a shared relative position bias"):
         BeitEncoder(timm.create_model("beit_base_patch16_224", num_classes=0))

@@ -71,5 +71,5 @@ def test_data_of_another_kind_are_refused_before_anything_is_read(encoder, datam
     class Needy(Trained):
         needs = dict
 
-    with pytest.raises(ValueError, match=r"trained-v1 works with data of type dict, got ImageDataModule"):
+    with pytest.raises(ValueError, match=r"trained-v1 needs data of type dict, got ImageDataModule"):
         run_protocols([KNN(), Needy()], encoder, datamodule)

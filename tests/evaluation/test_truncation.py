@@ -56,5 +56,5 @@ def test_only_the_last_units_are_drawn_anew(kind, request):
 @pytest.mark.parametrize("cut", [drop, reinitialize])
 @pytest.mark.parametrize("k", [0, 3])
 def test_something_must_be_left_and_something_cut(cut, k, encoder):
-    with pytest.raises(ValueError, match=f"Of 3 blocks between 1 and 2 can be cut, got {k}"):
+    with pytest.raises(ValueError, match=f"has 3 blocks; expected a number from 1 to 2, got {k}"):
         cut(encoder, k)

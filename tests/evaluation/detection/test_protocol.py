@@ -120,7 +120,7 @@ def test_a_split_without_any_object_is_refused_before_training(trunk: ViTEncoder
     empty = Scenes(
         image_size=32, num_train=12, num_val=1, num_test=6, seed=next(seed for seed in range(99) if bare(seed))
     )
-    with pytest.raises(ValueError, match="No image of val has an object"):
+    with pytest.raises(ValueError, match="The split val has no objects"):
         detect(trunk, ImageDataModule(empty, batch_size=4), tmp_path)
 
 

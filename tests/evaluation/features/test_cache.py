@@ -171,14 +171,14 @@ def test_what_was_not_used_for_longest_makes_room(encoder, datamodule, tmp_path,
 
 
 def test_features_beyond_the_limit_are_refused_before_the_encoder_runs(encoder, datamodule, tmp_path, passes):
-    with pytest.raises(ValueError, match=r"more than there is room for.*paths.cache_gib"):
+    with pytest.raises(ValueError, match=r"more than available.*paths.cache_gib"):
         FeatureCache(encoder, datamodule, "cpu", tmp_path, max_gib=1e-6)("train")
     assert passes == []
     assert not [path for path in tmp_path.rglob("*.npy*")]
 
 
 def test_two_protocols_of_one_label_are_refused(encoder, datamodule):
-    with pytest.raises(ValueError, match="Two protocols are called knn-v1"):
+    with pytest.raises(ValueError, match="Two protocols have the label knn-v1"):
         run_protocols([KNN(), KNN()], encoder, datamodule)
 
 

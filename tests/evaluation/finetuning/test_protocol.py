@@ -281,5 +281,5 @@ def test_images_without_labels_are_refused_before_training(
         fine_tune(encoder, data, tmp_path)
     with pytest.raises(ValueError, match="exceeds the 48 training images"):
         fine_tune(encoder, datamodule, tmp_path, recipe=replace(RECIPE, batch_size=64))
-    with pytest.raises(ValueError, match="has 3 blocks, too few"):
+    with pytest.raises(ValueError, match="has 3 blocks, fewer than"):
         run_protocols([PartialFineTune(RECIPE, RECIPE, blocks=[4])], encoder, datamodule, directory=tmp_path)

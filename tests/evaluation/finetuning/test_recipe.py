@@ -24,8 +24,8 @@ from mimbench.evaluation import FineTuneRecipe
         ({"label_smoothing": 1.0}, "label_smoothing must lie"),
         ({"random_erasing": 1.1}, "random_erasing must lie"),
         ({"mixup": -1.0}, "mixup must not be negative"),
-        ({"randaugment": "strong"}, "as timm does"),
-        ({"randaugment": "rand-x9"}, "as timm does"),
+        ({"randaugment": "strong"}, "expected timm's notation"),
+        ({"randaugment": "rand-x9"}, "expected timm's notation"),
         ({"crop_scale": (0.5, 0.1)}, "crop_scale"),
     ],
 )

@@ -164,5 +164,5 @@ def test_features_that_are_whitened_on_the_way_give_the_same_heads(make_features
 
 
 def test_no_source_is_refused():
-    with pytest.raises(ValueError, match="sources are among patches, token, both"):
+    with pytest.raises(ValueError, match="sources must be among patches, token, both"):
         Linear(sources=[])

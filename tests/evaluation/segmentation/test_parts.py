@@ -123,7 +123,7 @@ def test_levels_halve_from_one_to_the_next(make: type) -> None:
 
 @pytest.mark.parametrize("depths", [(1, 2, 3), (0, 1, 2, 3), (1, 3, 2, 4), (2, 3, 4, 5)])
 def test_levels_from_depths_that_are_not_there_are_refused(depths: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="four depths of 1 to 4 in order"):
+    with pytest.raises(ValueError, match="four depths between 1 and 4 in increasing order"):
         Pyramid(AnySize(a_vit()), depths)
 
 
