@@ -90,9 +90,9 @@ def test_a_global_block_mixes_windows_and_the_others_do_not(encoder: ViTEncoder)
 
 
 def test_global_blocks_are_evenly_spaced_and_the_last_is_one() -> None:
-    assert Windows(12, 1).everywhere == {2, 5, 8, 11}
-    assert Windows(24, 1).everywhere == {5, 11, 17, 23}
-    assert Windows(4, 1, num_global=0).everywhere == set()
+    assert Windows(12, 1).global_blocks == {2, 5, 8, 11}
+    assert Windows(24, 1).global_blocks == {5, 11, 17, 23}
+    assert Windows(4, 1, num_global=0).global_blocks == set()
 
 
 def test_partition_is_undone() -> None:
