@@ -1,6 +1,7 @@
 """`mimbench run` from the call to the finished directory."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -177,8 +178,11 @@ def test_sweep_goes_on_past_failed_and_impossible_runs(tmp_path: Path, capfd: py
     assert main(["run", *words, *axes, "hydra.launcher.slots=2"]) == 1
     told = capfd.readouterr()
     assert "MIRL needs an even depth" in told.out
-    assert "FAILED" in told.out
+    assert "2 runs in" in told.out
+    assert "optim.base_lr  " in told.out  # an axis and its values
+    assert told.out.index("2 runs in") < told.out.index("FAILED")
     assert "mimbench report" in told.err
+    assert "mimbench retry" in told.err
     records = [json.loads(p.read_text()) for p in (tmp_path / "runs" / "s").glob("*/record.json")]
     assert {r["status"] for r in records if r["axes"]["optim.base_lr"] == 1e18} == {"failed"}
     assert {r["status"] for r in records if r["axes"]["optim.base_lr"] == 1e-3} == {"finished"}
@@ -189,12 +193,17 @@ def test_sweep_goes_on_past_failed_and_impossible_runs(tmp_path: Path, capfd: py
     # What is left out is no failure.
     GlobalHydra.instance().clear()
     assert main(["run", *words, "method=mae,mirl", "encoder.depth=5", "optim.base_lr=1e-3"]) == 0
-    assert "MIRL needs an even depth" in capfd.readouterr().out
+    told = capfd.readouterr()
+    assert "MIRL needs an even depth" in told.out
+    assert "Next:" not in told.out  # nothing was left to do
 
     # Again, with one more seed and without what cannot work: finished runs are skipped.
     began = time.time()
     GlobalHydra.instance().clear()
     assert main(["run", *words, "encoder.depth=5", "optim.base_lr=1e-3", "seed=0,1"]) == 0
+    told = capfd.readouterr()
+    assert re.search(r"done   mae-\S+  \d+ s  kNN \d+\.\d %", told.out)
+    assert told.out.rstrip().endswith("Next: mimbench report runs/s")
     fresh = [p for p in (tmp_path / "runs" / "s").glob("*/record.json") if p.stat().st_mtime > began]
     assert len(fresh) == 1
     assert main(["report", str(tmp_path / "runs" / "s"), "--no-figures"]) == 0

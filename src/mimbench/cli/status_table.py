@@ -12,6 +12,7 @@ from rich.text import Text
 from mimbench.cli.plan_table import COLORS
 from mimbench.core.text import printable
 from mimbench.experiments.status import RunStatus
+from mimbench.runs.progress import TRAINING, duration
 from mimbench.runs.state import State
 
 WIDTH = 140
@@ -47,19 +48,10 @@ def _progress(run: RunStatus) -> list[str]:
 
 
 def _remarks(run: RunStatus, directory: Path) -> Text:
-    """The error, and the log file unless the run has finished."""
+    """The error, what follows training, and the log file unless the run has finished."""
     lines = [run.error] if run.error else []
+    if run.state == State.RUNNING and run.stage not in (None, TRAINING):
+        lines.append(run.stage)
     if run.log is not None and run.state != State.FINISHED:
         lines.append(str(run.log.relative_to(directory) if run.log.is_relative_to(directory) else run.log))
     return Text("\n".join(lines))
-
-
-def duration(seconds: float | None) -> str:
-    """A duration in at most two units: 3 d 4 h, 5 h 10 min, 40 s."""
-    if seconds is None:
-        return "?"
-    left = round(seconds)
-    for size, unit, below, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if left >= size:
-            return f"{left // size} {unit} {left % size // below} {small}"
-    return f"{left} s"

@@ -2,7 +2,7 @@
 
 import copy
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ def results(
     directory: Path | None = None,
     trainer: Mapping[str, Any] | None = None,
     suffix: str = "",
+    announce: Callable[[str], None] | None = None,
 ) -> Iterator[tuple[str, Result]]:
     """Yields label and metrics of each protocol; the encoder runs once over each split for all of them.
 
@@ -43,6 +44,7 @@ def results(
         directory: Protocols that train write into a folder of their label here; by default into a temporary directory.
         trainer: See `Subject`.
         suffix: Appended to each label, such as "@drop2".
+        announce: Called with the label of a protocol before it starts.
 
     Raises:
         ValueError: Two protocols have the same label, or a protocol cannot use the data.
@@ -53,6 +55,8 @@ def results(
     wanted = set().union(*(protocol.reads(encoder.depth) for protocol in by_label.values()))
     features = FeatureCache(encoder, datamodule, device, cache, wanted | {f"patches-{encoder.depth}"}, cache_gib)
     for label, protocol in by_label.items():
+        if announce is not None:
+            announce(label + suffix)
         if isinstance(protocol, FeatureProtocol):
             metrics = protocol(features)
         else:

@@ -1,7 +1,7 @@
 """One run: pre-train, export, evaluate, record."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from mimbench.core.files import write_atomic
 from mimbench.encoders import Encoder
-from mimbench.evaluation import ImageProtocol, run_protocols
+from mimbench.evaluation import ImageProtocol, Protocol, run_protocols
 from mimbench.experiments.budget import pretrain_limits
 from mimbench.experiments.build import (
     Parts,
@@ -33,13 +33,14 @@ from mimbench.experiments.evaluation.encoder_sources import find_source
 from mimbench.experiments.evaluation.evaluate import Evaluator, cache_options, choose_device
 from mimbench.experiments.evaluation.existing import missing_protocols
 from mimbench.experiments.recorder import RunRecorder
+from mimbench.experiments.scores import format_scores
 from mimbench.experiments.trackers import check_trackers, log_results, log_weights, open_trackers, tracker_callbacks
 from mimbench.methods import Method
 from mimbench.reporting.protocol_names import titles
-from mimbench.runs.directory import CHECKPOINTS, CONFIG, ENCODER, EVALUATION, LAST, RECORD
+from mimbench.runs.directory import CHECKPOINTS, CONFIG, ENCODER, EVALUATION, LAST
 from mimbench.runs.lock import locked
 from mimbench.runs.manifest import PlannedRun
-from mimbench.runs.records import headline, read
+from mimbench.runs.progress import write_stage
 from mimbench.training import Cost, InterruptedRun, Pretraining, pretrain
 from mimbench.training.compilation import compile_blocks
 from mimbench.weights.store import write_state_dict
@@ -115,9 +116,7 @@ def _evaluate_finished(config: Mapping[str, Any], protocols: Iterable[str], dire
 
 
 def _print_results(run: PlannedRun, directory: Path) -> None:
-    headlines = {name: headline(result) for name, result in read(directory / RECORD).metrics.items()}
-    values = {name: number.value for name, number in headlines.items() if number is not None}
-    results = ", ".join(f"{title} {100 * values[name]:.1f} %" for name, title in titles(values).items())
+    results = format_scores(directory)
     print(f"{run.name} has finished{f': {results}' if results else ''}. Its directory: {directory}", flush=True)
 
 
@@ -168,5 +167,18 @@ def _evaluate(config: Mapping[str, Any], parts: Parts, directory: Path) -> dict[
         device=choose_device(config),
         directory=directory / EVALUATION,
         trainer=evaluation_options(config),
+        announce=None if rank_zero_only.rank else _announcer(protocols, directory),
         **cache_options(config),
     )
+
+
+def _announcer(protocols: Sequence[Protocol], directory: Path) -> Callable[[str], None]:
+    """A function that prints which protocol starts, and writes it to the run's progress file."""
+    names = titles(protocol.label for protocol in protocols)
+
+    def announce(label: str) -> None:
+        stage = f"evaluating {names[label]}"
+        print(stage, flush=True)
+        write_stage(directory, stage)
+
+    return announce

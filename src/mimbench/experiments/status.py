@@ -6,17 +6,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mimbench.core.json_files import read_json
 from mimbench.core.text import printable
 from mimbench.experiments.launch.slurm_jobs import JobState, Submission, job_states, read_submission
 from mimbench.runs import records
-from mimbench.runs.directory import LOG, PROGRESS, RECORD, SWEEP, is_sweep
+from mimbench.runs.directory import LOG, RECORD, SWEEP, is_sweep
 from mimbench.runs.lock import is_alive
 from mimbench.runs.manifest import PlannedRun, read_manifest
+from mimbench.runs.progress import RunProgress, read_progress
 from mimbench.runs.records import Record
 from mimbench.runs.state import State
 
-_MAX_PROGRESS, _END = 1 << 16, 1 << 16  # bytes of a progress file, and read from the end of a log
+_END = 1 << 16  # bytes read from the end of a log
 _STARTING = 60.0  # seconds in which a run must write its first record
 ENDED = (State.FINISHED, State.REFUSED, State.FAILED, State.LOST, State.INTERRUPTED)
 
@@ -26,6 +26,7 @@ class RunStatus:
     """The state of one run, started or not.
 
     Attributes:
+        stage: What a running one does, such as "training"; None if unknown.
         step: Optimizer steps done; None if unknown.
         total: Optimizer steps of the whole run; None if unknown.
         error: Why it failed, waits or is refused.
@@ -39,6 +40,7 @@ class RunStatus:
     directory: Path
     axes: Mapping[str, Any]
     overrides: tuple[str, ...]
+    stage: str | None = None
     step: int | None = None
     total: int | None = None
     steps_per_epoch: int | None = None
@@ -105,7 +107,7 @@ def _read(
     if record is not None:
         state = State(record.status)
         error = f"{record.error['type']}: {record.error['message']}" if record.error else ""
-    progress = _progress(directory / PROGRESS)
+    progress = read_progress(directory)
     run = RunStatus(
         name=printable(directory.name),
         identity=record.identity if record is not None else plan.identity if plan is not None else "",
@@ -116,8 +118,11 @@ def _read(
         error=refused or error,
         log=_log(directory, job),
         launcher=None if job is None else job.launcher,
-        **{key: int(progress[key]) for key in ("step", "total", "steps_per_epoch") if key in progress},
-        images_per_second=progress.get("images_per_second"),
+        stage=progress.stage,
+        step=progress.step,
+        total=progress.total,
+        steps_per_epoch=progress.steps_per_epoch,
+        images_per_second=progress.images_per_second,
     )
     if run.state in (State.FINISHED, State.REFUSED):
         return run
@@ -132,7 +137,7 @@ def _read(
     return _running(run, progress) if is_alive(directory) else _lost(run)
 
 
-def _apply_job_state(run: RunStatus, progress: Mapping[str, Any], state: JobState | None) -> RunStatus:
+def _apply_job_state(run: RunStatus, progress: RunProgress, state: JobState | None) -> RunStatus:
     if state is not None and state.live:
         if run.state == State.RUNNING and state.name == "RUNNING":
             return _running(run, progress)
@@ -148,10 +153,9 @@ def _lost(run: RunStatus, error: str = "") -> RunStatus:
     return replace(run, state=State.LOST, error=error or run.error or (lines[-1][:200] if lines else ""))
 
 
-def _running(run: RunStatus, progress: Mapping[str, Any]) -> RunStatus:
-    left = progress.get("seconds_left")
-    age = _age(run.directory / PROGRESS) if progress else 0.0
-    return replace(run, seconds_left=None if left is None else max(0.0, left - age))
+def _running(run: RunStatus, progress: RunProgress) -> RunStatus:
+    left = progress.seconds_left
+    return replace(run, seconds_left=None if left is None else max(0.0, left - progress.age))
 
 
 def _age(path: Path) -> float:
@@ -167,15 +171,6 @@ def _record(run: Path) -> tuple[Record | None, str]:
         return records.read(run / RECORD), ""
     except ValueError as error:
         return None, str(error)
-
-
-def _progress(path: Path) -> dict[str, int | float]:
-    """The numbers in a progress file; empty if it is missing or unreadable."""
-    try:
-        values = read_json(path, _MAX_PROGRESS)
-    except (OSError, ValueError):
-        return {}
-    return {key: value for key, value in values.items() if type(value) in (int, float) and abs(value) < 1e15}
 
 
 def _log(run: Path, job: Submission | None) -> Path | None:

@@ -17,7 +17,7 @@ from mimbench.experiments.evaluation.existing import missing_protocols, use_exis
 from mimbench.experiments.launch.pool import SweepFailed
 from mimbench.experiments.objective import check_objective, read_objective
 from mimbench.experiments.recorder import RunRecorder
-from mimbench.runs.manifest import PlannedRun, merge_manifest
+from mimbench.runs.manifest import Manifest, PlannedRun, merge_manifest
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,35 @@ def launch(
     left, unreadable = _unfinished(possible)
     if (finished := len(possible) - len(left) - len(unreadable)) > 0:
         print(f"{finished} of {len(possible)} runs have finished before; nothing to do for them.")
+    if left:
+        print(describe_sweep(left), flush=True)
     failed = unreadable | (backend.run(left) if left else {})
     if failed and not trials:
         sweep = next(iter(failed)).parent
         total = len(left) + len(unreadable)
-        raise SweepFailed(f"{len(failed)} of {total} runs failed; `mimbench report {sweep}` shows them.")
+        raise SweepFailed(
+            f"{len(failed)} of {total} runs failed; `mimbench report {sweep}` shows them, `mimbench retry {sweep}` "
+            "runs them again."
+        )
+    if left and not trials:
+        detached = not all(RunRecorder.is_finished(run.directory) for run in left)
+        print(f"Next: mimbench {'status' if detached else 'report'} {left[0].directory.parent}", flush=True)
     return [_job_return(run, failed) for run in runs if trials or not run.plan.refused]
+
+
+def describe_sweep(runs: Sequence[PreparedRun]) -> str:
+    """What is going to be done: number of runs, directory, the values of every axis, and the protocols."""
+    rows = Manifest("", tuple(run.plan for run in runs)).axes
+    rows["protocols"] = list(dict.fromkeys(key for run in runs for key in run.config["protocol"]))
+    sweeps = ", ".join(dict.fromkeys(str(run.directory.parent) for run in runs))
+    width = max(map(len, rows))
+    lines = [f"  {name:<{width}}  {_listed(values)}" for name, values in rows.items() if values]
+    return "\n".join([f"{len(runs)} {'run' if len(runs) == 1 else 'runs'} in {sweeps}", *lines])
+
+
+def _listed(values: Sequence[Any], most: int = 12) -> str:
+    shown = ", ".join(map(str, values[:most]))
+    return shown + (f" and {len(values) - most} more" if len(values) > most else "")
 
 
 def _unfinished(runs: Sequence[PreparedRun]) -> tuple[list[PreparedRun], dict[Path, str]]:

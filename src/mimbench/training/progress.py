@@ -1,8 +1,5 @@
 """Progress of a run: lines for the log, and a file that `mimbench status` reads."""
 
-import json
-import os
-import platform
 import sys
 import time
 from pathlib import Path
@@ -11,7 +8,7 @@ from typing import Any
 import lightning as L
 import torch
 
-from mimbench.core.files import write_atomic
+from mimbench.runs.progress import TRAINING, write_progress
 
 
 class Progress(L.Callback):
@@ -108,10 +105,8 @@ class Progress(L.Callback):
             "steps_per_epoch": max(1, int(trainer.num_training_batches) // trainer.accumulate_grad_batches),
             "images_per_second": rate,
             "seconds_left": None if total is None or not rate else max(0, total - step) * per_step / rate,
-            "host": platform.node(),
-            "pid": os.getpid(),
         }
-        write_atomic(self.path, json.dumps(values), durable=False)
+        write_progress(self.path, TRAINING, **values)
 
 
 def _total(trainer: L.Trainer) -> int | None:

@@ -12,7 +12,7 @@ import torch
 from mimbench.core.errors import UserError
 from mimbench.experiments.launch.fork import PYTHON, fork_server
 from mimbench.experiments.launch.pool import Job, Start, run_jobs, start_process
-from mimbench.experiments.launch.progress import ProgressLines, read_last_line
+from mimbench.experiments.launch.progress import open_progress, read_last_line
 from mimbench.experiments.plugins import folders
 from mimbench.experiments.recorder import RunRecorder
 from mimbench.experiments.sweep import PreparedRun
@@ -48,8 +48,10 @@ class LocalBackend:
         """Executes the runs; see `run_jobs` for signals."""
         environments = _environments(self.slots, max(_devices(run.config) for run in runs), self.slots_per_gpu)
         jobs = [Job(run.plan.name, build_command(run), run.directory / LOG) for run in runs]
-        with self._start(len(jobs), environments[0]) as start:
-            results = run_jobs(jobs, len(environments), environments.__getitem__, ProgressLines(), start=start)
+        slots = min(len(environments), len(jobs))
+        print(f"{slots} at a time; their output: RUN/{LOG}", flush=True)
+        with self._start(len(jobs), environments[0]) as start, open_progress() as report:
+            results = run_jobs(jobs, len(environments), environments.__getitem__, report, report.interval, start)
         failed = [result for result in results if not result.ok]
         for result in failed:
             RunRecorder.mark_lost(result.job.log.parent, result.returncode)

@@ -31,11 +31,17 @@ class Job:
 
     Attributes:
         log: The file to which its output is appended.
+        directory: Where it writes progress and results; None is the folder of its log.
     """
 
     name: str
     command: Sequence[str]
     log: Path
+    directory: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        return self.directory or self.log.parent
 
 
 @dataclass(frozen=True)

@@ -1,42 +1,124 @@
-"""Prints the progress of a sweep: a line for every job that ends, and regularly one for those that run."""
+"""Shows the progress of a sweep: live in a terminal, otherwise as lines of which none is printed twice."""
 
+import sys
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 
+from rich.console import Console
+
+from mimbench.core.text import printable
 from mimbench.experiments.launch.pool import Job, JobResult
+from mimbench.experiments.scores import format_scores
+from mimbench.runs.progress import RunProgress, duration, read_progress
 
 
-class ProgressLines:
-    """Called with the results so far, the running jobs, the number of jobs, and the reasons why others wait.
+class Progress(ABC):
+    """Context manager; called with the results so far, the running jobs, their number, and why others wait.
 
-    Args:
-        every: Number of calls between two lines about running jobs.
+    Attributes:
+        interval: Seconds between two calls.
     """
 
-    def __init__(self, every: int = 8) -> None:
+    interval = 2.0
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return
+
+    @abstractmethod
+    def __call__(
+        self, results: Sequence[JobResult], running: Sequence[Job], total: int, waiting: Sequence[str] = ()
+    ) -> None: ...
+
+
+class ProgressLines(Progress):
+    """A line for every job that ends, and regularly one for every job that has got further.
+
+    Args:
+        every: Number of calls between two reports about running jobs.
+    """
+
+    def __init__(self, every: int = 15) -> None:
         self.every = every
         self.num_reported = 0
         self.calls = 0
+        self.printed: dict[str, str] = {}
 
     def __call__(
         self, results: Sequence[JobResult], running: Sequence[Job], total: int, waiting: Sequence[str] = ()
     ) -> None:
         for result in results[self.num_reported :]:
-            how = "done  " if result.ok else "FAILED"
-            what = result.note or read_last_line(result.job.log)
-            tail = "" if result.ok else f"  {what}  (log: {result.job.log})"
-            self._print(f"{how} {result.job.name}  {result.seconds:.0f} s{tail}", len(results), total)
+            self._print(describe_result(result), len(results), total)
         ended = len(results) > self.num_reported
         self.num_reported = len(results)
         self.calls += 1
-        if not ended and self.calls % self.every == 0:
-            parts = [f"{job.name}: {read_last_line(job.log)}" for job in running]
-            parts += [f"{len(waiting)} waiting ({', '.join(dict.fromkeys(waiting))})"] if waiting else []
-            self._print("  ".join(parts), len(results), total)
+        if ended or self.calls % self.every:
+            return
+        for job in running:
+            text = f"       {job.name}  {describe_progress(read_progress(job.folder))}"
+            self._print_new(job.name, text, results, total)
+        if waiting:
+            self._print_new("", describe_waiting(waiting), results, total)
+
+    def _print_new(self, key: str, text: str, results: Sequence[JobResult], total: int) -> None:
+        if self.printed.get(key) != text:
+            self.printed[key] = text
+            self._print(text, len(results), total)
 
     @staticmethod
     def _print(text: str, done: int, total: int) -> None:
         print(f"[{done:>3}/{total}] {text}", flush=True)
+
+
+def open_progress(every: int = 15) -> Progress:
+    """The progress display for this process's standard output.
+
+    Args:
+        every: See `ProgressLines`.
+    """
+    console = Console(highlight=False)
+    if not sys.stdout.isatty() or console.is_dumb_terminal:
+        return ProgressLines(every)
+    from mimbench.experiments.launch.live import LiveProgress
+
+    return LiveProgress(console)
+
+
+def describe_result(result: JobResult) -> str:
+    """One line about a job that has ended: its duration and scores, or why it failed and the log."""
+    name, took = result.job.name, duration(result.seconds)
+    if not result.ok:
+        reason = result.note or printable(read_last_line(result.job.log))
+        return f"FAILED {name}  {took}  {reason}  (log: {result.job.log})"
+    scores = ""
+    with suppress(ValueError, OSError):
+        scores = format_scores(result.job.folder)
+    return f"done   {name}  {took}  {scores}".rstrip()
+
+
+def describe_progress(progress: RunProgress) -> str:
+    """What a run does: stage, steps, rate and remaining time, as far as known."""
+    if progress.stage is None and progress.step is None:
+        return "starting"
+    parts = [progress.stage or "training"]
+    if progress.images_per_second is not None:
+        parts[0] += f" {progress.step}/{'?' if progress.total is None else progress.total}"
+        parts.append(f"{progress.images_per_second:.0f} images/s")
+    if progress.seconds_left is not None:
+        parts.append(f"{duration(max(0.0, progress.seconds_left))} left")
+    return "  ".join(parts)
+
+
+def describe_waiting(waiting: Sequence[str]) -> str:
+    """How many jobs wait, and why."""
+    return f"{len(waiting)} waiting ({', '.join(dict.fromkeys(waiting))})"
 
 
 def read_last_line(log: Path) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mimbench.experiments.launch.pool import Job, JobResult
-from mimbench.experiments.launch.progress import ProgressLines, read_last_line
+from mimbench.experiments.launch.progress import Progress, open_progress, read_last_line
 from mimbench.experiments.launch.slurm_jobs import JobState, Submission, job_states
 from mimbench.experiments.recorder import RunRecorder
 from mimbench.runs.directory import LOG
@@ -22,7 +22,12 @@ def watch(jobs: Mapping[Path, Submission], interval: float = 5.0) -> dict[Path, 
     Args:
         interval: Seconds between two queries of SLURM.
     """
-    start, report = time.monotonic(), ProgressLines(every=12)
+    with open_progress(every=12) as report:
+        return _watch(jobs, interval, report)
+
+
+def _watch(jobs: Mapping[Path, Submission], interval: float, report: Progress) -> dict[Path, str]:
+    start = time.monotonic()
     open_jobs, missing = dict(jobs), dict.fromkeys(jobs, 0)
     results: list[JobResult] = []
     failed: dict[Path, str] = {}
@@ -49,7 +54,7 @@ def watch(jobs: Mapping[Path, Submission], interval: float = 5.0) -> dict[Path, 
 def _result(directory: Path, submission: Submission, state: JobState | None, seconds: float) -> JobResult:
     log = directory / LOG
     log = log if log.exists() else Path(submission.output)
-    job = Job(directory.name, [], log)
+    job = Job(directory.name, [], log, directory)
     if RunRecorder.is_finished(directory):
         return JobResult(job, 0, seconds)
     how = "is gone" if state is None else f"ended as {state.name}"
