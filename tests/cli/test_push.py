@@ -97,7 +97,8 @@ def test_a_push_uploads_what_was_written_in_one_commit(run: Path, hub: type[Hub]
     (commit,) = [body for path, _, body in hub.requests if "/commit/" in path]
     parts = [json.loads(line) for line in commit.splitlines()]
     sent = {p["value"]["path"]: base64.b64decode(p["value"]["content"]) for p in parts if p["key"] == "file"}
-    assert sent == {name: (run / "out" / name).read_bytes() for name in ("config.json", "model.safetensors")}
+    names = ("config.json", "model.safetensors", "preprocessor_config.json", "README.md")
+    assert sent == {name: (run / "out" / name).read_bytes() for name in names}
 
 
 def test_a_refusal_of_the_hub_is_told_in_one_line_and_the_files_stay(

@@ -113,7 +113,7 @@ def test_a_pretraining_model_goes_in_and_out_bit_for_bit(tmp_path: Path):
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before if name != "decoder.decoder_pos_embed")
     torch.testing.assert_close(after["decoder.decoder_pos_embed"], before["decoder.decoder_pos_embed"])
-    (file,) = export_weights(directory, "released", tmp_path / "released.safetensors")
+    file, _ = export_weights(directory, "released", tmp_path / "released.safetensors")
     assert recognize(load_file(file)).format == "transformers-vitmae"
 
 

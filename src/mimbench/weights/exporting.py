@@ -1,6 +1,7 @@
 """Exports weights to the formats of timm, Hugging Face and released code."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,23 @@ from torch import Tensor, nn
 from mimbench.core.files import write_atomic
 from mimbench.weights.architecture import Architecture
 from mimbench.weights.building import build, trunk_prefix
+from mimbench.weights.cards import Export, image_processor, model_card, preprocessing
 from mimbench.weights.files import read_state_dict
 from mimbench.weights.formats import format_named
 from mimbench.weights.formats.huggingface import to_transformers
 from mimbench.weights.formats.mae import MAE_FORMAT
-from mimbench.weights.store import CLASSIFIER, ENCODER, METHOD, notes_of, stored_architecture, write_state_dict
+from mimbench.weights.loading import load_released, load_timm, load_transformers, load_with_mimbench
+from mimbench.weights.run_decoders import mae_of_run
+from mimbench.weights.store import (
+    CLASSIFIER,
+    ENCODER,
+    METHOD,
+    notes_of,
+    stored_architecture,
+    stored_config,
+    stored_image_size,
+    write_state_dict,
+)
 
 EXPORTS = ("timm", "transformers-vit", "transformers-vitmae", "released")
 # The epsilon of our ViTs and of the papers; the default of Hugging Face is 1e-12.
@@ -31,15 +44,17 @@ def export_weights(
     """Writes the weights of a run or an import in another format.
 
     Args:
-        directory: Contains encoder.safetensors, and method.safetensors if decoders are exported.
-        name: "timm" and "released" (the format it was imported from) write a file, the others a folder.
+        directory: Contains encoder.safetensors, and method.safetensors if decoders of an import are exported.
+        name: "timm" and "released" (the format it was imported from) write a file, and beside it a README with the
+            file's name and .md; the others write a folder with README.md.
         out: File or folder to write; must not exist.
         num_heads: Attention heads of a ViT if the directory does not contain them.
-        decoder: Whether transformers-vitmae includes the decoder, for ViTMAEForPreTraining.
+        decoder: Whether transformers-vitmae includes the decoder, for ViTMAEForPreTraining; the decoder of a run is
+            taken from its last checkpoint.
         pooler: Whether transformers-vit includes an identity as the pooler, which ViTModel has by default.
 
     Returns:
-        The written files.
+        The written files, the README last.
 
     Raises:
         ValueError: There is nothing to export, `out` exists, or the format cannot represent the model.
@@ -54,30 +69,70 @@ def export_weights(
         raise ValueError("Only transformers-vitmae takes a decoder along.")
     encoder = read_state_dict(directory / ENCODER)
     if name == "timm":
-        return _file(read_state_dict(directory / CLASSIFIER) if (directory / CLASSIFIER).is_file() else encoder, out)
+        return _timm(directory, encoder, out, num_heads)
     if name == "released":
-        return _file(_released(directory), out)
+        loading, size = load_released(out.name), stored_image_size(directory)
+        return _file(_released(directory), directory, out, Export(name, "the model", "pytorch", loading, size))
     architecture = stored_architecture(directory, encoder, num_heads)
     _check_plain(architecture, encoder)
     if name == "transformers-vit":
         state = to_transformers(encoder) | (_pooler(encoder) if pooler else {})
-        return _folder(state, _vit_config(architecture), out)
+        options = "" if pooler else ", add_pooling_layer=False"
+        return _folder(state, directory, _vit_config(architecture), out, "ViTModel", options)
     if not decoder:
-        return _folder(to_transformers(encoder), _vitmae_config(architecture), out)
-    return _folder(_pretraining(directory, architecture), _vitmae_config(architecture), out)
+        return _folder(to_transformers(encoder), directory, _vitmae_config(architecture), out, "ViTMAEModel")
+    state, values = _pretraining(directory, architecture)
+    return _folder(state, directory, values, out, "ViTMAEForPreTraining")
 
 
-def _file(state: dict[str, Tensor], out: Path) -> list[Path]:
+def _timm(directory: Path, encoder: dict[str, Tensor], out: Path, num_heads: int | None) -> list[Path]:
+    """An encoder, or a classifier with its head."""
+    classifier = (directory / CLASSIFIER).is_file()
+    state = read_state_dict(directory / CLASSIFIER) if classifier else encoder
+    content = "classifier" if classifier else "encoder"
+    loading = _timm_loading(directory, state, out.name, num_heads)
+    return _file(state, directory, out, Export("timm", content, "timm", loading, stored_image_size(directory)))
+
+
+def _timm_loading(directory: Path, state: dict[str, Tensor], file: str, num_heads: int | None) -> str | None:
+    encoder = stored_config(directory).get("encoder", {})
+    if str(encoder.get("_target_")).startswith("mimbench.encoders.timm_"):  # a model of timm's with values of its own
+        return load_with_mimbench(encoder, file)
+    try:
+        architecture = stored_architecture(directory, state, num_heads)
+    except ValueError:  # no plain ViT and no Swin, or heads that nobody noted
+        return load_with_mimbench(encoder, file)
+    size = stored_image_size(directory) or architecture.image_size
+    return load_timm(
+        replace(architecture, image_size=size, norm_eps=encoder.get("norm_eps", architecture.norm_eps)), file
+    )
+
+
+def _file(state: dict[str, Tensor], directory: Path, out: Path, export: Export) -> list[Path]:
+    readme = out.with_suffix(".md")
+    if readme.exists():
+        raise ValueError(f"{readme} exists already; choose another --out.")
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_state_dict(state, out, {"format": "pt"})
-    return [out]
+    images = {name: json.dumps(value) for name, value in preprocessing(export.image_size).items()}
+    write_state_dict(state, out, {"format": "pt"} | images)
+    write_atomic(readme, model_card(directory, export))
+    return [out, readme]
 
 
-def _folder(state: dict[str, Tensor], config: dict[str, Any], out: Path) -> list[Path]:
+def _folder(
+    state: dict[str, Tensor], directory: Path, values: dict[str, Any], out: Path, model: str, options: str = ""
+) -> list[Path]:
+    """A folder of Hugging Face, for its class `model`."""
+    content = "encoder and decoder" if model == "ViTMAEForPreTraining" else "encoder"
+    loading = load_transformers(model, out.name, options)
+    export = Export(values["model_type"], content, "transformers", loading, values["image_size"])
+    readme = model_card(directory, export)
     out.mkdir(parents=True)
     write_state_dict(state, out / "model.safetensors", {"format": "pt"})
-    write_atomic(out / "config.json", json.dumps(config, indent=2) + "\n")
-    return [out / "config.json", out / "model.safetensors"]
+    for name, content in (("config.json", values), ("preprocessor_config.json", image_processor(export.image_size))):
+        write_atomic(out / name, json.dumps(content, indent=2) + "\n")
+    write_atomic(out / "README.md", readme)
+    return [out / name for name in ("config.json", "model.safetensors", "preprocessor_config.json", "README.md")]
 
 
 def _method(directory: Path) -> nn.Module:
@@ -109,11 +164,20 @@ def _released(directory: Path) -> dict[str, Tensor]:
     return to_transformers(state, prefix="vit." if "mask_token" in state else "")
 
 
-def _pretraining(directory: Path, architecture: Architecture) -> dict[str, Tensor]:
+def _pretraining(directory: Path, architecture: Architecture) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Weights and configuration of ViTMAEForPreTraining, from an import or a run."""
+    if notes_of(directory) is None:
+        module, whole, further = mae_of_run(directory, architecture)
+        _check_decoder(directory, whole)
+        return to_transformers(MAE_FORMAT.export(module), prefix="vit."), _vitmae_config(whole) | further
+    _check_decoder(directory, architecture)
+    return to_transformers(MAE_FORMAT.export(_method(directory)), prefix="vit."), _vitmae_config(architecture)
+
+
+def _check_decoder(directory: Path, architecture: Architecture) -> None:
     branches = architecture.branches
     if branches is None or branches.method != "mae":
         raise ValueError(f"{directory} holds no decoder of MAE, the only one that ViTMAEForPreTraining has.")
-    return to_transformers(MAE_FORMAT.export(_method(directory)), prefix="vit.")
 
 
 def _check_plain(architecture: Architecture, encoder: dict[str, Tensor]) -> None:

@@ -16,7 +16,8 @@ def push(files: list[Path], repository: str, public: bool = False) -> str:
         from huggingface_hub import CommitOperationAdd, HfApi
     except ImportError:
         raise ValueError("--push needs huggingface-hub: pip install 'mimbench[hub]'.") from None
-    additions = [CommitOperationAdd(path_in_repo=file.name, path_or_fileobj=file) for file in files]
+    names = {file: "README.md" if file.suffix == ".md" else file.name for file in files}
+    additions = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=file) for file, name in names.items()]
     api = HfApi()
     try:
         url = api.create_repo(repository, private=not public, exist_ok=True)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mimbench.core.files import write_atomic
 from mimbench.encoders import Encoder
-from mimbench.runs.directory import ENCODER
+from mimbench.runs.directory import CONFIG, ENCODER, config
 from mimbench.weights.architecture import Architecture
 from mimbench.weights.building import build
 from mimbench.weights.files import WeightFile, read_state_dict
@@ -151,6 +151,24 @@ def stored_architecture(directory: Path, encoder: dict[str, Tensor], num_heads: 
     if (noted.width, noted.num_blocks) != (found.width, found.num_blocks):
         raise ValueError(f"{NOTES} and {ENCODER} in {directory} do not belong together.")
     return replace(noted, num_heads=(num_heads,)) if num_heads and noted.family == "vit" else noted
+
+
+def stored_config(directory: Path) -> dict[str, Any]:
+    """The configuration of a run; empty for an import.
+
+    Raises:
+        ValueError: The file is no configuration.
+    """
+    return config(directory) if (directory / CONFIG).is_file() else {}
+
+
+def stored_image_size(directory: Path) -> int | None:
+    """Side in pixels of the images that a run or an import was made for; None if nothing says it."""
+    if (notes := notes_of(directory)) is not None:
+        return notes["architecture"].get("image_size")
+    data = stored_config(directory).get("data")
+    size = data.get("image_size") if isinstance(data, dict) else None
+    return size if type(size) is int else None
 
 
 def heads_beside(path: Path) -> int | None:
