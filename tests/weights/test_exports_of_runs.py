@@ -21,29 +21,28 @@ from mimbench.runs.directory import config
 from mimbench.weights import export_weights
 
 logging.disable_progress_bar()
-SMALL = ["experiment=demo", "data=digits", "encoder.width=32", "encoder.depth=2", "method.dim=32", "protocol=[knn]"]
+SMALL = ["experiment=demo", "data=digits", "method.dim=32", "protocol=[knn]"]
 
 
 def train(folder: Path, *words: str) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        assert (
-            main(["run", *SMALL, "budget=steps", "budget.steps=2", "~budget.epochs", f"sweep={folder.name}", *words])
-            == 0
-        )
-    (run,) = folder.glob("runs/*/*/")
-    return run
+        words = (*SMALL, "budget=steps", "budget.steps=2", "~budget.epochs", f"sweep={folder.name}", *words)
+        assert main(["run", *words]) == 0
+    (record,) = folder.glob("runs/*/*/record.json")
+    return record.parent
 
 
 @pytest.fixture(scope="module")
 def mae(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train(tmp_path_factory.mktemp("mae"), "method=mae", "target=raw_pixel", "masker.ratio=0.5")
+    words = ["method=mae", "encoder.width=32", "encoder.depth=2", "target=raw_pixel", "masker.ratio=0.5"]
+    return train(tmp_path_factory.mktemp("mae"), *words)
 
 
 @pytest.fixture(scope="module")
 def swin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    words = ["method=localmim", "encoder=swin_tiny", "encoder.width=24", "encoder.depths=[1,1,2,1]", "masker=shared"]
-    return train(tmp_path_factory.mktemp("swin"), *words, "data.image_size=64", "data.patch_size=16")
+    words = ["method=localmim", "encoder=swin_tiny", "encoder.width=24", "encoder.patch_size=1", "masker=shared"]
+    return train(tmp_path_factory.mktemp("swin"), *words, "encoder.depths=[1,1,2,1]")
 
 
 def load_as_the_readme_says(readme: Path, folder: Path) -> dict[str, Any]:
