@@ -6,6 +6,14 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Every download is compared with the hashes of the lock files; mimbench itself is installed as it stands here.
 EDITABLE := $(PIP) --no-deps --no-build-isolation --editable .
+# Without a GPU, TORCH=cpu takes a PyTorch without CUDA from TORCH_INDEX: a sixth of the download.
+TORCH ?= cuda
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# What `make install` adds: hub jpeg optuna shards slurm tensorboard docs.
+EXTRAS ?=
+empty :=
+space := $(empty) $(empty)
+comma := ,
 # Three seeds give intervals over seeds; one is enough for a look.
 SEEDS ?= 0
 # Half of the epochs of README's table, in half of the time; make demo EPOCHS=12 SEEDS=0,1,2 makes that table again.
@@ -17,10 +25,17 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-ann
 PLAINLY := -o addopts=--import-mode=importlib -W default
 DEFAULT := -m "not (slow or slurm or faults or browser or gpu)"
 
-.PHONY: help demo ablation gpu gpu-wheels gpu-rehearsal test test-cluster test-browser test-slow test-gpu test-oldest lint types format docs bench audit lock bump clean
+.PHONY: help install demo ablation gpu gpu-wheels gpu-rehearsal test test-cluster test-browser test-slow test-gpu test-oldest lint types format docs bench audit lock bump clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+install: .venv/core ## mimbench in .venv; EXTRAS="hub slurm" adds packages, TORCH=cpu leaves CUDA out
+	@if [ -n "$(strip $(EXTRAS))" ]; then \
+		$(BIN)/python tools/lock.py constraints requirements.lock > .venv/constraints.txt; \
+		$(PIP) --constraint .venv/constraints.txt --no-build-isolation \
+			--editable ".[$(subst $(space),$(comma),$(strip $(EXTRAS)))]"; fi
+	@echo "Installed: $(BIN)/mimbench. Next: make demo, or $(BIN)/mimbench run experiment=demo data=digits"
 
 demo: .venv/core ## four methods and the untrained encoder on two datasets, then the report (about 10 minutes on two cores)
 	@status=0; $(BIN)/mimbench run -m experiment=fashion method=untrained,mae,deepmim,localmim,mirl \
@@ -133,14 +148,28 @@ clean: ## removes the environments, not your runs
 			$$python -m venv .venv; exit 0; fi; done; \
 	echo "mimbench needs Python 3.11, 3.12 or 3.13 (with venv); none was found on PATH." >&2; exit 2
 
-.venv/core: .venv/bin/python pyproject.toml requirements-core.lock
-	@echo "Installing into .venv (PyTorch is large: some minutes and 6 GB the first time) ..."
-	@$(PIP) --require-hashes -r requirements-core.lock
+# $(call install,LOCK,DOWNLOAD,DISK,DOWNLOAD without CUDA,DISK without CUDA): all of a lock file. The CPU builds of PyTorch
+# have hashes of their own, so those two are taken by version; everything else is compared with the lock file.
+define install
+	@case "$(TORCH)" in \
+	cuda) echo "Installing into .venv: downloads about $(2), takes $(3) on the disk, mostly CUDA. On a machine without a"; \
+		echo "GPU, TORCH=cpu needs $(4) and $(5) (interrupt this and add it to the command)."; \
+		$(PIP) --require-hashes -r $(1);; \
+	cpu) echo "Installing into .venv without CUDA: downloads about $(4), takes $(5) on the disk."; \
+		$(BIN)/python tools/lock.py torch $(1) > .venv/torch.txt; \
+		$(BIN)/python tools/lock.py without-cuda $(1) > .venv/without-cuda.txt; \
+		$(PIP) --no-deps --index-url "$(TORCH_INDEX)" -r .venv/torch.txt || { \
+			echo "$$(paste -sd ' ' .venv/torch.txt) cannot be installed from $(TORCH_INDEX)." >&2; \
+			echo "Name another index, TORCH_INDEX=URL, or leave TORCH=cpu out." >&2; exit 2; }; \
+		$(PIP) --no-deps --require-hashes -r .venv/without-cuda.txt;; \
+	*) echo "TORCH is '$(TORCH)'; expected cpu or cuda." >&2; exit 2;; esac
 	@$(EDITABLE)
+endef
+
+.venv/core: .venv/bin/python pyproject.toml requirements-core.lock
+	$(call install,requirements-core.lock,3 GB,6 GB,0.5 GB,2 GB)
 	@touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml requirements.lock
-	@echo "Installing into .venv with the tools of development ..."
-	@$(PIP) --require-hashes -r requirements.lock
-	@$(EDITABLE)
+	$(call install,requirements.lock,3 GB,7 GB,0.7 GB,3 GB)
 	@touch $@ .venv/core

@@ -116,5 +116,5 @@ def test_a_tower_without_class_token_and_an_incompatible_patch_size_are_refused(
 
 def test_the_error_without_open_clip_names_the_remedy(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "open_clip", None)
-    with pytest.raises(ValueError, match=r"pip install 'mimbench\[hub\]'"):
+    with pytest.raises(ValueError, match=r"pip install 'mimbench\[hub\] @ ADDRESS'"):
         clip.OpenCLIPTeacher("ViT-B-16", 32, None)

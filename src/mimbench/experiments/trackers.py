@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Callback
 
 from mimbench.core.dotted import flatten
 from mimbench.core.errors import UserError
+from mimbench.core.extras import how_to_install
 from mimbench.runs import records
 from mimbench.runs.directory import CHECKPOINTS, CONFIG, ENCODER, EVALUATION, LAST, RECORD
 from mimbench.runs.directory import config as read_config
@@ -56,7 +57,7 @@ def check_trackers(config: Mapping[str, Any]) -> None:
             if not has_key():
                 raise UserError("logger.wandb.offline=false needs a key: set WANDB_API_KEY or run `wandb login`.")
     if "tensorboard" in chosen and not (find_spec("tensorboardX") or find_spec("tensorboard")):
-        raise UserError("logger=tensorboard needs a package: pip install 'mimbench[tensorboard]'.")
+        raise UserError(f"logger=tensorboard needs a package: {how_to_install('tensorboard')}.")
     for entry in filter(_is_tracker, chosen.values()):
         try:
             instantiate(entry, _partial_=True)

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mimbench.core.extras import how_to_install
 from mimbench.targets.teacher import Teacher
 
 
@@ -49,7 +50,7 @@ def _open_clip_tower(name: str, image_size: int, pretrained: str | bool | None) 
     try:
         import open_clip
     except ImportError:
-        raise ValueError("OpenCLIPTeacher needs open_clip: pip install 'mimbench[hub]'.") from None
+        raise ValueError(f"OpenCLIPTeacher needs open_clip: {how_to_install('hub')}.") from None
     if name not in (known := open_clip.list_models()):
         near = ", ".join(get_close_matches(name, known, 3)) or "see open_clip.list_models()"
         raise ValueError(f"open_clip has no model '{name}'. Similar: {near}.")

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from mimbench.core.extras import how_to_install
+
 
 def push(files: list[Path], repository: str, public: bool = False) -> str:
     """Uploads files to the Hugging Face hub in one commit with the user's token; returns a line with the address.
@@ -15,7 +17,7 @@ def push(files: list[Path], repository: str, public: bool = False) -> str:
     try:
         from huggingface_hub import CommitOperationAdd, HfApi
     except ImportError:
-        raise ValueError("--push needs huggingface-hub: pip install 'mimbench[hub]'.") from None
+        raise ValueError(f"--push needs huggingface-hub: {how_to_install('hub')}.") from None
     names = {file: "README.md" if file.suffix == ".md" else file.name for file in files}
     additions = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=file) for file, name in names.items()]
     api = HfApi()

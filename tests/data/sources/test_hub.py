@@ -100,5 +100,5 @@ def test_without_the_extra_the_remedy_is_named(path: str, monkeypatch: pytest.Mo
         return real(name, *args)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ValueError, match=r"pip install 'mimbench\[hub\]'"):
+    with pytest.raises(ValueError, match=r"pip install 'mimbench\[hub\] @ ADDRESS'"):
         Hub(path).prepare()

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from jaxtyping import Int64
 
 from mimbench.core.counter_rng import permutation
+from mimbench.core.extras import how_to_install
 from mimbench.core.files import remove_partial, replacing, write_atomic
 from mimbench.data.images.files import FileSplit
 from mimbench.data.images.unreadable import Damaged
@@ -196,5 +197,5 @@ def tar_writer() -> Callable:
     try:
         from webdataset.writer import TarWriter
     except ImportError as missing:
-        raise ValueError("Packing needs the webdataset package: pip install 'mimbench[shards]'.") from missing
+        raise ValueError(f"Packing needs the webdataset package: {how_to_install('shards')}.") from missing
     return TarWriter

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
+from mimbench.core.extras import how_to_install
 from mimbench.data.holdout import HoldOut, stratified_holdout
 from mimbench.data.images.files import UNREADABLE, to_tensor
 from mimbench.data.images.unreadable import Damaged
@@ -72,7 +73,7 @@ class Hub(Source):
         try:
             import datasets
         except ImportError as missing:
-            raise ValueError("The hub source needs Hugging Face datasets: pip install 'mimbench[hub]'.") from missing
+            raise ValueError(f"The hub source needs Hugging Face datasets: {how_to_install('hub')}.") from missing
         try:
             if (Path(self.path) / "dataset_dict.json").is_file():
                 tables = datasets.load_from_disk(self.path)
