@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mimbench.core.extras import how_to_install
 from mimbench.experiments.launch.pool import drop_rank_variables
 from mimbench.experiments.launch.slurm_jobs import Submission, write_submission
 from mimbench.experiments.launch.slurm_task import SlurmTask
@@ -36,9 +37,12 @@ def submit(
         parallel: Number of jobs of an array that may run at a time; all if None.
 
     Raises:
-        SubmissionError: SLURM rejected a job; jobs submitted before are not canceled.
+        SubmissionError: SLURM rejected a job, or submitit is missing; jobs submitted before are not canceled.
     """
-    import submitit
+    try:
+        import submitit
+    except ImportError:
+        raise SubmissionError(f"submitit is not installed; {how_to_install('slurm')}") from None
 
     directories = list(tasks)
     submissions: list[Submission] = []
