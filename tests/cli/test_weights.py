@@ -105,7 +105,7 @@ def test_a_malicious_file_is_refused_with_one_message(tmp_path: Path, capsys: py
         (["import", "{file}", "--format", "deepmim"], "use --format mae"),
         (["import", "{file}", "--format", "ibot"], "There is no format 'ibot'"),
         (["import", "{file}", "--image-size", "36", "--out", "{tmp}/x"], "do not divide an image of 36 px"),
-        (["import", "{tmp}/none"], "is no file"),
+        (["import", "{tmp}/none"], "is not a file"),
         (["inspect", "{tmp}"], "contains no weights"),
         (["export", "{tmp}/none", "--format", "timm", "--out", "{tmp}/x"], "holds no encoder.safetensors"),
         (["export", "{run}", "--format", "onnx", "--out", "{tmp}/x"], "There is no format 'onnx'"),
