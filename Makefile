@@ -37,7 +37,7 @@ install: .venv/core ## mimbench in .venv; EXTRAS="hub slurm" adds packages, TORC
 			--editable ".[$(subst $(space),$(comma),$(strip $(EXTRAS)))]"; fi
 	@echo "Installed: $(BIN)/mimbench. Next: make demo, or $(BIN)/mimbench run experiment=demo data=digits"
 
-demo: .venv/core ## four methods and the untrained encoder on two datasets, then the report (about 10 minutes on two cores)
+demo: .venv/core ## four methods and the untrained encoder on two datasets, then the report (about 12 minutes on two cores)
 	@status=0; $(BIN)/mimbench run -m experiment=fashion method=untrained,mae,deepmim,localmim,mirl \
 		data=fashion,photos seed=$(SEEDS) budget.epochs=$(EPOCHS) || status=$$?; \
 	$(BIN)/mimbench report runs/fashion; exit $$status
