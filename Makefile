@@ -6,9 +6,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Every download is compared with the hashes of the lock files; mimbench itself is installed as it stands here.
 EDITABLE := $(PIP) --no-deps --no-build-isolation --editable .
-# Without a GPU, TORCH=cpu takes a PyTorch without CUDA from TORCH_INDEX: a sixth of the download.
+# Without a GPU, TORCH=cpu takes a PyTorch without CUDA, a sixth of the download, from TORCH_INDEX: the index of CPU builds
+# that PyTorch's installation page names, or a mirror of it.
 TORCH ?= cuda
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
 # What `make install` adds: hub jpeg optuna shards slurm tensorboard docs.
 EXTRAS ?=
 empty :=
@@ -153,9 +154,11 @@ clean: ## removes the environments, not your runs
 define install
 	@case "$(TORCH)" in \
 	cuda) echo "Installing into .venv: downloads about $(2), takes $(3) on the disk, mostly CUDA. On a machine without a"; \
-		echo "GPU, TORCH=cpu needs $(4) and $(5) (interrupt this and add it to the command)."; \
+		echo "GPU, TORCH=cpu TORCH_INDEX=URL needs $(4) and $(5) (docs/start/install.md)."; \
 		$(PIP) --require-hashes -r $(1);; \
-	cpu) echo "Installing into .venv without CUDA: downloads about $(4), takes $(5) on the disk."; \
+	cpu) if [ -z "$(TORCH_INDEX)" ]; then \
+			echo "TORCH=cpu needs TORCH_INDEX=URL, the index of CPU builds that PyTorch's installation page names." >&2; exit 2; fi; \
+		echo "Installing into .venv without CUDA: downloads about $(4), takes $(5) on the disk."; \
 		$(BIN)/python tools/lock.py torch $(1) > .venv/torch.txt; \
 		$(BIN)/python tools/lock.py without-cuda $(1) > .venv/without-cuda.txt; \
 		$(PIP) --no-deps --index-url "$(TORCH_INDEX)" -r .venv/torch.txt || { \

@@ -89,10 +89,17 @@ def dry_run(*words: str) -> str:
 def test_make_install_says_the_size_of_the_download_before_it_begins(tmp_path: Path) -> None:
     for torch, size in (("cuda", "3 GB"), ("cpu", "0.5 GB")):
         printed = dry_run("install", f"TORCH={torch}", "EXTRAS=hub slurm", f"BIN={tmp_path}", "-W", "pyproject.toml")
-        branch = printed.partition(f"{torch}) echo")[2].partition(";;")[0]
+        branch = re.split(rf"\b{torch}\) (?:echo|if)", printed)[1].partition(";;")[0]
         assert f"downloads about {size}" in branch.partition("pip install")[0]
         assert ".[hub,slurm]" in printed
     assert "without-cuda.txt" in branch
+
+
+def test_torch_without_cuda_needs_the_address_of_its_index(tmp_path: Path) -> None:
+    words = ["make", "install", "TORCH=cpu", f"BIN={tmp_path}", "-o", ".venv/bin/python", "-W", "pyproject.toml"]
+    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "TORCH=cpu needs TORCH_INDEX=URL" in ended.stderr
 
 
 def test_messages_about_extras_name_real_ones_and_no_package_index() -> None:
