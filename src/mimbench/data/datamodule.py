@@ -12,7 +12,7 @@ from mimbench.data.loader import Batch, PlainSet, RawBatch, TrainLoader, TrainSe
 from mimbench.data.sampler import EpochSampler
 from mimbench.data.source import Source, Split, SplitName
 from mimbench.data.transforms import EvalTransform, TrainTransform
-from mimbench.data.workers import SteadyLoader
+from mimbench.data.workers import SteadyLoader, machine_workers
 
 
 class ImageDataModule(LightningDataModule):
@@ -27,6 +27,7 @@ class ImageDataModule(LightningDataModule):
         flip: Whether training flips images horizontally at random; by default as the source defines.
         crop_ratio: Range of the aspect ratio (width / height) of training crops.
         color_jitter: Largest change of brightness, contrast and saturation in training, from 0 to 1.
+        num_workers: Loader processes; None is one per core of this machine but one, at most 10.
         keep_decoded: Whether decoded images of a split stay in memory, with three bytes per pixel.
     """
 
@@ -36,7 +37,7 @@ class ImageDataModule(LightningDataModule):
         image_size: int | None = None,
         batch_size: int = 256,
         eval_batch_size: int = 256,
-        num_workers: int = 0,
+        num_workers: int | None = 0,
         seed: int = 0,
         crop_scale: Sequence[float] | None = None,
         flip: bool | None = None,
@@ -48,7 +49,8 @@ class ImageDataModule(LightningDataModule):
         self.source = source
         self.image_size = source.image_size if image_size is None else image_size
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.num_workers, self.seed, self.keep_decoded = num_workers, seed, keep_decoded
+        self.num_workers = machine_workers() if num_workers is None else num_workers
+        self.seed, self.keep_decoded = seed, keep_decoded
         low, high = source.crop_scale if crop_scale is None else crop_scale
         self.crop_scale, self.flip = (low, high), source.flip if flip is None else flip
         (narrow, wide), self.color_jitter = crop_ratio, color_jitter

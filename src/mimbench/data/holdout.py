@@ -10,12 +10,25 @@ from torch import Tensor
 
 from mimbench.core.counter_rng import permutation
 
+_FEW = 200  # a standard error of 3.5 points at an accuracy of 50 %
+
 
 class HoldOut(NamedTuple):
     """Sorted indices of the remaining samples and of those held out."""
 
     kept: Int64[Tensor, " k"]
     held: Int64[Tensor, " m"]
+
+
+def describe_tiny(num_held: int, where: str) -> str | None:
+    """Returns a warning for a validation split too small to choose by; None if it has `_FEW` images or more."""
+    if num_held >= _FEW:
+        return None
+    error = 100 * 0.5 / num_held**0.5
+    return (
+        f"{where}: the validation split has {num_held} images, so an accuracy on it has a standard error of up to "
+        f"{error:.0f} points. Hold out more of train/ (data.source.holdout=0.2), or choose nothing by it."
+    )
 
 
 def stratified_holdout(labels: Int64[Tensor, " n"], fraction: float, seed: int, classes: Sequence[str] = ()) -> HoldOut:

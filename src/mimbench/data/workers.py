@@ -7,7 +7,14 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
+MOST_WORKERS = 10
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def machine_workers() -> int:
+    """Loader processes for this machine: one per core that this process may use but one, at most `MOST_WORKERS`."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MOST_WORKERS, cores - 1)
 
 
 class SteadyLoader(DataLoader[Any]):

@@ -116,9 +116,8 @@ def _training(directory: Path, record: Record | None) -> Iterator[tuple[str, Any
 def _options(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for group, keys in (("target", ("_target_",)), ("masker", ("ratio",)), ("optim", ("batch_size", "base_lr"))):
         part = values.get(group)
-        for key in keys if isinstance(part, dict) else ():
-            if key in part:
-                yield group if key == "_target_" else f"{group}.{key}", part[key]
+        if isinstance(part, dict):
+            yield from ((group if key == "_target_" else f"{group}.{key}", part[key]) for key in keys if key in part)
 
 
 def _results(record: Record) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from mimbench.data.holdout import stratified_holdout
+from mimbench.data.holdout import describe_tiny, stratified_holdout
 from mimbench.data.images.files import FileSplit, subset
 from mimbench.data.images.unreadable import Damaged
 from mimbench.data.source import Source, SplitName
@@ -41,6 +41,8 @@ class Folder(Source):
         self.root, self.image_size, self.holdout, self.seed = Path(root), image_size, holdout, seed
         self._classes, self._train, self._test = read_layout(self.root, Damaged(max_damaged), min_size)
         self._holdout = stratified_holdout(self._train.labels, holdout, seed, self._classes)
+        if warning := describe_tiny(len(self._holdout.held), str(self.root)):
+            log.warning(warning)
 
     @property
     def classes(self) -> tuple[str, ...]:

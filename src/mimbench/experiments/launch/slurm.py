@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mimbench.core.errors import UserError, nearest
+from mimbench.data.workers import MOST_WORKERS
 from mimbench.experiments.launch.local import build_command
 from mimbench.experiments.launch.slurm_jobs import Submission, job_states, read_submission
 from mimbench.experiments.launch.slurm_submit import SubmissionError, submit
@@ -122,7 +123,8 @@ class SlurmBackend:
         gpus = (0 if trainer["accelerator"] == "cpu" else devices) if self.gpus_per_node is None else self.gpus_per_node
         if trainer["accelerator"] != "cpu":
             _check_equal("gpus_per_node", gpus, "devices", devices, "Every device is a GPU")
-        cpus = self.cpus_per_task or run.config["data"]["num_workers"] + 1
+        workers = run.config["data"]["num_workers"]  # None: as many as the job has cores for
+        cpus = self.cpus_per_task or (MOST_WORKERS if workers is None else workers) + 1
         chosen = {key: getattr(self, key) for key in ("partition", "account", "qos", "constraint", "time", "mem")}
         return {
             "job_name": f"mimbench-{run.directory.parent.name}",
