@@ -40,7 +40,9 @@ def generated() -> ModuleType:
     return module
 
 
-MADE = {f"reference/{name}.md" for name in ("configuration", "commands", *generated().packages())}  # with the site
+# Made with the site.
+MADE = {f"reference/{name}.md" for name in ("configuration", "commands", *generated().packages())}
+MADE |= {"use/sample_report.md"}
 
 
 def nav(entries: list[object]) -> Iterator[str]:

@@ -1,7 +1,11 @@
-"""Fixtures that write run directories with artificial records."""
+"""Fixtures that write run directories with artificial records, and a browser.
+
+Screenshots are written to MIMBENCH_SCREENSHOTS, by default .artifacts/report.
+"""
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,12 @@ from PIL import Image
 from mimbench.runs import correctness, records
 from mimbench.runs.records import Record
 
+CHROMIUM = Path("/usr/bin/chromium")
+NO_NETWORK = (
+    "--disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
+    "--disable-sync"
+)
+ARGUMENTS = ["--no-sandbox", *NO_NETWORK.split(" ")]
 MakeRun = Callable[..., Path]
 Plan = Callable[..., Path]
 
@@ -138,3 +148,24 @@ def write_reconstructions() -> Callable[..., None]:
         path.with_suffix(".json").write_text(json.dumps({"rows": list(rows), "side": side, "gap": 2}))
 
     return write
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        message = f"{CHROMIUM} does not exist; install Debian's chromium."
+        pytest.fail(message) if os.environ.get("MIMBENCH_REQUIRE_BROWSER") == "1" else pytest.skip(message)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def screenshot(request: pytest.FixtureRequest) -> Callable[[Any, str], None]:
+    """A function that writes a screenshot of a page."""
+    folder = Path(os.environ.get("MIMBENCH_SCREENSHOTS", request.config.rootpath / ".artifacts" / "report"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return lambda page, name: page.screenshot(path=folder / f"{name}.png", full_page=True)

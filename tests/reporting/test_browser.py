@@ -1,9 +1,5 @@
-"""The page in a real browser: rendering, filters, a narrow screen and the dark theme.
+"""The page in a real browser: rendering, filters, a narrow screen and the dark theme."""
 
-Screenshots are written to MIMBENCH_SCREENSHOTS, by default .artifacts/report.
-"""
-
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,12 +13,6 @@ from mimbench.reporting.summary import summarize
 
 pytestmark = pytest.mark.browser
 MakeRun = Callable[..., Path]
-CHROMIUM = Path("/usr/bin/chromium")
-NO_NETWORK = (
-    "--disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
-    "--disable-sync"
-)
-ARGUMENTS = ["--no-sandbox", *NO_NETWORK.split(" ")]
 LOSSES = "step,metric,value\n" + "".join(
     f"{s},train/loss,{1 / (s + 1)}\n{s},val/loss,{1.1 / (s + 1)}\n{s},throughput,{400 + s % 7}\n" for s in range(60)
 )
@@ -67,19 +57,6 @@ def report_page(
     return report.write(sweep, summarize(sweep), directory.parent / "report", draw=False)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        message = f"{CHROMIUM} does not exist; install Debian's chromium."
-        pytest.fail(message) if os.environ.get("MIMBENCH_REQUIRE_BROWSER") == "1" else pytest.skip(message)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def opened(browser: Any, report_page: Path) -> Iterator[Callable[..., Any]]:
     """A function that opens the page; the test fails on console messages and on requests for other files."""
@@ -100,14 +77,6 @@ def opened(browser: Any, report_page: Path) -> Iterator[Callable[..., Any]]:
     for context in contexts:
         context.close()
     assert messages == []
-
-
-@pytest.fixture
-def screenshot(request: pytest.FixtureRequest) -> Callable[[Any, str], None]:
-    """A function that writes a screenshot of a page."""
-    folder = Path(os.environ.get("MIMBENCH_SCREENSHOTS", request.config.rootpath / ".artifacts" / "report"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return lambda page, name: page.screenshot(path=folder / f"{name}.png", full_page=True)
 
 
 def draw(page: Any, sections: str = "section.figure") -> None:
@@ -135,7 +104,7 @@ def traces(page: Any, section: str) -> list[str]:
 
 def test_the_page_draws_every_figure(opened: Callable[..., Any], screenshot: Callable[[Any, str], None]):
     page = opened()
-    assert "mirl leads" in page.inner_text("#answer")
+    assert "MIRL leads" in page.inner_text("#headline")
     draw(page)
     for section in ("accuracy", "cost", "depth", "layerwise", "loss", "throughput"):
         assert page.eval_on_selector_all(f"#{section} .main-svg", "elements => elements.length") > 0
@@ -149,24 +118,24 @@ def test_the_page_draws_every_figure(opened: Callable[..., Any], screenshot: Cal
 def test_filters_act_on_cards_tables_and_figures(opened: Callable[..., Any], screenshot: Callable[[Any, str], None]):
     page = opened()
     draw(page, "#cost")
-    assert "mae" in traces(page, "cost")
-    for axis, value in (("method", "mae"), ("data", "digits"), ("depth", "4")):
+    assert "MAE" in traces(page, "cost")
+    for axis, value in (("method", "MAE"), ("data", "digits"), ("depth", "4")):
         page.click(f'#filters [data-axis="{axis}"] label:has(input[value="{value}"])')
     draw(page)
     names = visible(page, ".comparison tbody td.stick")
-    assert [name.split("\n")[0] for name in names] == ["untrained", "mirl"]
+    assert [name.split("\n")[0] for name in names] == ["untrained", "MIRL"]
     assert all("photos" in name and name.endswith("8") for name in names)
     assert visible(page, ".card h3") == ["photos · vit_demo · depth 8"]
     assert visible(page, "#unfinished tbody tr") == []
     for section in ("accuracy", "cost", "layerwise", "loss"):
-        assert "mae" not in traces(page, section)
-        assert "mirl" in traces(page, section)
+        assert "MAE" not in traces(page, section)
+        assert "MIRL" in traces(page, section)
         assert all("photos" in title for title in visible(page, f"#{section} .panel h3"))
     screenshot(page, "filtered")
     page.click("#reset")
     draw(page, "#cost")
     assert len(visible(page, ".comparison tbody tr")) == 9
-    assert "mae" in traces(page, "cost")
+    assert "MAE" in traces(page, "cost")
 
 
 def test_the_pareto_front_is_right_for_each_kind_of_cost(opened: Callable[..., Any]):
@@ -196,7 +165,7 @@ def test_two_configurations_are_compared_key_by_key(opened: Callable[..., Any]):
 
 def test_a_click_on_a_column_sorts_by_it(opened: Callable[..., Any]):
     page = opened()
-    page.click(".comparison thead th:nth-child(2)")
+    page.click(".comparison thead th:nth-child(2) button")
     means = [float(text.split()[0]) for text in visible(page, ".comparison tbody td:nth-child(2)")]
     assert means == sorted(means, reverse=True)
 

@@ -73,11 +73,11 @@ def test_runs_with_another_value_of_a_further_axis_are_never_averaged(make_run: 
         make_run("mae", seed, knn=0.20 + 0.01 * seed, axes={"masker.ratio": 0.6})
         directory = make_run("untrained", seed, knn=0.10 + 0.02 * seed, axes={"masker.ratio": 0.75})
     rows = {row.condition.label: row for row in summarize(collect(directory.parent))}
-    assert list(rows) == ["untrained masker.ratio=0.75", "mae masker.ratio=0.6", "mae masker.ratio=0.75"]
-    assert rows["mae masker.ratio=0.6"].estimates["knn-v1"].mean == pytest.approx(0.205)
-    assert rows["mae masker.ratio=0.75"].estimates["knn-v1"].mean == pytest.approx(0.405)
+    assert list(rows) == ["untrained masker.ratio=0.75", "MAE masker.ratio=0.6", "MAE masker.ratio=0.75"]
+    assert rows["MAE masker.ratio=0.6"].estimates["knn-v1"].mean == pytest.approx(0.205)
+    assert rows["MAE masker.ratio=0.75"].estimates["knn-v1"].mean == pytest.approx(0.405)
     # The only untrained encoder of the setting is the baseline of both.
-    assert rows["mae masker.ratio=0.6"].differences["knn-v1"].mean == pytest.approx(0.095)
+    assert rows["MAE masker.ratio=0.6"].differences["knn-v1"].mean == pytest.approx(0.095)
 
 
 def test_an_axis_with_one_value_names_no_variant(make_run: MakeRun):

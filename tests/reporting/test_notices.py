@@ -22,9 +22,9 @@ def test_a_row_of_two_versions_is_marked_and_named(make_run: MakeRun) -> None:
     make_run("untrained", 0, environment={"mimbench": "0.1.0"})
     sweep = collect(make_run("untrained", 1, environment={"mimbench": "0.1.0"}).parent)
     [notice] = notices(sweep.runs)
-    assert "photos · vit_demo · depth 4 · mae (0.1.0, 0.2.0)" in notice
+    assert "photos · vit_demo · depth 4 · MAE (0.1.0, 0.2.0)" in notice
     runs = {row["method"]: row["runs"] for row in tables.rows(summarize(sweep))}
-    assert runs == {"untrained": "2/2", "mae": "2/2 ‡"}
+    assert runs == {"untrained": "2/2", "MAE": "2/2 ‡"}
     rows = csv.DictReader(io.StringIO(tables.csv(summarize(sweep))))
     assert {row["method"]: row["versions"] for row in rows} == {"untrained": "0.1.0", "mae": "0.1.0 0.2.0"}
 

@@ -138,3 +138,8 @@ def test_sixty_runs_take_a_few_seconds(make_run: MakeRun):
     assert len(sweep.finished) == 60
     assert len(summaries) == 20
     assert tables_only.exists()
+
+
+def test_the_time_of_the_last_result_is_readable(make_run: MakeRun, tmp_path: Path):
+    text = write_tables(make_run("mae").parent, tmp_path / "out").read_text()
+    assert "Last result: 2025-01-01 10:01 UTC." in text

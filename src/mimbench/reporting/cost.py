@@ -1,7 +1,7 @@
 """Costs of pre-training, and the Pareto front of accuracy against cost."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from mimbench.reporting.summary import Summary
 
@@ -23,12 +23,28 @@ class Cost:
         return self.scale * getattr(summary, self.field)
 
 
-# A device is a GPU on a GPU machine and the processor elsewhere.
 COSTS = {
     "flops": Cost("training_flops", "training FLOPs"),
-    "hours": Cost("device_hours", "GPU-hours (device-hours)"),
+    "hours": Cost("device_hours", "device hours"),
     "time": Cost("train_seconds", "wall time of training (minutes)", 1 / 60),
 }
+
+
+def costs(summaries: Iterable[Summary]) -> dict[str, Cost]:
+    """`COSTS`, with the devices of these runs in the title of the hours."""
+    return COSTS | {"hours": replace(COSTS["hours"], title=device_hours(summaries))}
+
+
+def device_hours(summaries: Iterable[Summary]) -> str:
+    """The unit of device hours: `CPU hours, 2 cores`, `GPU hours, NVIDIA H100`; `device hours` of both kinds."""
+    records = (run.record for summary in summaries for run in summary.runs)
+    devices = {str(record.environment["device"]) for record in records if record and record.environment.get("device")}
+    kinds = {"CPU" if device.startswith("CPU") else "GPU" for device in devices}
+    unit = f"{kinds.pop()} hours" if len(kinds) == 1 else "device hours"
+    if len(devices) != 1 or unit == "device hours":
+        return unit
+    model = devices.pop().removeprefix("CPU").lstrip(", ")
+    return f"{unit}, {model}" if model else unit
 
 
 def pareto(costs: Sequence[float], values: Sequence[float]) -> list[int]:

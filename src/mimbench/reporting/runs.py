@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mimbench.reporting.method_names import display
 from mimbench.runs.records import AXES, Record
 
 UNTRAINED = "untrained"
@@ -35,8 +36,8 @@ class Condition(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Method and variant."""
-        return f"{self.method} {self.variant}".rstrip()
+        """Names of method and variant, `MAE masker.ratio=0.6`."""
+        return display(self.method, self.variant)
 
     @property
     def order(self) -> tuple[Any, ...]:

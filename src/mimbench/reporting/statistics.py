@@ -67,6 +67,11 @@ class Difference(NamedTuple):
         return NOISE if not p < 1 - CONFIDENCE else BETTER if self.mean > 0 else WORSE
 
     @property
+    def is_tie(self) -> bool:
+        """Whether it is 0.0 points in the digits that reports show, and not significant."""
+        return round(100 * abs(self.mean), 1) == 0 and self.verdict == NOISE
+
+    @property
     def over_images(self) -> bool:
         """Whether the test is over test images only and gives no information about other seeds."""
         return self.source in _IMAGE_SOURCES
@@ -117,20 +122,23 @@ def estimate(values: Sample) -> Estimate | None:
     return Estimate(average, deviation, len(accuracies), low, high, OVER_IMAGES)
 
 
-def difference(values: Sample, baseline: Sample) -> Difference | None:
+def difference(values: Sample, baseline: Sample, *, by_image_interval: bool = True) -> Difference | None:
     """Mean difference of `values` to `baseline`, with interval and p-value.
 
     Paired t over shared seeds; with fewer than two of them, Welch's t over all seeds of both sides. Without variance
     over seeds, as with one seed, over test images: a bootstrap if single images are known, else Newcombe's interval.
     With a paired t and known single images, `p` is the larger one of both tests.
     None if no seed is shared and Welch's t is not possible.
+
+    Args:
+        by_image_interval: Whether to compute bootstrap intervals, which take most of the time; p does not need them.
     """
     shared = sorted(values.accuracies.keys() & baseline.accuracies.keys())
     own, base = [values.accuracies[seed] for seed in shared], [baseline.accuracies[seed] for seed in shared]
     gains = [ours - theirs for ours, theirs in zip(own, base, strict=True)]
     if _varies(gains):
         test = stats.ttest_rel(own, base)
-        by_image = _paired_images(values, baseline, shared)
+        by_image = _paired_images(values, baseline, shared, by_image_interval)
         return _over_seeds(mean(gains), len(gains), test, PAIRED, by_image)
     all_own, all_base = list(values.accuracies.values()), list(baseline.accuracies.values())
     if len(gains) < 2 and _varies(all_own) and _varies(all_base):
@@ -139,7 +147,7 @@ def difference(values: Sample, baseline: Sample) -> Difference | None:
         return _over_seeds(mean(all_own) - mean(all_base), num, test, UNPAIRED, image_intervals.UNKNOWN)
     if not gains:
         return None
-    low, high, p = by_image = _paired_images(values, baseline, shared)
+    low, high, p = by_image = _paired_images(values, baseline, shared, by_image_interval)
     if by_image is not image_intervals.UNKNOWN:
         return Difference(mean(gains), len(gains), low, high, BOOTSTRAP, p, low, high)
     low, high, p = image_intervals.unpaired(mean(own), values.num_test, mean(base), baseline.num_test)
@@ -181,7 +189,7 @@ def _over_seeds(gain: float, num: int, test: Any, source: str, by_image: image_i
     return Difference(gain, num, low, high, source, p, by_image.low, by_image.high)
 
 
-def _paired_images(values: Sample, baseline: Sample, seeds: list[int]) -> image_intervals.Interval:
+def _paired_images(values: Sample, baseline: Sample, seeds: list[int], with_interval: bool) -> image_intervals.Interval:
     """Over test images; unknown unless every one of these seeds stored its answers to the same number of images."""
     if not all(seed in side.correct for side in (values, baseline) for seed in seeds):
         return image_intervals.UNKNOWN
@@ -189,4 +197,5 @@ def _paired_images(values: Sample, baseline: Sample, seeds: list[int]) -> image_
     lengths = {len(correct) for correct in (*own, *base)}
     if len(lengths) != 1 or 0 in lengths:
         return image_intervals.UNKNOWN
-    return image_intervals.paired(np.mean(np.stack(own), axis=0), np.mean(np.stack(base), axis=0))
+    means = (np.mean(np.stack(side), axis=0) for side in (own, base))
+    return image_intervals.paired(*means, with_interval=with_interval)

@@ -26,6 +26,7 @@ class Summary:
     differences: By protocol, to the untrained encoder of the same setting.
     behind: By protocol, to the leader of the setting; the leader itself has none.
     leads: Protocols under which this condition is the leader.
+    ties: Protocols under which it is the leader or level with it, and not alone.
     training_flops, images_per_second, train_seconds, device_hours: Means over the finished runs; NaN if unknown.
     published: Published numbers of the same experiment; never part of any number here.
     """
@@ -37,6 +38,7 @@ class Summary:
     differences: dict[str, Difference]
     behind: dict[str, Difference] = field(default_factory=dict)
     leads: frozenset[str] = frozenset()
+    ties: frozenset[str] = frozenset()
     training_flops: float
     images_per_second: float
     train_seconds: float
@@ -71,7 +73,7 @@ def summarize(sweep: Sweep) -> list[Summary]:
             runs.setdefault(run.condition, []).append(run)
     ordered = sorted(runs, key=lambda condition: condition.order)
     leaders = _leaders(ordered, samples)
-    return _correct([_summary(condition, runs[condition], samples, leaders) for condition in ordered])
+    return _find_ties(_correct([_summary(condition, runs[condition], samples, leaders) for condition in ordered]))
 
 
 def protocols(summaries: Iterable[Summary]) -> dict[str, str]:
@@ -206,6 +208,27 @@ def _correct(summaries: list[Summary]) -> list[Summary]:
     return [
         replace(summary, differences=differences, behind=behind)
         for summary, (differences, behind) in zip(summaries, pairs, strict=True)
+    ]
+
+
+def _find_ties(summaries: list[Summary]) -> list[Summary]:
+    """The summaries with `ties`, which depend on the corrected p-values."""
+    level: dict[tuple[Setting, str], set[Condition]] = defaultdict(set)
+    for summary in summaries:
+        for protocol, gain in summary.behind.items():
+            if gain.is_tie:
+                level[summary.condition.setting, protocol].add(summary.condition)
+    return [
+        replace(
+            summary,
+            ties=frozenset(
+                protocol
+                for (setting, protocol), conditions in level.items()
+                if setting == summary.condition.setting
+                and (protocol in summary.leads or summary.condition in conditions)
+            ),
+        )
+        for summary in summaries
     ]
 
 

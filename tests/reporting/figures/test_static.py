@@ -26,7 +26,7 @@ def test_layerwise_lines_are_the_means_over_seeds_in_each_methods_color(make_run
     (line,) = figure.axes[0].lines
     np.testing.assert_allclose(line.get_xdata(), [0, 1, 2, 3, 4])
     np.testing.assert_allclose(line.get_ydata(), 35 * np.array([0.5, 0.625, 0.75, 0.875, 1.0]))
-    assert line.get_color() == palette.colors(["mae"])["mae"]
+    assert line.get_color() == palette.colors(["MAE"])["MAE"]
     assert [axes.get_ylabel() for axes in figure.axes] == ["kNN (%)", "linear (%)"]
 
 
@@ -45,10 +45,10 @@ def test_accuracy_by_method_has_a_row_per_method_with_its_interval_and_the_untra
         "photos · vit_demo · depth 4",
         "photos · vit_demo · depth 12",
     ]
-    assert [label.get_text() for label in knn.get_yticklabels()] == ["untrained", "mae"]
+    assert [label.get_text() for label in knn.get_yticklabels()] == ["untrained", "MAE"]
     points = [container.lines[0].get_xdata()[0] for container in knn.containers]
     np.testing.assert_allclose(points, [20, 35])
-    interval = next(s for s in summaries if s.condition.label == "mae").estimates["knn-v1"]
+    interval = next(s for s in summaries if s.condition.label == "MAE").estimates["knn-v1"]
     (bars,) = knn.containers[1].lines[2]
     np.testing.assert_allclose(bars.get_segments()[0][:, 0], [100 * interval.low, 100 * interval.high])
     assert any(list(line.get_xdata()) == [20, 20] and line.get_linestyle() == "--" for line in knn.lines)
@@ -111,9 +111,9 @@ def test_long_curves_are_thinned_by_means(make_run: MakeRun):
 
 
 def test_methods_keep_their_color_whatever_else_is_in_the_sweep():
-    alone, together = palette.colors(["mae"]), palette.colors(["abc", "mae", "zzz"])
-    assert alone["mae"] == together["mae"]
-    assert len({together[name] for name in ("abc", "zzz", "mae", "deepmim", "localmim", "mirl", "untrained")}) == 7
+    alone, together = palette.colors(["MAE"]), palette.colors(["abc", "MAE", "zzz"])
+    assert alone["MAE"] == together["MAE"]
+    assert len({together[name] for name in ("abc", "zzz", "MAE", "DeepMIM", "LocalMIM", "MIRL", "untrained")}) == 7
 
 
 def test_labels_at_line_ends_do_not_overlap(make_run: MakeRun):

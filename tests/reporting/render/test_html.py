@@ -77,8 +77,8 @@ def test_rows_have_the_values_of_the_filters_and_mark_missing_runs(make_run: Mak
     make_run("mae", 0)
     directory = make_run("mae", 1, status="interrupted")
     text = page(directory.parent)
-    rows = re.findall(r'<tr data-data="(\w+)" data-depth="(\d+)" data-method="(\w+)"', text)
-    assert rows[:2] == [("photos", "4", "untrained"), ("photos", "4", "mae")]
+    rows = re.findall(r'<tr data-row="\d+" data-data="(\w+)" data-depth="(\d+)" data-method="(\w+)"', text)
+    assert rows[:2] == [("photos", "4", "untrained"), ("photos", "4", "MAE")]
     assert text.count('title="fewer runs than planned"') == 2  # two protocols of one condition
     assert "(n=1/2)" in text
 

@@ -39,8 +39,8 @@ def parsed(markdown: str) -> list[dict[str, str]]:
 def test_markdown_and_csv_contain_the_same_rows_and_numbers(compared: tuple[Sweep, list[Summary]]):
     rows = parsed(tables.markdown(compared[1]))
     table = pd.read_csv(io.StringIO(tables.csv(compared[1])))
-    assert [row["method"] for row in rows] == ["untrained", "deepmim", "localmim", "mae", "mirl"]
-    assert table["method"].tolist() == [row["method"] for row in rows]
+    assert [row["method"] for row in rows] == ["untrained", "DeepMIM", "LocalMIM", "MAE", "MIRL"]
+    assert table["method"].tolist() == ["untrained", "deepmim", "localmim", "mae", "mirl"]
     for row, (_, values) in zip(rows, table.iterrows(), strict=True):
         assert row["runs"] == f"{values['finished']}/{values['runs']}"
         if values["finished"]:
@@ -60,22 +60,22 @@ def test_a_cell_shows_mean_deviation_n_interval_difference_and_verdict(compared:
     rows = {row["method"]: row for row in parsed(tables.markdown(compared[1]))}
     assert rows["untrained"]["kNN %"] == "27.1 ± 1.2 (n=3) [24.2, 30.0]"
     assert rows["untrained"]["kNN vs untrained"] == "–"
-    assert rows["mae"]["kNN vs untrained"] == "+9.9 ▲ [+7.1, +12.8]"
-    assert rows["mae"]["linear vs untrained"].startswith("-0.2 ≈")
-    assert rows["deepmim"]["kNN vs untrained"].startswith("-6.0 ▼")
-    assert rows["deepmim"]["kNN %"].startswith("20.0 (n=1/3)")
-    assert rows["deepmim"]["kNN %"].endswith("]†")
-    assert rows["mae"]["kNN vs best"] == "best"
-    assert rows["deepmim"]["kNN vs best"].startswith("-17.0 ▼")
-    assert (rows["mae"]["training FLOPs"], rows["mae"]["images/s"], rows["mae"]["minutes"]) == ("2e13", "450", "1.5")
+    assert rows["MAE"]["kNN vs untrained"] == "+9.9 ▲ [+7.1, +12.8]"
+    assert rows["MAE"]["linear vs untrained"].startswith("-0.2 ≈")
+    assert rows["DeepMIM"]["kNN vs untrained"].startswith("-6.0 ▼")
+    assert rows["DeepMIM"]["kNN %"].startswith("20.0 (n=1/3)")
+    assert rows["DeepMIM"]["kNN %"].endswith("]†")
+    assert rows["MAE"]["kNN vs best"] == "best"
+    assert rows["DeepMIM"]["kNN vs best"].startswith("-17.0 ▼")
+    assert (rows["MAE"]["training FLOPs"], rows["MAE"]["images/s"], rows["MAE"]["minutes"]) == ("2e13", "450", "1.5")
 
 
 def test_unfinished_runs_are_in_every_format_with_their_reason(compared: tuple[Sweep, list[Summary]]):
     rows = {row["method"]: row for row in parsed(tables.markdown(compared[1]))}
-    assert rows["localmim"]["not finished"] == "1 failed: RuntimeError: NaN in a \\| b at step 7; 2 planned"
-    assert (rows["localmim"]["runs"], rows["localmim"]["kNN %"]) == ("0/3", "–")
-    assert rows["deepmim"]["not finished"] == "2 planned"
-    assert rows["mirl"]["not finished"] == "1 refused: depth 5 is odd"
+    assert rows["LocalMIM"]["not finished"] == "1 failed: RuntimeError: NaN in a \\| b at step 7; 2 planned"
+    assert (rows["LocalMIM"]["runs"], rows["LocalMIM"]["kNN %"]) == ("0/3", "–")
+    assert rows["DeepMIM"]["not finished"] == "2 planned"
+    assert rows["MIRL"]["not finished"] == "1 refused: depth 5 is odd"
     table = pd.read_csv(io.StringIO(tables.csv(compared[1]))).set_index("method")
     assert table.loc["localmim", ["runs", "finished", "failed", "planned"]].tolist() == [3, 0, 1, 2]
     assert table.loc["mirl", ["planned", "refused"]].tolist() == [0, 1]
@@ -103,8 +103,8 @@ def test_the_terminal_table_fits_100_columns_without_truncation(compared: tuple[
 
 def test_the_terminal_names_the_leader_last(compared: tuple[Sweep, list[Summary]]):
     lines = on_terminal(*compared).splitlines()
-    leader = next(number for number, line in enumerate(lines) if line.startswith("  kNN: mae 37.0"))
-    assert leader > max(number for number, line in enumerate(lines) if line.startswith("mae "))
+    leader = next(number for number, line in enumerate(lines) if line.startswith("  kNN: MAE 37.0"))
+    assert leader > max(number for number, line in enumerate(lines) if line.startswith("MAE "))
 
 
 def test_long_variants_wrap_and_numbers_do_not(make_run: MakeRun):
@@ -135,7 +135,7 @@ def test_a_long_protocol_name_does_not_truncate_methods(make_run: MakeRun):
     directory = make_run("localmim", metrics=results)
     sweep = collect(directory.parent)
     rows = on_terminal(sweep, summarize(sweep)).splitlines()
-    assert any(row.startswith("localmim  ") and row.count("50.0") == 2 for row in rows)
+    assert any(row.startswith("LocalMIM  ") and row.count("50.0") == 2 for row in rows)
     assert max(map(len, rows)) <= 100
 
 

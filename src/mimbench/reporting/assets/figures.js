@@ -3,8 +3,6 @@ const SYMBOLS = ["circle", "square", "triangle-up", "diamond", "cross", "star", 
 const MARKS = ["●", "■", "▲", "◆", "✚", "★", "✖"];
 const DEPTHS = distinct(DATA.conditions.filter((c) => Object.keys(c.estimates).length).map((c) => c.depth)).sort((a, b) => a - b);
 const symbol = (depth) => SYMBOLS[DEPTHS.indexOf(depth) % SYMBOLS.length];
-const groupBy = (items, key) => items.reduce((groups, item) => groups.set(key(item), [...(groups.get(key(item)) || []), item]), new Map());
-const setting = (item) => `${item.data} · ${item.encoder} · depth ${item.depth}`;
 const translucent = (hex, alpha) => hex + Math.round(alpha * 255).toString(16).padStart(2, "0");
 const errors = (points) => ({
   type: "data", symmetric: false, thickness: 1.3, width: 3,
@@ -25,8 +23,7 @@ function pareto(points) {
 
 function costPanels() {
   const panels = [];
-  const severalEncoders = distinct(DATA.conditions.map((c) => c.encoder)).length > 1;
-  for (const [heading, conditions] of groupBy(DATA.conditions.filter(shown), (c) => (severalEncoders ? `${c.data} · ${c.encoder}` : c.data))) {
+  for (const [heading, conditions] of groupBy(DATA.conditions.filter(shown), (c) => (several("encoder") ? `${c.data} · ${c.encoder}` : c.data))) {
     for (const [protocol, title] of Object.entries(DATA.protocols)) {
       const measured = conditions.filter((c) => c.estimates[protocol]);
       const trained = measured.filter((c) => c.costs[cost] > 0);
@@ -73,9 +70,13 @@ const note = (text, y, right) => ({
   text, xref: "paper", x: right, y, xanchor: right ? "right" : "left", yanchor: "bottom", showarrow: false, font: { size: 11, color: css("--dim") },
 });
 
+// The setting without what all conditions share, because the first panels are narrow.
+const several = (axis) => distinct(DATA.conditions.map((c) => c[axis])).length > 1;
+const shortSetting = (c) => [c.data, several("encoder") && c.encoder, several("depth") && `depth ${c.depth}`].filter(Boolean).join(" · ");
+
 function accuracyPanels() {
   const panels = [];
-  for (const [heading, conditions] of groupBy(DATA.conditions.filter(shown), setting)) {
+  for (const [heading, conditions] of groupBy(DATA.conditions.filter(shown), shortSetting)) {
     for (const [protocol, title] of Object.entries(DATA.protocols)) {
       const measured = conditions.filter((c) => c.estimates[protocol]);
       if (!measured.length) continue;

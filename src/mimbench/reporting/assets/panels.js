@@ -3,8 +3,9 @@ const FIRST = 12; // panels of a figure shown before "show all"
 const expanded = new Set(); // figures that show all panels
 // Without a pointer that can hover, as on a phone, the buttons would always cover the data.
 const BUTTONS = matchMedia("(hover: hover)").matches ? "hover" : false;
-const CONFIG = { responsive: true, displaylogo: false, displayModeBar: BUTTONS, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
-  toImageButtonOptions: { format: "svg" } };
+// These buttons only: the library has others that send the data to its vendor.
+const CONFIG = { responsive: true, displaylogo: false, displayModeBar: BUTTONS, plotlyServerURL: "",
+  modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]], toImageButtonOptions: { format: "svg" } };
 
 const watcher = new IntersectionObserver((entries) => {
   for (const entry of entries) if (entry.isIntersecting) draw(entry.target);
@@ -37,6 +38,21 @@ function draw(plot) {
   plot.dataset.drawn = "true";
 }
 
+// The text alternative of a panel: its title, and each line's value or its two ends.
+function describe({ title, traces, layout }) {
+  const numbers = (value) => (typeof value === "number" ? String(Number(value.toPrecision(4))) : value);
+  const across = layout.yaxis?.type === "category"; // values lie on the horizontal axis
+  const parts = traces.filter((trace) => trace.name && trace.hoverinfo !== "skip").map((trace) => {
+    const [values, places, bars] = across ? [trace.x, trace.y, trace.error_x] : [trace.y, trace.x, trace.error_y];
+    const at = (i) => `${numbers(values[i])}${across ? "" : ` at ${numbers(places[i])}`}`;
+    if (values.length > 1) return `${trace.name} from ${at(0)} to ${at(values.length - 1)}`;
+    const spread = bars?.array?.[0] ? ` (${numbers(values[0] - bars.arrayminus[0])} to ${numbers(values[0] + bars.array[0])})` : "";
+    return `${trace.name} ${at(0)}${spread}`;
+  });
+  for (const { text } of layout.annotations || []) parts.push(`dashed line: ${text}`);
+  return `${title}. ${parts.join("; ")}.`;
+}
+
 function render(section) {
   const panels = FIGURES[section.id]();
   const grid = section.querySelector(".panels");
@@ -51,13 +67,14 @@ function render(section) {
     if (index >= grid.children.length) {
       const added = document.createElement("div");
       added.className = "panel";
-      added.innerHTML = '<h3></h3><div class="plot"></div>';
+      added.innerHTML = '<h3></h3><div class="plot" role="img"></div>';
       grid.append(added);
     }
     const element = grid.children[index];
     element.querySelector("h3").textContent = panel.title;
     const plot = element.querySelector(".plot");
     plot.panel = panel;
+    plot.setAttribute("aria-label", describe(panel));
     watcher.unobserve(plot);
     watcher.observe(plot);
   });

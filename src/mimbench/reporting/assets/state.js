@@ -3,6 +3,8 @@ const DATA = JSON.parse(document.getElementById("payload").textContent);
 const listeners = [];
 const changed = () => listeners.forEach((listener) => listener());
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const groupBy = (items, key) => items.reduce((groups, item) => groups.set(key(item), [...(groups.get(key(item)) || []), item]), new Map());
+const setting = (item) => `${item.data} · ${item.encoder} · depth ${item.depth}`;
 const distinct = (values) => [...new Set(values)];
 const root = document.documentElement;
 
@@ -10,9 +12,11 @@ const dark = () => root.dataset.theme === "dark";
 const color = (label) => (DATA.colors[label] || ["#7f7f7f", "#a6adb5"])[dark() ? 1 : 0];
 const css = (name) => getComputedStyle(root).getPropertyValue(name).trim();
 
+const colorDots = () => all("[data-color]").forEach((dot) => dot.style.setProperty("--own", color(dot.dataset.color)));
+
 function setTheme(name) {
   root.dataset.theme = name;
-  all("[data-color]").forEach((dot) => dot.style.setProperty("--own", color(dot.dataset.color)));
+  colorDots();
   changed();
 }
 
@@ -34,7 +38,8 @@ function filter() {
   for (const element of all("main [data-data], main [data-method]")) {
     element.hidden = Object.entries(hidden).some(([axis, values]) => values.has(element.dataset[axis]));
   }
-  for (const card of all(".card")) card.hidden ||= all(".leader", card).every((leader) => leader.hidden);
+  writeAnswer();
+  colorDots();
   for (const group of all(".group")) group.hidden = all("[data-method]", group).every((strip) => strip.hidden);
   const reset = document.getElementById("reset");
   if (reset) reset.hidden = !filtered();

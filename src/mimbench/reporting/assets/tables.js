@@ -1,19 +1,21 @@
-// Sorting, copying and saving of the table, and the comparison of two configurations.
-for (const [column, head] of all(".comparison thead th").entries()) {
-  head.addEventListener("click", () => {
-    const down = head.getAttribute("aria-sort") !== "descending";
-    all(".comparison thead th").forEach((other) => other.removeAttribute("aria-sort"));
-    head.setAttribute("aria-sort", down ? "descending" : "ascending");
-    const body = document.querySelector(".comparison tbody");
-    const value = (row) => row.cells[column].dataset.sort ?? row.cells[column].textContent.trim();
-    const compare = (a, b) => {
-      const [x, y] = [Number(value(a)), Number(value(b))];
-      if (value(a) === "" || value(b) === "") return (value(a) === "") - (value(b) === ""); // unknown last
-      const order = Number.isNaN(x) || Number.isNaN(y) ? value(a).localeCompare(value(b)) : x - y;
-      return down ? -order : order;
-    };
-    body.append(...[...body.rows].sort(compare));
-  });
+// Sorting, copying and saving of tables, and the comparison of two configurations.
+for (const table of all("table.sortable")) {
+  for (const button of all(".sort", table)) button.addEventListener("click", () => sort(table, button.closest("th")));
+}
+
+function sort(table, head) {
+  const down = head.getAttribute("aria-sort") !== "descending";
+  all("th", table).forEach((other) => other.removeAttribute("aria-sort"));
+  head.setAttribute("aria-sort", down ? "descending" : "ascending");
+  const value = (row) => row.cells[head.cellIndex].dataset.sort ?? row.cells[head.cellIndex].textContent.trim();
+  const compare = (a, b) => {
+    const [x, y] = [Number(value(a)), Number(value(b))];
+    if (value(a) === "" || value(b) === "") return (value(a) === "") - (value(b) === ""); // unknown last
+    const order = Number.isNaN(x) || Number.isNaN(y) ? value(a).localeCompare(value(b)) : x - y;
+    return down ? -order : order;
+  };
+  const [body] = table.tBodies;
+  body.append(...[...body.rows].sort(compare));
 }
 
 function showOnButton(button, text) {
@@ -21,10 +23,23 @@ function showOnButton(button, text) {
   button.textContent = text;
   setTimeout(() => (button.textContent = before), 1500);
 }
+// The visible rows in their order on the page.
+function tableText(kind) {
+  const { head, rows, tail } = DATA.tables[kind];
+  const visible = all(".comparison tbody tr").filter((row) => !row.hidden).map((row) => Number(row.dataset.row));
+  return head + visible.map((row) => (kind === "latex" ? latexRow(row, rows[row]) : rows[row])).join("") + tail;
+}
+
+function latexRow(row, cells) {
+  const best = new Set(DATA.rankings.map(compareShown).filter(({ leader, ties }) => leader === row || ties.includes(row))
+    .map(({ protocol }) => protocol).filter((protocol) => !DATA.conditions[row].below.includes(protocol)));
+  return cells.map(([text, protocol]) => (best.has(protocol) ? `\\textbf{${text}}` : text)).join(" & ") + " \\\\\n";
+}
+
 for (const button of all("[data-copy]")) {
   button.addEventListener("click", async () => {
     const box = document.createElement("textarea");
-    box.value = DATA.tables[button.dataset.copy];
+    box.value = tableText(button.dataset.copy);
     document.body.append(box);
     box.select();
     // Some browsers offer no clipboard interface to a page that was opened from a file; execCommand works in all.
@@ -35,7 +50,7 @@ for (const button of all("[data-copy]")) {
 for (const button of all("[data-save]")) {
   button.addEventListener("click", () => {
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([DATA.tables[button.dataset.save]], { type: "text/csv" }));
+    link.href = URL.createObjectURL(new Blob([tableText(button.dataset.save)], { type: "text/csv" }));
     link.download = `table.${button.dataset.save}`;
     link.click();
     URL.revokeObjectURL(link.href);

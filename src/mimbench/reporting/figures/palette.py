@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 # Okabe and Ito 2008: distinguishable with all common forms of color blindness. A method has the same color in every
 # report.
-_METHODS = {"untrained": "#7f7f7f", "mae": "#0072B2", "deepmim": "#D55E00", "localmim": "#009E73", "mirl": "#CC79A7"}
+_METHODS = {"untrained": "#7f7f7f", "MAE": "#0072B2", "DeepMIM": "#D55E00", "LocalMIM": "#009E73", "MIRL": "#CC79A7"}
 _FURTHER = ("#56B4E9", "#E69F00", "#000000", "#B3A800", "#5D3A9B", "#8B4513", "#1B7F79", "#C2185B", "#66A61E")
 # The same hues, lighter, for a dark page; colors that are light enough are not listed.
 _ON_DARK = {

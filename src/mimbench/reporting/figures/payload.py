@@ -8,10 +8,12 @@ import pandas as pd
 
 from mimbench.reporting import configs, curves
 from mimbench.reporting.collect import Sweep, groups
-from mimbench.reporting.cost import COSTS
+from mimbench.reporting.cost import costs
 from mimbench.reporting.curves import Curve
 from mimbench.reporting.figures.palette import colors, on_dark
+from mimbench.reporting.pairs import Ranking, rankings
 from mimbench.reporting.protocol_names import titles
+from mimbench.reporting.render import formatting, tables
 from mimbench.reporting.runs import UNTRAINED, Condition, Setting
 from mimbench.reporting.summary import Summary, protocols
 
@@ -27,8 +29,9 @@ def payload(sweep: Sweep, summaries: list[Summary], logged: Sequence[Curve]) -> 
         "colors": {label: [palette[label], on_dark(palette[label])] for label in labels},
         "protocols": protocols(summaries),
         "quantities": {name: {"title": title, "percent": name in accuracies} for name, title in quantities.items()},
-        "costs": {name: cost.title for name, cost in COSTS.items()},
+        "costs": {name: cost.title for name, cost in costs(summaries).items()},
         "conditions": [_condition(summary) for summary in summaries],
+        "rankings": [_ranking(ranking) for ranking in rankings(summaries)],
         "layerwise": _layerwise(table),
         "curves": [_curve(curve) for curve in logged],
         "configs": _configs(sweep),
@@ -43,7 +46,27 @@ def _condition(summary: Summary) -> dict[str, Any]:
             protocol: [*_rounded(100 * value for value in (e.mean, e.low, e.high)), e.n]
             for protocol, e in summary.estimates.items()
         },
-        "costs": {name: _number(cost.of(summary)) for name, cost in COSTS.items()},
+        "costs": {name: _number(cost.of(summary)) for name, cost in costs([summary]).items()},
+        "texts": {name: formatting.accuracy(value, summary.planned) for name, value in summary.estimates.items()},
+        "untrained": {name: gain.verdict for name, gain in summary.differences.items()},
+        "below": [name for name in summary.differences if tables.below_untrained(summary, name)],
+    }
+
+
+def _ranking(ranking: Ranking) -> dict[str, Any]:
+    return {
+        "protocol": ranking.protocol,
+        "order": ranking.order,
+        "differences": {
+            f"{first},{second}": {
+                "mean": gain.mean,
+                "points": formatting.points(gain),
+                "verdict": gain.verdict,
+                "tie": gain.is_tie,
+                "images": gain.over_images,
+            }
+            for (first, second), gain in ranking.differences.items()
+        },
     }
 
 

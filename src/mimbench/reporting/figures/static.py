@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from mimbench.reporting import curves
 from mimbench.reporting.collect import Sweep, groups
-from mimbench.reporting.cost import COSTS, Cost
+from mimbench.reporting.cost import Cost, costs
 from mimbench.reporting.curves import Curve
 from mimbench.reporting.figures import panels
 from mimbench.reporting.figures.palette import colors, legend, subplots
@@ -25,7 +25,7 @@ def draw(sweep: Sweep, summaries: list[Summary], logged: list[Curve]) -> dict[st
         "accuracy": accuracy_by_method(summaries),
         "layerwise": layerwise(curves.layerwise(sweep.finished)),
         "depth": accuracy_by_depth(summaries),
-        **{name: accuracy_by_cost(summaries, cost) for name, cost in COSTS.items()},
+        **{name: accuracy_by_cost(summaries, cost) for name, cost in costs(summaries).items()},
         "loss": losses([curve for curve in logged if curve.metric in curves.LOSSES]),
         "throughput": throughput([curve for curve in logged if curve.metric == curves.THROUGHPUT]),
     }

@@ -10,7 +10,6 @@ from plotly.offline import get_plotlyjs
 
 from mimbench.reporting import claims, curves
 from mimbench.reporting.collect import Sweep
-from mimbench.reporting.cost import COSTS
 from mimbench.reporting.curves import Curve
 from mimbench.reporting.figures.payload import payload
 from mimbench.reporting.figures.reconstructions import Group
@@ -19,7 +18,7 @@ from mimbench.reporting.runs import Run
 from mimbench.reporting.summary import Summary, num_comparisons
 
 _ASSETS = files("mimbench.reporting").joinpath("assets")
-_SCRIPTS = ("state.js", "figures.js", "panels.js", "tables.js")
+_SCRIPTS = ("state.js", "headline.js", "figures.js", "panels.js", "print.js", "tables.js")
 _MAX_FILTER_VALUES = 24
 _FIGURES = {
     "accuracy": (
@@ -45,6 +44,20 @@ _FIGURES = {
     ),
     "throughput": ("Throughput", "Images per second during training; one line per seed."),
 }
+# Sections in the order of the page, and those that may have nothing to show.
+_TITLES = {
+    "accuracy": _FIGURES["accuracy"][0],
+    "cost": _FIGURES["cost"][0],
+    "answer": "Which method wins?",
+    "claims": "Claims",
+    "comparison": "Comparison",
+    **{name: title for name, (title, _) in _FIGURES.items() if name not in ("accuracy", "cost")},
+    "reconstructions": "Reconstructions",
+    "unfinished": "Runs that did not finish",
+    "configs": "Differences between two configurations",
+    "method": "How the numbers are computed",
+}
+_OPTIONAL = ("answer", "claims", "reconstructions", "unfinished", "configs")
 
 
 def compose(
@@ -58,28 +71,37 @@ def compose(
 ) -> str:
     """The page; links to logs are relative to `out`."""
     data = payload(sweep, summaries, logged) | {"tables": _tables(summaries)}
+    figures = {figure["id"]: figure for figure in _figures(data)}
+    leaders, verdicts, unfinished = html_rows.leaders(summaries), claims.verdicts(sweep), _unfinished(sweep, out)
+    comparable = len(data["configs"]["runs"]) > 1
+    exists = dict(zip(_OPTIONAL, (leaders, verdicts, images, unfinished, comparable), strict=True))
+    exists |= {name: name in figures for name in _FIGURES}
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_asset("page.html.j2"))
     return template.render(
         name=sweep.name,
         state=sentences.state(sweep),
         latest=provenance.latest(sweep),
+        cost=sentences.cost(summaries),
         warnings=warnings,
         filters=_filters(summaries),
         answer=sentences.answer(summaries),
-        leaders=html_rows.leaders(summaries),
-        claims=claims.verdicts(sweep),
+        leaders=leaders,
+        claims=verdicts,
         claims_method=claims.METHOD,
         rows=html_rows.rows(summaries),
         columns=html_rows.columns(summaries),
         sources=tables.sources(summaries),
         legend=formatting.LEGEND,
         comparisons=num_comparisons(summaries),
-        figures={figure["id"]: figure for figure in _figures(data)},
-        costs={name: cost.title for name, cost in COSTS.items()},
+        figures=figures,
+        labels=list(data["colors"]),
+        titles=_TITLES,
+        contents=[(name, title) for name, title in _TITLES.items() if exists.get(name, True)],
+        costs=data["costs"],
         images=images,
-        unfinished=_unfinished(sweep, out),
-        comparable=len(data["configs"]["runs"]) > 1,
+        unfinished=unfinished,
+        comparable=comparable,
         method=provenance.METHOD,
         protocols=provenance.protocols(sweep),
         versions=provenance.versions(sweep),
@@ -100,11 +122,22 @@ def _to_json(values: dict[str, Any]) -> str:
     return text.replace("<", "\\u003c")
 
 
-def _tables(summaries: list[Summary]) -> dict[str, str]:
+def _tables(summaries: list[Summary]) -> dict[str, Any]:
+    """Head, rows and tail of each table, so that copies contain the visible rows only."""
     if not summaries:
         return {}
-    kinds = {"markdown": tables.markdown, "latex": latex.latex, "csv": tables.csv}
-    return {kind: write(summaries) for kind, write in kinds.items()}
+    paper = latex.table(summaries)
+    heading, rule, *rows = tables.markdown(summaries).splitlines(keepends=True)
+    names, *values = tables.lines(tables.csv(summaries))
+    return {
+        "markdown": {"head": heading + rule, "rows": rows, "tail": ""},
+        "csv": {"head": names, "rows": values, "tail": ""},
+        "latex": {
+            "head": paper.head,
+            "rows": [[[cell.text, cell.protocol] for cell in row] for row in paper.rows],
+            "tail": paper.tail,
+        },
+    }
 
 
 def _filters(summaries: list[Summary]) -> dict[str, list[str]]:

@@ -23,9 +23,13 @@ class _Scale(NamedTuple):
 def leaders(summaries: list[Summary]) -> list[dict[str, Any]]:
     """One entry per setting with a line per protocol: the leader, its lead, and whether the lead is within noise."""
     labels = protocols(summaries)
-    grouped = groupby(compare(summaries), key=lambda comparison: comparison.setting)
+    grouped = groupby(enumerate(compare(summaries)), key=lambda pair: pair[1].setting)
     return [
-        {"setting": setting, "lines": [_line(comparison, labels[comparison.protocol]) for comparison in group]}
+        {
+            "setting": setting,
+            # `pairs.rankings` has the same order.
+            "lines": [{"ranking": number, **_line(c, labels[c.protocol])} for number, c in group],
+        }
         for setting, group in grouped
     ]
 
@@ -69,11 +73,14 @@ def _line(comparison: Comparison, title: str) -> dict[str, Any]:
         "accuracy": formatting.accuracy(leader.estimates[comparison.protocol], leader.planned),
         "rest": "; ".join(_further(comparison)),
     }
-    if lead and comparison.runner_up:
+    if comparison.ties:
+        line["tie"] = f"level with {', '.join(comparison.level[1:])}"
+    elif lead and comparison.runner_up:
+        below = tables.below_untrained(leader, comparison.protocol)
         line |= {
             "lead": f"{formatting.points(lead)} {formatting.gain_interval(lead)}".strip(),
             "runner_up": comparison.runner_up.condition.label,
-            "kind": _kind(lead),
+            "kind": "noise" if below else _kind(lead),
             "verdict": NOISE if lead.verdict == NOISE else f"not noise{' over images' if lead.over_images else ''}",
             "p": formatting.p_value(lead),
         }
@@ -81,8 +88,9 @@ def _line(comparison: Comparison, title: str) -> dict[str, Any]:
 
 
 def _further(comparison: Comparison) -> list[str]:
-    ties = [other.condition.label for other in comparison.ties if other is not comparison.runner_up]
-    parts = [f"{', '.join(ties)}: within noise of the leader"] if ties else []
+    shown = {summary.condition for summary in (comparison.runner_up, *comparison.ties) if summary}
+    others = [other.condition.label for other in comparison.within_noise if other.condition not in shown]
+    parts = [f"{', '.join(others)}: within noise of the leader"] if others else []
     if gain := comparison.leader.differences.get(comparison.protocol):
         parts.append(f"{tables.difference(gain)} over untrained")
     if comparison.num_methods > 1:
@@ -96,8 +104,7 @@ def _cell(summary: Summary, protocol: str, compared: Compared, scales: dict[tupl
     if protocol in compared.with_untrained:
         gains.append(_gain(summary.differences.get(protocol)))
     if protocol in compared.with_leader:
-        is_leader = protocol in summary.leads
-        gains.append({"sort": 0.0, "kind": "best"} if is_leader else _gain(summary.behind.get(protocol)))
+        gains.append(_best(summary, protocol) or _gain(summary.behind.get(protocol)))
     if estimate is None:
         return {"sort": _UNKNOWN, "gains": gains}
     return {
@@ -109,6 +116,13 @@ def _cell(summary: Summary, protocol: str, compared: Compared, scales: dict[tupl
         "bar": _bar(estimate, scales[summary.condition.data, protocol]),
         "gains": gains,
     }
+
+
+def _best(summary: Summary, protocol: str) -> dict[str, Any]:
+    """Empty unless the condition is the best of its setting, alone or not."""
+    text = tables.best(summary, protocol)
+    kind = "noise" if tables.below_untrained(summary, protocol) else "best"
+    return {"sort": 0.0, "text": text, "kind": kind, "test": "", "interval": ""} if text else {}
 
 
 def _gain(gain: Difference | None) -> dict[str, Any]:

@@ -1,44 +1,142 @@
-"""The comparison table as LaTeX."""
+"""The comparison table as LaTeX for a paper: one number per protocol, the best in bold, booktabs rules."""
 
-import pandas as pd
+import re
+from dataclasses import dataclass
 
+from mimbench.reporting.notices import MIXED
 from mimbench.reporting.render import formatting, tables
-from mimbench.reporting.summary import Summary, num_comparisons
+from mimbench.reporting.runs import Setting
+from mimbench.reporting.statistics import Estimate
+from mimbench.reporting.summary import Summary, protocols
 
 _SYMBOLS = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
     "±": r"$\pm$",
-    "▲": r"$\blacktriangle$",
-    "▼": r"$\blacktriangledown$",
-    "≈": r"$\approx$",
     "†": r"\dag{}",
     "‡": r"\ddag{}",
     "–": "--",
     "·": r"$\cdot$",
     "×": r"$\times$",
-}
-_LEFT_OUT = (tables.IMAGES_PER_SECOND, tables.DEVICE_HOURS, tables.NOT_FINISHED)
-_HEAD = "% Needs \\usepackage{booktabs,amssymb,graphicx}.\n"
+    "≈": r"$\approx$",
+    "…": r"\ldots{}",
+} | {character: f"\\{character}" for character in "&%$#_{}"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Escaped text. The best of a setting under `protocol` is set in bold."""
+
+    text: str
+    protocol: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The parts of the table, so that a page can leave out rows.
+
+    rows: One per condition, in the order of the summaries.
+    best: Protocols by row under which the row is the best of its setting.
+    """
+
+    head: str
+    rows: tuple[tuple[Cell, ...], ...]
+    best: tuple[frozenset[str], ...]
+    tail: str
 
 
 def latex(summaries: list[Summary]) -> str:
-    """A `table` with booktabs rules, as wide as the text; ends with a newline."""
-    rows = tables.rows(summaries)
-    table = pd.DataFrame([{name: text for name, text in row.items() if name not in _LEFT_OUT} for row in rows])
-    body = _replace_symbols(table.to_latex(index=False, escape=True))
-    caption = _replace_symbols(_escape(f"{formatting.LEGEND} {num_comparisons(summaries)} comparisons."))
-    published = [_replace_symbols(_escape(f"{mark} {origin}.")) for origin, mark in tables.sources(summaries).items()]
-    note = " Published numbers are from the papers: " + " ".join(published) if published else ""
-    return (
-        f"{_HEAD}\\begin{{table}}\n\\centering\n\\caption{{{caption}{note}}}\n"
-        f"\\resizebox{{\\textwidth}}{{!}}{{%\n{body.rstrip()}\n}}\n\\end{{table}}\n"
+    """A `table` environment; ends with a newline."""
+    parts = table(summaries)
+    lines = []
+    for summary, before, cells, best in zip(summaries, [None, *summaries], parts.rows, parts.best, strict=False):
+        if before is not None and before.condition.setting != summary.condition.setting:
+            lines.append(r"\addlinespace")
+        shown = (rf"\textbf{{{cell.text}}}" if cell.protocol in best else cell.text for cell in cells)
+        lines.append(" & ".join(shown) + r" \\")
+    return parts.head + "\n".join(lines) + "\n" + parts.tail
+
+
+def table(summaries: list[Summary]) -> Table:
+    """Method and mean ± standard deviation by protocol, FLOPs, and those of data, encoder and depth that differ.
+
+    What all rows share is in the caption. Intervals, differences and further costs are in the other tables.
+    """
+    titles, marks = protocols(summaries), tables.sources(summaries)
+    axes = [axis for axis in Setting._fields if len({getattr(s.condition, axis) for s in summaries}) > 1]
+    counts = {estimate.n for summary in summaries for estimate in summary.estimates.values()}
+    headings = [*axes, "method", *titles.values(), *(["published"] if marks else []), "FLOPs"]
+    alignment = "l" * (len(axes) + 1) + "r" * len(titles) + ("l" if marks else "") + "r"
+    head = (
+        "% Needs \\usepackage{booktabs}.\n\\begin{table}[t]\n\\centering\n"
+        f"\\caption{{{_caption(summaries, counts)}}}\n\\label{{tab:{_label(summaries)}}}\n"
+        f"\\begin{{tabular}}{{{alignment}}}\n\\toprule\n{' & '.join(map(escape, headings))} \\\\\n\\midrule\n"
     )
+    rows = [
+        (
+            *(Cell(escape(str(getattr(summary.condition, axis)))) for axis in axes),
+            Cell(escape(f"{summary.condition.label}{tables.mark(summary)}")),
+            *(Cell(_accuracy(summary.estimates.get(name), summary.planned, counts), name) for name in titles),
+            *([Cell(_published(summary, marks))] if marks else []),
+            Cell(_flops(summary.training_flops)),
+        )
+        for summary in summaries
+    ]
+    best = [
+        frozenset(p for p in summary.leads | summary.ties if not tables.below_untrained(summary, p))
+        for summary in summaries
+    ]
+    return Table(head, tuple(rows), tuple(best), "\\bottomrule\n\\end{tabular}\n\\end{table}\n")
 
 
-def _escape(text: str) -> str:
-    return "".join(f"\\{character}" if character in "&%$#_{}" else character for character in text)
+def escape(text: str) -> str:
+    """The text on one line without commands of LaTeX."""
+    return "".join(_SYMBOLS.get(character, character) for character in " ".join(text.split()))
 
 
-def _replace_symbols(text: str) -> str:
-    for symbol, command in _SYMBOLS.items():
-        text = text.replace(symbol, command)
-    return text
+def _caption(summaries: list[Summary], counts: set[int]) -> str:
+    first, *_ = summaries
+    shared = [
+        f"depth {value}" if axis == "depth" else str(value)
+        for axis, value in first.condition.setting._asdict().items()
+        if all(getattr(summary.condition, axis) == value for summary in summaries)
+    ]
+    of = f" ({', '.join(shared)})" if shared else ""
+    number = counts.copy().pop() if len(counts) == 1 else 0
+    over = f"{number} seeds" if number > 1 else "$n$ seeds" if not number else "one seed"
+    value = f"mean ± standard deviation over {over}" if number != 1 else "one seed"
+    parts = [
+        f"Accuracy in percent{of}: {value}. The best method of each setting in bold, unless it is below untrained."
+    ]
+    if any(tables.mark(summary) for summary in summaries):
+        parts.append(f"{MIXED} seeds of different versions of mimbench.")
+    if marks := tables.sources(summaries):
+        parts.append("Published: " + " ".join(f"{mark} {origin}." for origin, mark in marks.items()))
+    return escape(" ".join(parts)).replace(escape("$n$"), "$n$")
+
+
+def _label(summaries: list[Summary]) -> str:
+    sweeps = {run.record.sweep for summary in summaries for run in summary.runs if run.record and run.record.sweep}
+    name = sweeps.pop() if len(sweeps) == 1 else "mimbench"
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "mimbench"
+
+
+def _accuracy(estimate: Estimate | None, planned: int, counts: set[int]) -> str:
+    """`39.5 ± 0.5`, with `(n=2)` where the number of seeds differs between rows."""
+    if estimate is None:
+        return escape(formatting.NOTHING)
+    text = formatting.accuracy(estimate, planned)
+    uniform = len(counts) == 1 and estimate.n == planned
+    return escape(text.rpartition(" (n=")[0] if uniform else text)
+
+
+def _published(summary: Summary, marks: dict[str, str]) -> str:
+    return escape("; ".join(f"{row.text} {marks[row.origin]}" for row in summary.published))
+
+
+def _flops(value: float) -> str:
+    """`$1.1 \\times 10^{13}$`."""
+    text = formatting.flops(value)
+    digits, _, power = text.partition("e")
+    return rf"${digits} \times 10^{{{power}}}$" if power else escape(text)

@@ -15,7 +15,7 @@ _CAPTIONS = {
     "layerwise": "Features at every depth of the encoder: accuracy, and results of analyses. Bands: 95 % intervals.",
     "depth": "Accuracy against the depth of the encoder. Bars: 95 % intervals.",
     "flops": f"Accuracy against the FLOPs of pre-training. {_COST}",
-    "hours": f"Accuracy against the device-hours of pre-training. {_COST}",
+    "hours": f"Accuracy against the device hours of pre-training. {_COST}",
     "time": f"Accuracy against the wall time of pre-training. {_COST}",
     "loss": "Loss during pre-training. The scales differ because each method has a different loss.",
     "throughput": "Images per second during pre-training, one line per seed.",
@@ -26,7 +26,7 @@ def compose(sweep: Sweep, summaries: list[Summary], *, figures: list[str], warni
     """The page as Markdown; links are relative to `out`."""
     parts = [
         f"# {_inline(sweep.name)}",
-        f"**{sentences.state(sweep)}**{_latest(sweep)}",
+        f"**{sentences.state(sweep)}**{_latest(sweep)} {sentences.cost(summaries)}".rstrip(),
         *[f"> **Warning:** {_inline(warning)}" for warning in warnings],
         *[part for name in figures if name == LEAD for part in _figure(name)],
         *_conclusions(summaries),

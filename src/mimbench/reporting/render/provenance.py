@@ -24,9 +24,9 @@ METHOD = (
     "≈ within noise: not different at 5 % after Holm's correction over all comparisons of the table: every method with "
     "the untrained encoder, and all pairs of methods, because the best one is chosen by the same numbers that show its "
     "lead. Intervals are not corrected.",
-    "FLOPs, images per second, minutes and device-hours are means over the finished runs. Minutes are training time "
-    "only; device-hours are training time multiplied by the number of devices. A device is a GPU, or the processor if "
-    "there is no GPU.",
+    "FLOPs, images per second, minutes and hours are means over the finished runs. Minutes are training time only; CPU "
+    "hours and GPU hours are training time multiplied by the number of devices. A device is a GPU, or the whole "
+    "processor if there is no GPU.",
     "Published numbers are from the papers: measured with other code and, unless stated otherwise, other data. They "
     "are not used in any other number.",
 )
@@ -40,9 +40,10 @@ class Link(NamedTuple):
 
 
 def latest(sweep: Sweep) -> str:
-    """The time at which the last run finished; empty if none did."""
+    """The time at which the last run finished, `2026-11-27 14:49 UTC`; empty if none did."""
     times = [run.record.finished for run in sweep.finished if run.record and run.record.finished]
-    return max(times, default="")
+    last = max(times, default="")
+    return last.replace("T", " ")[:16] + " UTC" if last.endswith("+00:00") else last
 
 
 def log(run: Run, out: Path) -> Link | None:

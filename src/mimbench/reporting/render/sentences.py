@@ -1,10 +1,12 @@
 """The state and the results of a sweep in sentences."""
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import groupby
 
 from mimbench.reporting.collect import Sweep
 from mimbench.reporting.comparisons import Comparison, WinCount, compare, count_wins
+from mimbench.reporting.cost import device_hours
 from mimbench.reporting.render import formatting, tables
 from mimbench.reporting.runs import Setting
 from mimbench.reporting.statistics import NOISE
@@ -18,6 +20,17 @@ def state(sweep: Sweep) -> str:
     total = len(sweep.runs) - counts[State.REFUSED]
     rest = ", ".join(f"{counts[status]} {status}" for status in tables.UNFINISHED if counts[status])
     return f"{counts[State.FINISHED]} of {total} runs finished" + (f"; {rest}." if rest else ".")
+
+
+def cost(summaries: list[Summary]) -> str:
+    """`Pre-training took 2.5 CPU hours, 2 cores (20 runs).`; empty if no cost is known."""
+    known = [s for s in summaries if s.device_hours > 0]
+    if not known:
+        return ""
+    number = sum(summary.counts[State.FINISHED] for summary in known)
+    hours = sum(summary.device_hours * summary.counts[State.FINISHED] for summary in known)
+    runs = "one run" if number == 1 else f"{number} runs"
+    return f"Pre-training took {formatting.hours(hours)} {device_hours(known)}, in {runs}."
 
 
 def answer(summaries: list[Summary]) -> list[str]:
@@ -37,18 +50,34 @@ def answer(summaries: list[Summary]) -> list[str]:
 
 
 def _wins(count: WinCount, title: str) -> str:
+    if not count.labels:
+        where = "the only setting" if count.num_settings == 1 else f"all {count.num_settings} settings"
+        return f"{title}: no method leads: {_join(count.level) or 'the best methods'} are level in {where}."
     where = "the only setting" if count.num_settings == 1 else f"{count.num_wins} of {count.num_settings} settings"
+    num_leads = count.num_wins * len(count.labels)
     if count.num_clear_wins == 0:
-        in_all = " in all of them" if count.num_wins > 1 else ""
+        in_all = " in all of them" if num_leads > 1 else ""
         noise = f"its lead over the next method is within noise{in_all}"
     else:
-        noise = "beyond noise" if count.num_clear_wins == count.num_wins else f"beyond noise in {count.num_clear_wins}"
+        noise = "beyond noise" if count.num_clear_wins == num_leads else f"beyond noise in {count.num_clear_wins}"
     dagger = formatting.DAGGER if count.over_images else ""
+    if len(count.labels) > 1:
+        noise = noise.removeprefix("its lead over the next method is ")
+        return f"{title}: {_join(count.labels)} lead in {where} each, {noise}{dagger}{_ties(count)}."
     # A lead means little if the untrained encoder is as good.
     against = ""
     if count.num_compared:
         against = f"; it {_against_untrained(count.num_compared, count.num_better, count.num_worse)}"
-    return f"{title}: {count.label} leads in {where}, {noise}{dagger}{against}."
+    return f"{title}: {count.labels[0]} leads in {where}, {noise}{dagger}{_ties(count)}{against}."
+
+
+def _ties(count: WinCount) -> str:
+    return f"; the best methods are level in {count.num_ties}" if count.num_ties else ""
+
+
+def _join(names: Sequence[str]) -> str:
+    """`MAE, MFF and MIRL`."""
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
 
 
 def _against_untrained(settings: int, better: int, worse: int) -> str:
@@ -72,12 +101,14 @@ def _sentence(comparison: Comparison, title: str) -> str:
     parts = [f"{title}: {leader.condition.label} {formatting.accuracy(estimate, leader.planned)}"]
     if gain := leader.differences.get(comparison.protocol):
         parts.append(f"over untrained {tables.difference(gain)}")
-    if comparison.runner_up and lead:
+    if comparison.ties:
+        parts.append(f"level with {_join(comparison.level[1:])}")
+    elif comparison.runner_up and lead:
         noise = f", within noise ({formatting.p_value(lead)})" if lead.verdict == NOISE else ""
         over = f"over {comparison.runner_up.condition.label}"
         parts.append(f"{over} {tables.difference(lead)}{noise}")
-    if len(comparison.ties) > 1:
-        parts.append(f"{len(comparison.ties)} other methods are within noise of the leader")
+    if len(comparison.within_noise) > 1:
+        parts.append(f"{len(comparison.within_noise)} other methods are within noise of the leader")
     if comparison.num_methods:
         parts.append(f"{comparison.num_better} of {comparison.num_methods} beat the untrained encoder")
     return "; ".join(parts) + "."

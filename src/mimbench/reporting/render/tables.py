@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from mimbench.reporting.cost import device_hours
 from mimbench.reporting.notices import MIXED, versions
 from mimbench.reporting.render import formatting
 from mimbench.reporting.runs import Run
@@ -11,16 +12,16 @@ from mimbench.reporting.statistics import Difference, Estimate
 from mimbench.reporting.summary import Compared, Summary, compared_protocols, protocols
 from mimbench.runs.state import State
 
-BEST = "best"
 # Headings of columns that are left out if they are empty, or in LaTeX.
-PUBLISHED, IMAGES_PER_SECOND, DEVICE_HOURS, NOT_FINISHED = "published", "images/s", "device-hours", "not finished"
+PUBLISHED, IMAGES_PER_SECOND, NOT_FINISHED = "published", "images/s", "not finished"
 UNFINISHED = (State.FAILED, State.LOST, State.INTERRUPTED, State.RUNNING, State.PLANNED, State.REFUSED)
 
 
 def rows(summaries: list[Summary]) -> list[dict[str, str]]:
     """Cells by heading, one row per condition; without columns that would be empty in every row."""
     labels, compared, marks = protocols(summaries), compared_protocols(summaries), sources(summaries)
-    table = [_cells(summary, labels, compared, marks) for summary in summaries]
+    hours = device_hours(summaries)
+    table = [_cells(summary, labels, compared, marks, hours) for summary in summaries]
     empty = set() if marks else {PUBLISHED}
     empty |= set() if any(summary.unfinished for summary in summaries) else {NOT_FINISHED}
     return [{heading: text for heading, text in row.items() if heading not in empty} for row in table]
@@ -45,6 +46,17 @@ def grid(rows: list[dict[str, str]], links: Sequence[str] = ()) -> str:
 def escape(text: str) -> str:
     """One line of Markdown without HTML, links and images."""
     return " ".join(text.split()).replace("<", "&lt;").replace("](", "]\\(").replace("![", "!\\[")
+
+
+def lines(text: str) -> list[str]:
+    """The lines of a table, each with its end; line breaks within quotes do not count."""
+    found: list[str] = []
+    for line in text.splitlines(keepends=True):
+        if found and found[-1].count('"') % 2:
+            found[-1] += line
+        else:
+            found.append(line)
+    return found
 
 
 def csv(summaries: list[Summary]) -> str:
@@ -84,7 +96,9 @@ def sources(summaries: Iterable[Summary]) -> dict[str, str]:
     return {origin: f"[{number}]" for number, origin in enumerate(origins, start=1)}
 
 
-def _cells(summary: Summary, labels: dict[str, str], compared: Compared, marks: dict[str, str]) -> dict[str, str]:
+def _cells(
+    summary: Summary, labels: dict[str, str], compared: Compared, marks: dict[str, str], hours: str
+) -> dict[str, str]:
     condition = summary.condition
     cells = {"data": condition.data, "encoder": condition.encoder, "depth": str(condition.depth)}
     cells["method"] = condition.label
@@ -95,15 +109,29 @@ def _cells(summary: Summary, labels: dict[str, str], compared: Compared, marks: 
         if protocol in compared.with_untrained:
             cells[f"{label} vs untrained"] = difference(summary.differences.get(protocol))
         if protocol in compared.with_leader:
-            cells[f"{label} vs best"] = BEST if protocol in summary.leads else difference(summary.behind.get(protocol))
+            cells[f"{label} vs best"] = best(summary, protocol) or difference(summary.behind.get(protocol))
     cells[PUBLISHED] = "; ".join(f"{row.text} {marks[row.origin]}" for row in summary.published)
     cells["training FLOPs"] = formatting.flops(summary.training_flops)
     cells[IMAGES_PER_SECOND] = formatting.rate(summary.images_per_second)
     cells["minutes"] = formatting.minutes(summary.train_seconds)
-    cells[DEVICE_HOURS] = formatting.hours(summary.device_hours)
+    cells[hours] = formatting.hours(summary.device_hours)
     cells["runs"] = f"{summary.counts[State.FINISHED]}/{summary.planned}{mark(summary)}"
     cells[NOT_FINISHED] = unfinished(summary.runs)
     return cells
+
+
+def best(summary: Summary, protocol: str) -> str:
+    """`best` or `tied best`, and whether it is below the untrained encoder; empty for all others."""
+    if protocol not in summary.leads | summary.ties:
+        return ""
+    text = "tied best" if protocol in summary.ties else "best"
+    return f"{text}, below untrained" if below_untrained(summary, protocol) else text
+
+
+def below_untrained(summary: Summary, protocol: str) -> bool:
+    """Whether the mean is below the one of the untrained encoder in the digits shown, within noise or not."""
+    gain = summary.differences.get(protocol)
+    return gain is not None and round(100 * gain.mean, 1) < 0
 
 
 def mark(summary: Summary) -> str:
