@@ -21,11 +21,11 @@ PROTOCOLS = ("knn-v1", "linear-v1", "attentive-v1", "fewshot-v1", "finetune-v1")
 
 @pytest.fixture(scope="module")
 def sweep_dir(tmp_path_factory: pytest.TempPathFactory, make_runs_in: Callable[[Path], MakeRun]) -> Path:
-    """Five methods under five protocols on two datasets, with losses: a wide table and more than 12 panels a figure."""
+    """Five methods under five protocols on three datasets: a wide table and more than 12 panels a figure."""
     make_run = make_runs_in(tmp_path_factory.mktemp("page"))
     rng = np.random.default_rng(1)
     losses = "step,metric,value\n" + "".join(f"{s},train/loss,{1 / (s + 1)}\n" for s in range(20))
-    for data in ("photos", "digits"):
+    for data in ("photos", "digits", "shapes"):
         for method, gain in GAINS.items():
             for seed in range(2):
                 results = {
@@ -82,7 +82,7 @@ def test_the_first_screen_has_the_answer_a_figure_and_the_cost(
     bottom = "(e) => e.getBoundingClientRect().bottom"
     for selector in ("#spent", "#headline", "#accuracy .plot", "#cost .plot"):
         assert page.eval_on_selector(selector, bottom) <= 800, selector
-    assert page.inner_text("#spent") == "Pre-training took 4 CPU hours, 2 cores, in 16 runs."
+    assert page.inner_text("#spent") == "Pre-training took 6 CPU hours, 2 cores, in 24 runs."
 
 
 def test_the_contents_lead_to_every_section(page: Any) -> None:
@@ -126,11 +126,11 @@ def test_headline_cards_and_copies_follow_the_filters(
     assert not any(f",{hidden_name}," in f",{line}," for line in lines[1:])
     for kind in ("markdown", "latex"):
         text = copied_text(page, kind)
-        rows = [line for line in text.splitlines() if re.match(r"\|? *(photos|digits)\b", line)]
+        rows = [line for line in text.splitlines() if re.match(r"\|? *(photos|digits|shapes)\b", line)]
         assert len(rows) == copied
         assert value not in text.partition("midrule")[2]
         if kind == "latex":
-            assert text.count("\\textbf{") == {"method": 10, "data": 5}[axis]  # one per setting and protocol
+            assert text.count("\\textbf{") == {"method": 15, "data": 10}[axis]  # one per setting and protocol
     leaders = page.eval_on_selector_all(
         ".leader", "all => all.filter((e) => e.offsetParent).map((e) => e.querySelector('strong').textContent)"
     )
@@ -177,7 +177,7 @@ def test_figures_say_their_numbers_to_those_who_do_not_see_them(page: Any) -> No
 def test_nothing_leads_out_of_the_page(page: Any) -> None:
     page.hover("#accuracy .plot")
     buttons = page.eval_on_selector_all(".modebar-btn", "all => all.map((b) => b.dataset.title)")
-    assert set(buttons) == {"Download plot as an SVG", "Zoom", "Pan", "Reset axes"}
+    assert set(buttons) == {"Download plot", "Zoom", "Pan", "Reset axes"}
     addresses = page.eval_on_selector_all("a[href], form, iframe", "all => all.map((a) => a.getAttribute('href'))")
     assert all(address.startswith("#") for address in addresses)
     policy = page.get_attribute('meta[http-equiv="Content-Security-Policy"]', "content")
