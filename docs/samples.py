@@ -3,6 +3,7 @@
 MkDocs calls `on_files` and `on_page_markdown`. An archive is what `mimbench report DIR --archive FILE` writes.
 """
 
+import re
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,7 @@ from mkdocs.structure.pages import Page
 RESULTS = Path(__file__).parent / "results"
 PAGE = "use/sample_report.md"
 FIRST = "demo"  # the archive of the site's first page
-MARK = "<!-- the first figure of docs/samples.py -->"
+_IMAGE = re.compile(r"!\[[^\]]*\]\(figures/[^)]+\)")
 _SHOWN = ("report.html", "table.md", "table.csv", "table.tex", "figures/accuracy.svg", "figures/flops.svg")
 _CAPTION = "Accuracy of the methods in each setting, with 95 % intervals; dashed: the untrained encoder"
 _NONE = """# A sample report
@@ -34,13 +35,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """The first page with the first figure of the first report, if there is one."""
+    """The first page with the figure of the first sample in place of its own, which is there without a sample."""
     found = [path.stem for path in archives()]
     figure = f"results/{found[0]}/figures/accuracy.svg" if found else ""
-    if files.get_file_from_path(figure) is None:
-        return markdown.replace(MARK, "")
+    if page.file.src_uri != "index.md" or files.get_file_from_path(figure) is None:
+        return markdown
     link = "[A sample report](use/sample_report.md) has the numbers, the costs and the other figures."
-    return markdown.replace(MARK, f"![{_CAPTION}]({figure})\n\n{link}")
+    return _IMAGE.sub(lambda _: f"![{_CAPTION}]({figure})\n\n{link}", markdown, count=1)
 
 
 def archives() -> list[Path]:
