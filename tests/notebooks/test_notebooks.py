@@ -6,6 +6,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+import mimbench.methods
+
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 SHOWN = {  # by the first letter of the name
@@ -34,6 +36,13 @@ def test_defines_nothing_but_the_method_of_the_third(path: Path) -> None:
     code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
     lines = [line for line in code.splitlines() if line.startswith(("def ", "class ", "async def "))]
     assert lines == (["class HalfWay(BranchedMethod):"] if path.stem.startswith("3") else [])
+
+
+def test_the_third_names_methods_that_exist_to_read_next() -> None:
+    text = next(path for path in NOTEBOOKS if path.name[0] == "3").read_text()
+    for name in ("CrossMAE", "MFF", "SimMIM", "IJEPA"):
+        assert f"`{name}`" in text
+        assert hasattr(mimbench.methods, name)
 
 
 @pytest.mark.slow
