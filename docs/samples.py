@@ -29,7 +29,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the page of samples, and the files of each report."""
     for path in archives():
         for name, content in written(path, path.stat().st_mtime_ns).items():
-            files.append(File.generated(config, f"results/{path.stem}/{name}", content=content))
+            if not name.endswith(".md"):  # it is part of the page
+                files.append(File.generated(config, f"results/{path.stem}/{name}", content=content))
     files.append(File.generated(config, PAGE, content=page()))
     return files
 

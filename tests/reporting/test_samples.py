@@ -54,6 +54,7 @@ def test_an_archive_has_a_report_a_page_and_the_first_figure(
     files = made(samples, config)
     for name in ("report.html", "table.csv", "table.tex", "figures/accuracy.svg", "figures/flops.svg"):
         assert files.get_file_from_path(f"results/demo/{name}") is not None
+    assert files.get_file_from_path("results/demo/table.md") is None  # it would be a page of its own
     page = files.get_file_from_path("use/sample_report.md")
     assert isinstance(page, File)
     text = page.content_string
