@@ -119,6 +119,7 @@ class _Probe:
         micro, steps = loader.sampler.accumulate, len(loader) // loader.sampler.accumulate
         peak = self.recipe.base_lr * batch_size / 256
         for i, batch in enumerate(loader):
+            assert isinstance(batch, Batch)
             loss = F.cross_entropy(self.head(self._features(batch)), batch.labels.to(self.device)) / micro
             loss.backward()
             if (i + 1) % micro == 0:
