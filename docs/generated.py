@@ -5,10 +5,8 @@ MkDocs calls `on_files`. `python docs/generated.py` prints the configuration ref
 
 import ast
 import os
-import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
@@ -135,29 +133,15 @@ def _entry(path: Path) -> str:
 
 def _choice(path: Path, conf: Path) -> str:
     """A collapsed box, titled by the choice and the first sentence of the file's comment."""
+    from mimbench.experiments.options import describe_option
+
     group = path.parent.relative_to(conf).as_posix()
-    title = f"`{group}={path.stem}` {_about(path)}".replace('"', "'").strip()
+    title = f"`{group}={path.stem}` {describe_option(path)}".replace('"', "'").replace("<", "&lt;").strip()
     return f'??? abstract "{title}"\n\n' + "".join(f"    {line}\n" for line in _block(path).splitlines())
 
 
 def _block(path: Path) -> str:
     return f"```yaml\n{path.read_text(encoding='utf-8').rstrip()}\n```"
-
-
-def _about(path: Path) -> str:
-    text = " ".join(_comment(path))
-    sentence = re.match(r".*?\.(?= |$)", text)
-    return (sentence.group() if sentence else text).rstrip(":").replace("<", "&lt;")
-
-
-def _comment(path: Path) -> Iterator[str]:
-    """The lines of the leading comment, without Hydra's directive and up to the first command."""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith("# @package"):
-            continue
-        if not line.startswith("# ") or line.startswith("#  "):
-            return
-        yield line[2:].strip()
 
 
 def _docstring(path: Path) -> str:

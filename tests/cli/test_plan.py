@@ -1,5 +1,6 @@
 """`mimbench plan`."""
 
+import io
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -8,9 +9,12 @@ from typing import Any
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from rich.console import Console
 
 from mimbench.cli import main
-from mimbench.cli.plan_table import amount, hours, power
+from mimbench.cli.plan_table import amount, hours, power, show
+from mimbench.experiments.planning.plan import EstimatedCost, EstimatedRun, totals
+from mimbench.runs.state import State
 
 Plan = Callable[..., dict[str, Any]]
 SMALL = ["encoder.width=32", "method.dim=32", "method.num_blocks=1", "method.num_heads=4"]
@@ -66,11 +70,22 @@ def test_a_plan_says_what_the_run_then_records(plan: Plan, tmp_path: Path) -> No
     assert planned["training_flops"] == record["cost"]["training_flops"]
     assert (cost["steps"], cost["images"]) == (record["cost"]["train_steps"], record["cost"]["images_seen"])
 
-    # The finished run is known, and its pace serves others.
+    # The finished run is known, but too short to measure a pace.
+    record["cost"]["device_seconds"] = 9.0  # whatever it was on this machine
+    path.write_text(json.dumps(record))
+    assert plan(*words, "seed=1")["runs"][0]["cost"]["pace"].endswith("finished runs took less than 10 s")
+    record["cost"]["device_seconds"] = 11.0
+    path.write_text(json.dumps(record))
+
+    # The pace of a longer one serves others, and its hours are those of a CPU.
     first, second = plan(*words, "seed=0,1")["runs"]
     assert (first["state"], first["gpu_hours_left"]) == ("finished", 0.0)
     assert second["state"] == "planned"
-    assert second["cost"]["pace"].startswith("measured: 1 runs on CPU")
+    assert second["cost"]["pace"].startswith("measured: 1 run on CPU")
+    assert second["cost"]["gpu_hours"] == 0
+    assert second["cost"]["cpu_hours"] == pytest.approx(
+        second["cost"]["images"] / second["cost"]["images_per_second"] / 3600
+    )
     assert second["cost"]["images_per_second"] == pytest.approx(
         record["cost"]["images_seen"] / record["cost"]["device_seconds"]
     )
@@ -111,13 +126,49 @@ def test_a_budget_of_seconds_is_its_own_estimate(plan: Plan) -> None:
 
 
 def test_data_that_are_not_here_leave_the_sums_unknown(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
-    planned = plan("data=folder")
+    planned = plan("data=folder", "data.source.root=elsewhere")
     [run] = planned["runs"]
     assert run["cost"]["steps"] is None
     assert run["cost"]["gpu_hours"] is None
     assert run["cost"]["parameters"]["encoder"] > 0
     assert planned["totals"]["unknown"] == 1
-    assert "1 run whose data are not available" in capsys.readouterr().out
+    told = " ".join(capsys.readouterr().out.split())
+    assert "1 run whose data are not available: --images N" in told
+    assert "? training FLOPs" in told
+    assert "? GPU-hours" in told
+
+
+def test_the_number_of_images_of_missing_data_can_be_given(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    [run] = plan("data=folder", "data.source.root=elsewhere", "budget.epochs=2", "--images", "25600")["runs"]
+    assert run["cost"]["steps"] == 200
+    assert run["cost"]["gpu_hours"] > 0
+    assert "25,600 training images given" in capsys.readouterr().out
+    [known] = plan("data=digits", "budget.epochs=2", "--images", "25600")["runs"]
+    assert known["cost"]["steps"] == 2 * (1155 // 256)
+
+
+def test_recipes_of_imagenet_know_its_size(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    [run] = plan("experiment=mae_vit_base_1600", "encoder=vit_micro", "encoder.depth=1")["runs"]
+    assert run["cost"]["steps"] == 1600 * 312  # as published: 1,281,167 // 4096 steps per epoch
+    assert "1,280,167 training images of ImageNet-1k assumed" in " ".join(capsys.readouterr().out.split())
+
+
+def test_hours_of_cpus_and_gpus_are_not_added() -> None:
+    runs = [_run(gpu_hours=2.0), _run(cpu_hours=3.0), _run(cpu_hours=1.0, state=State.FINISHED)]
+    sums = totals(runs)
+    assert (sums.gpu_hours, sums.cpu_hours, sums.cpu_hours_left) == (2.0, 4.0, 3.0)
+    console = Console(width=140, record=True, file=io.StringIO())
+    show(runs, console)
+    told = console.export_text()
+    assert "2 GPU-hours, of which 2 remain, 4 CPU-hours, of which 3 remain" in told
+    hours_of_runs = [" ".join(line.split()[-2:]) for line in told.splitlines() if line.startswith("0 ")]
+    assert hours_of_runs == ["2 GPU", "3 CPU", "1 CPU"]
+
+
+def _run(state: State = State.PLANNED, **cost: float) -> EstimatedRun:
+    axes = {"method": "mae", "encoder": "vit", "depth": 4, "data": "photos", "seed": 0}
+    done = 1.0 if state == State.FINISHED else 0.0
+    return EstimatedRun("0", "name", axes, [], state, done=done, cost=EstimatedCost(training_flops_per_image=1, **cost))
 
 
 def test_the_words_of_a_cluster_do_not_matter(plan: Plan) -> None:
@@ -134,6 +185,8 @@ def test_the_words_of_a_cluster_do_not_matter(plan: Plan) -> None:
         (["--gpu=abacus"], "abacus"),
         (["--images-per-second=0"], "--images-per-second"),
         (["--foo"], "--foo"),
+        (["--images=0"], "--images"),
+        (["+data.source.holdout=0.1"], "unexpected keyword argument 'holdout'"),
         (["data=digits", "optim.batch_size=2000"], "larger than the training set of 1155"),
         (["budget=flops", "budget.flops=10"], "less than one step"),
         (["--json", "."], "--json"),

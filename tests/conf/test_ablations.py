@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from mimbench.core.dotted import flatten
 from mimbench.core.errors import UserError
-from mimbench.experiments.build import check_parts
+from mimbench.experiments.build import build_on_meta, check_parts
 from mimbench.experiments.compose import composer
 from mimbench.experiments.config import config_directory, describe, resolve
 from mimbench.reporting.published import load
@@ -50,6 +50,42 @@ def test_an_ablation_composes_with_an_experiment() -> None:
     assert [config["method"]["num_blocks"] for config, _ in found] == [1, 2, 4, 8, 12]
     assert {config["method"]["dim"] for config, _ in found} == {64}
     assert {config["sweep"] for config, _ in found} == {"mae_decoder_depth"}
+
+
+@pytest.mark.parametrize("ablation", [name for name in ABLATIONS if "claim" not in name])
+def test_a_decoder_is_no_larger_than_a_small_encoder(ablation: str) -> None:
+    for config, _ in cells(f"+ablation={ablation}"):
+        method, encoder = config["method"], config["encoder"]
+        grid = ("mae_decoder", "localmim_decoder", "deepmim_decoder", "mirl_decoder")
+        if not ablation.startswith(grid):
+            assert method["dim"] <= encoder["width"]
+            assert method["num_blocks"] <= encoder["depth"] / 2
+            assert method["num_heads"] == encoder["num_heads"]
+
+
+def test_the_first_example_trains_fewer_decoder_than_encoder_parameters() -> None:
+    (config, _), *_ = cells("+ablation=mae_mask_ratio", "data=photos")
+    encoder, method = build_on_meta(config)
+    assert method is not None
+    whole = sum(p.numel() for p in method.parameters())
+    assert whole < 2 * sum(p.numel() for p in encoder.parameters())
+
+
+def test_large_encoders_and_what_is_given_keep_their_decoders() -> None:
+    def decoder(*words: str) -> list[int]:
+        (config, _), *_ = cells("+ablation=mae_mask_ratio", *words)
+        return [config["method"][key] for key in ("dim", "num_blocks", "num_heads")]
+
+    assert decoder("experiment=mae_vit_large_1600") == [512, 8, 16]
+    assert decoder("encoder=vit_base", "data=folder") == [512, 8, 16]
+    assert decoder("method.dim=512") == [512, 2, 16]
+    assert decoder("decoder=published") == [512, 8, 16]
+    assert decoder("experiment=demo") == [64, 1, 4]
+
+
+def test_without_an_ablation_a_decoder_is_as_published() -> None:
+    [(config, _)] = cells("method=mae")
+    assert [config["method"][key] for key in ("dim", "num_blocks", "num_heads")] == [512, 8, 16]
 
 
 @pytest.mark.parametrize("ablation", ABLATIONS)

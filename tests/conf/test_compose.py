@@ -1,12 +1,13 @@
 """Every option of every group composes, and what can be built without data or weights is built."""
 
+import json
 from pathlib import Path
 
 import hydra
 import pytest
 from omegaconf import DictConfig
 
-from mimbench.experiments.build import check_parts
+from mimbench.experiments.build import build_data, check_parts
 from mimbench.experiments.config import config_directory, describe, resolve
 
 CONF = config_directory()
@@ -51,6 +52,28 @@ def test_every_method_builds_on_every_encoder_at_imagenet_size(method: str, enco
 @pytest.mark.parametrize("experiment", options("experiment"))
 def test_every_experiment_builds(experiment: str) -> None:
     assert check_parts(resolve(compose(f"experiment={experiment}")))[1] is None
+
+
+BUNDLED = ("photos", "digits", "shapes", "scenes", "collages", "fashion")
+
+
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_every_experiment_composes_with_bundled_data_or_says_why_not(experiment: str) -> None:
+    models: dict[str, dict] = {}
+    for data in BUNDLED:
+        config = resolve(compose(f"experiment={experiment}", f"data={data}"))
+        build_data(config["data"])
+        models[json.dumps([config[key] for key in ("encoder", "method", "masker", "target")])] = config
+    for config in models.values():
+        reason = check_parts(config)[1]
+        assert reason is None or ("unexpected" not in reason and "\n" not in reason), reason
+
+
+@pytest.mark.parametrize(("data", "holdout"), [("folder", 0.0001), ("shards", 0.0001), ("cifar10", 0.0001)])
+def test_recipes_hold_out_as_little_as_possible_of_data_that_can(data: str, holdout: float) -> None:
+    recipe = resolve(compose("experiment=mae_vit_base_1600", f"data={data}"))
+    assert recipe["data"]["source"]["holdout"] == holdout
+    assert resolve(compose(f"data={data}"))["data"]["source"]["holdout"] > 0.01
 
 
 def test_localmim_brings_its_own_target_and_lets_it_be_changed() -> None:

@@ -38,7 +38,31 @@ CALLS = {
     "budget.epochs=1.5": ["positive whole number"],
     "budget.epochs=many": ["positive whole number"],
     "budget.steps=10": ["one of epochs, steps", "budget=NAME"],
-    "experiment=demo budget=steps budget.steps=10": ["got {'epochs': 13, 'steps': 10}", "~budget."],
+    "experiment=demo budget=steps budget.steps=10 budget.epochs=13": ["got {'epochs': 13, 'steps': 10}", "~budget."],
+    # Synonyms from other programs, with the full key; +KEY only for keys that a constructor has.
+    "lr=1": ["no key 'lr'. Did you mean optim.base_lr?"],
+    "optim.lr=1": ["no key 'optim.lr'. Did you mean optim.base_lr?"],
+    "+lr=1": ["Nothing reads the key 'lr'. Did you mean optim.base_lr?"],
+    "batch_size=64": ["Did you mean optim.batch_size?"],
+    "epochs=3": ["Did you mean budget.epochs?"],
+    "trainer.max_epochs=3": ["Did you mean budget.epochs?"],
+    "steps=3": ["Did you mean budget=steps budget.steps?"],
+    "budget.seconds=3": ["Did you mean budget=seconds budget.seconds?"],
+    "patch_size=4": ["Did you mean data.patch_size?"],
+    "gpus=2": ["Did you mean trainer.devices?"],
+    "trainer.gpus=2": ["Did you mean trainer.devices?"],
+    "devices=2": ["Did you mean trainer.devices?"],
+    "seeds=0": ["Did you mean seed?"],
+    "seeds=0,1": ["no key 'seeds'. Did you mean seed?"],
+    "mask_ratio=0.5": ["Did you mean masker.ratio?"],
+    "model=vit_base": ["Did you mean encoder?"],
+    "dataset=photos": ["Did you mean data?"],
+    "--epochs 3": ["no option --epochs", "KEY=VALUE", "budget.epochs"],
+    "--seed=3": ["no option --seed", "Write seed=3."],
+    "data.flip=true": ["ImageDataModule accepts it: +data.flip=..."],
+    "data.flop=true": ["no key 'data.flop'"],
+    "protocol=[linear-v9]": ["no protocol 'linear-v9'", "linear_v2"],
+    "logger=[wandbb]": ["logger has no option 'wandbb'. Did you mean wandb?"],
     "budget=flops budget.flops=1e3": ["less than one step", "optim.batch_size"],
     "budget=seconds budget.seconds=0": ["positive"],
     "+budget.hours=1": ["hours", "epochs, steps, flops, seconds"],
@@ -84,6 +108,12 @@ def test_a_user_error_gives_a_one_line_message(call: str, capfd: pytest.CaptureF
     assert "Traceback" not in message
     assert len(message.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("call", ["lr=1", "zzz=1", "encoder.drop_path=1", "data.flop=1", "optim.base_lrr=1", "+zzz=1"])
+def test_no_hint_proposes_a_key_that_nothing_reads(call: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", call]) == 2
+    assert "+" not in capfd.readouterr().err
 
 
 def test_one_override_sends_the_demo_to_a_cluster(

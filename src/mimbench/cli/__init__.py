@@ -1,6 +1,7 @@
 """The command line: one module per command, imported when the command is called."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -11,6 +12,7 @@ from mimbench.experiments.plugins import enabled, split_options
 
 COMMANDS = {
     "run": "pre-train one method on one dataset and evaluate it; with -m, a sweep",
+    "list": "list methods, encoders, data, protocols, experiments and ablations",
     "plan": "list the runs that the same arguments of run would start, and their cost",
     "status": "show the state of every run of a sweep",
     "retry": "run the failed and lost runs of a sweep again",
@@ -24,16 +26,29 @@ COMMANDS = {
     "data": "pack a folder of images into shards, and check shards",
     "new-project": "create a repository for methods and data of your own",
     "weights": "inspect, import and export weight files",
+    "completion": "print a script for bash that completes commands and keys",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command and returns its exit status: 0 success, 1 failure, 2 user error, 130 interruption.
+    """Runs a command and returns its exit status.
 
-    Every command accepts `--config-dir DIR`; see `mimbench.experiments.plugins`.
+    0 is success, 1 failure, 2 a user error, 130 interruption, 141 output that its reader (such as head) closed. Every
+    command accepts `--config-dir DIR`; see `mimbench.experiments.plugins`.
     """
     try:
-        words, folders = split_options(sys.argv[1:] if argv is None else argv)
+        try:
+            return _main(sys.argv[1:] if argv is None else argv)
+        finally:
+            sys.stdout.flush()  # here, since an error at the interpreter's end is a message
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _main(argv: Sequence[str]) -> int:
+    try:
+        words, folders = split_options(argv)
         if sys.flags.safe_path:
             os.environ["PYTHONSAFEPATH"] = "1"  # for child processes too, such as Lightning's ranks
         if not words or words[0] in ("-h", "--help", "help"):
@@ -57,9 +72,8 @@ def _call(command: str, words: list[str]) -> int:
     except KeyboardInterrupt:  # in commands without a message of their own, such as report
         print(f"mimbench {command}: Interrupted.", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader, such as head, has closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except BrokenPipeError:
+        raise
     except (MemoryError, OSError, RecursionError) as error:
         if os.environ.get(_DEBUG):
             raise

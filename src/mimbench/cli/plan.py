@@ -22,8 +22,7 @@ def main(argv: list[str]) -> int:
 
 
 def _plan(arguments: argparse.Namespace, words: Sequence[str]) -> int:
-    from rich.console import Console
-
+    from mimbench.cli.console import Console
     from mimbench.cli.plan_table import WIDTH, show
     from mimbench.core.errors import UserError
     from mimbench.core.files import write_atomic
@@ -39,7 +38,7 @@ def _plan(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         configs = hydra.configs(jobs)
         runs = Path(resolve(configs[0])["paths"]["runs"])
         pacer = make_pace_estimator(arguments.images_per_second, arguments.gpu, arguments.mfu, runs)
-        runs = estimate_runs(configs, jobs, pacer)
+        runs = estimate_runs(configs, jobs, pacer, arguments.images)
     if all(run.state == State.REFUSED for run in runs):
         raise UserError(" ".join(dict.fromkeys(run.reason for run in runs)))
     width = Console().width if sys.stdout.isatty() else WIDTH
@@ -55,8 +54,10 @@ def _plan(arguments: argparse.Namespace, words: Sequence[str]) -> int:
 
 def _row(run: Any) -> dict[str, Any]:
     cost = run.cost
-    extra = {} if cost is None else {"training_flops": cost.training_flops, "gpu_hours_left": run.gpu_hours_left}
-    return asdict(run) | extra
+    if cost is None:
+        return asdict(run)
+    hours = {"gpu_hours_left": run.gpu_hours_left, "cpu_hours_left": run.cpu_hours_left}
+    return asdict(run) | {"training_flops": cost.training_flops} | hours
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,15 +65,18 @@ def _parser() -> argparse.ArgumentParser:
         prog="mimbench plan",
         usage="mimbench plan [options] [arguments of mimbench run ...]",
         description=(
-            "Prints identity, state, parameters, tokens, FLOPs, disk space and estimated GPU-hours of every run. "
-            "Models are built without allocating memory; nothing is downloaded or written. GPU-hours cover "
-            "pre-training, not evaluation."
+            "Prints identity, state, parameters, tokens, FLOPs, disk space and estimated hours on a GPU (or on the "
+            "CPU of finished runs) of every run. Models are built without allocating memory; nothing is downloaded or "
+            "written. Hours cover pre-training, not evaluation."
         ),
         allow_abbrev=False,
     )
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the plan to this file")
     parser.add_argument(
         "--images-per-second", metavar="X", type=float, help="assume this rate per device for every run"
+    )
+    parser.add_argument(
+        "--images", metavar="N", type=int, help="number of training images of data that are not available"
     )
     parser.add_argument(
         "--gpu",

@@ -1,13 +1,13 @@
 """The plan of a sweep as a table in the terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mimbench.experiments.planning.plan import EstimatedCost, EstimatedRun, totals
+from mimbench.experiments.planning.plan import EstimatedCost, EstimatedRun, Totals, totals
 from mimbench.runs.records import AXES
 from mimbench.runs.state import State
 
@@ -29,7 +29,7 @@ def show(runs: Sequence[EstimatedRun], console: Console) -> None:
     table.add_column("identity", no_wrap=True)
     table.add_column("state", no_wrap=True)
     table.add_column("run", overflow="fold")
-    for column in ("parameters", "tokens", "FLOPs/image", "steps", "training\nFLOPs", "disk", "GPU-h"):
+    for column in ("parameters", "tokens", "FLOPs/image", "steps", "training\nFLOPs", "disk", "hours"):
         table.add_column(column, justify="right", no_wrap=True)
     common = _common(runs)
     for run in runs:
@@ -64,7 +64,11 @@ def _numbers(cost: EstimatedCost | None) -> list[str]:
     if not cost.training_flops_per_image:
         return [*parts, "", "", amount(cost.disk, "B"), ""]
     steps = "?" if cost.steps is None else f"{cost.steps:,}"
-    return [*parts, steps, power(cost.training_flops), amount(cost.disk, "B"), hours(cost.gpu_hours)]
+    return [*parts, steps, power(cost.training_flops), amount(cost.disk, "B"), _device_hours(cost)]
+
+
+def _device_hours(cost: EstimatedCost) -> str:
+    return f"{hours(cost.cpu_hours)} CPU" if cost.cpu_hours else f"{hours(cost.gpu_hours)} GPU"
 
 
 def _parts(values: Mapping[str, int]) -> str:
@@ -76,16 +80,33 @@ def _parts(values: Mapping[str, int]) -> str:
 def _sums(runs: Sequence[EstimatedRun], console: Console) -> None:
     sums = totals(runs)
     states = ", ".join(f"{count} {state}" for state, count in sums.states.items())
-    unknown = f" (without {_runs(sums.unknown)} whose data are not available)" if sums.unknown else ""
+    missing = f"; without {_runs(sums.unknown)} whose data are not available: --images N gives their number"
+    sources = [run.cost for run in runs if run.cost is not None and run.cost.pace]
     console.print(
-        f"\n{_runs(len(runs))}: {states}. {power(sums.training_flops)} training FLOPs, {amount(sums.disk, 'B')} disk, "
-        f"{hours(sums.gpu_hours)} GPU-hours, of which {hours(sums.gpu_hours_left)} remain{unknown}."
+        f"\n{_runs(len(runs))}: {states}. {_known(sums.training_flops, sums.unknown, power)} training FLOPs, "
+        f"{amount(sums.disk, 'B')} disk, {_sum_of_hours(sums)}{missing if sums.unknown else ''}."
     )
     console.print(
-        "Parameters, tokens and forward FLOPs: encoder + decoders + targets. GPU-hours: pre-training only.", style="dim"
+        "Parameters, tokens and forward FLOPs: encoder + decoders + targets. Hours: pre-training only.", style="dim"
     )
-    for source in dict.fromkeys(run.cost.pace for run in runs if run.cost is not None and run.cost.pace):
-        console.print(f"Pace {source}.", style="dim")
+    for note in dict.fromkeys(
+        [f"Pace {cost.pace}." for cost in sources] + [f"Data {c.data}." for c in sources if c.data]
+    ):
+        console.print(note, style="dim")
+
+
+def _sum_of_hours(sums: Totals) -> str:
+    """The hours of every kind of device; they are not added, since an hour of one is not worth an hour of another."""
+    kinds = {"GPU": (sums.gpu_hours, sums.gpu_hours_left), "CPU": (sums.cpu_hours, sums.cpu_hours_left)}
+    shown = [
+        f"{hours(all_)} {kind}-hours, of which {hours(left)} remain" for kind, (all_, left) in kinds.items() if all_
+    ]
+    return ", ".join(shown) or f"{_known(0.0, sums.unknown, hours)} GPU-hours"
+
+
+def _known(value: float, unknown: int, show_value: Callable[[float | None], str]) -> str:
+    """A sum, or ? if it is the sum of unknown values only."""
+    return show_value(value if value or not unknown else None)
 
 
 def _runs(count: int) -> str:

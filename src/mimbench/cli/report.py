@@ -22,8 +22,7 @@ def main(argv: list[str]) -> int:
 
 
 def _report(directory: Path, arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-
+    from mimbench.cli.console import Console
     from mimbench.reporting import archive, report, summary
     from mimbench.reporting.collect import collect
     from mimbench.reporting.render import terminal
@@ -44,6 +43,8 @@ def _report(directory: Path, arguments: argparse.Namespace) -> int:
             omitted = len(sweep.runs) - number
             note = f"; {omitted} without a record left out" if omitted else ""
             print(f"\nArchive: {arguments.archive}, {number} runs{note}")
+    except BrokenPipeError:
+        raise
     except OSError as error:
         return _refuse(f"The report cannot be written ({error}). Choose another folder with --out.")
     print(f"\nReport: {path}")

@@ -5,18 +5,24 @@ import logging
 import os
 import sys
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from importlib import import_module
 
 import hydra
+import yaml
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
 from mimbench.core.errors import UserError
-from mimbench.experiments.config import check_overrides, config_directory, config_keys, describe, resolve, run_directory
+from mimbench.experiments.config import compose_run, config_directory, config_keys, describe, resolve, run_directory
 from mimbench.experiments.errors import CAUSED_BY_USERS, explain
+from mimbench.experiments.hints import similar
 from mimbench.experiments.launch.pool import SweepFailed
+from mimbench.experiments.options import addition, describe_group, options, public_groups
+from mimbench.experiments.overrides import prepare
 
 _NO_ACCESS = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -37,10 +43,13 @@ def main(argv: Sequence[str]) -> int:
 
     application = hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="run")(task)
     try:
-        check_overrides(argv)
+        if "-h" in argv or "--help" in argv:
+            return _help([word for word in argv if not word.startswith("-")])
+        words = prepare(argv)
+        _check_flags(words)
         with tempfile.TemporaryDirectory() as scratch:  # Hydra's output; a run writes its own directory
             os.environ["MIMBENCH_SCRATCH"] = scratch
-            sys.argv = ["mimbench run", *argv]
+            sys.argv = ["mimbench run", *words]
             application()
         if raised:
             raise raised[0]
@@ -55,6 +64,35 @@ def main(argv: Sequence[str]) -> int:
     finally:
         sys.argv = call
     return 0
+
+
+def _help(overrides: Sequence[str]) -> int:
+    """Prints the config groups with their options, and the configuration that the overrides choose."""
+    rows = []
+    for group in public_groups():
+        names = textwrap.fill(", ".join(options(group)), 100, initial_indent="    ", subsequent_indent="    ")
+        rows.append(f"  {addition(group)}{group}: {describe_group(group)}\n{names}\n")
+    print(
+        "usage: mimbench run [-m] [GROUP=OPTION ...] [KEY=VALUE ...]\n\n"
+        "Pre-trains one method on one dataset and evaluates it; with -m, a sweep over all lists (seed=0,1,2).\n\n"
+        "== Configuration groups ==\nGROUP=OPTION chooses a file; `mimbench list` says what the options are.\n\n"
+        + "\n".join(rows)
+        + "\n== Config ==\nKEY=VALUE overrides a value (optim.base_lr=1e-3)\n\n"
+        + yaml.safe_dump(compose_run(prepare(overrides)), sort_keys=False)
+    )
+    return 0
+
+
+def _check_flags(words: Sequence[str]) -> None:
+    """Rejects options that neither mimbench nor Hydra has, such as --epochs."""
+    known = [flag for action in get_args_parser()._actions for flag in action.option_strings]
+    for word in words:
+        flag, _, value = word.partition("=")
+        if flag.startswith("--") and not any(option.startswith(flag) for option in known):
+            key = flag.lstrip("-").replace("-", "_")
+            keys = config_keys([])
+            hint = f" Write {key}={value or 'VALUE'}." if not keys.is_unknown(key) else similar(key, keys.names)
+            raise UserError(f"There is no option {flag}; values are given as KEY=VALUE.{hint}")
 
 
 def _run(config: DictConfig) -> None:

@@ -93,9 +93,10 @@ def _write(content: bytes, out: Path | None) -> None:
 def _print(table: Any, count: int, out: Path | None) -> None:
     """One row per run, its results in percent; values that all runs share are printed once."""
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from mimbench.cli.console import Console
 
     if out is not None:
         raise UserError("--out goes with --format csv or parquet.")

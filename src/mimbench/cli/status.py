@@ -12,8 +12,7 @@ from mimbench.runs.state import State
 def main(argv: list[str]) -> int:
     """Prints one table per sweep, with --watch until all runs have ended; exit status 2 if there is no sweep."""
     arguments = _parser().parse_args(argv)
-    from rich.console import Console
-
+    from mimbench.cli.console import Console
     from mimbench.cli.status_table import WIDTH
 
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
@@ -43,8 +42,9 @@ def _view(directory: Path) -> tuple[object, bool]:
 
 
 def _watch(directory: Path, seconds: float, console: object) -> None:
-    from rich.console import Console
     from rich.live import Live
+
+    from mimbench.cli.console import Console
 
     assert isinstance(console, Console)
     with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:

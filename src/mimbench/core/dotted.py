@@ -13,3 +13,13 @@ def flatten(config: Mapping[str, Any], prefix: str = "", separator: str = ".") -
         else:
             flat[f"{prefix}{key}"] = value
     return flat
+
+
+def find(config: Mapping[str, Any], key: str, default: Any) -> Any:
+    """The value at a dotted key of nested mappings, or the default."""
+    value: Any = config
+    for part in key.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return default
+        value = cast(Mapping[str, Any], value)[part]
+    return value

@@ -33,6 +33,8 @@ _TORCHVISION = {
     "SVHN": None,
 }
 
+_IMAGENET = (1000, 1_281_167)  # classes and images of ImageNet-1k's train/
+
 
 def training_size(source: type[Source], **arguments: Any) -> int | None:
     """Number of images in "train" of a source with these constructor arguments; None if it is unknown without the data.
@@ -61,6 +63,14 @@ def training_size(source: type[Source], **arguments: Any) -> int | None:
     if issubclass(source, Shards) and (Path(arguments["root"]) / MANIFEST).is_file():
         return Shards(**arguments).num_train
     return None
+
+
+def imagenet_size(source: type[Source], **arguments: Any) -> int | None:
+    """Number of images in "train" of ImageNet-1k, for a folder or shards of that name; None for others."""
+    if not issubclass(source, Folder | Shards) or "imagenet" not in Path(arguments["root"]).name.lower():
+        return None
+    classes, images = _IMAGENET
+    return images - max(classes, math.floor(images * arguments.get("holdout", 0.02) + 0.5))
 
 
 def _count(folder: Path, holdout: float) -> int:

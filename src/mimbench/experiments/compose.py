@@ -20,8 +20,9 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from mimbench.core.errors import UserError
-from mimbench.experiments.config import check_overrides, config_directories, config_directory, config_keys
+from mimbench.experiments.config import config_directories, config_directory, config_keys
 from mimbench.experiments.errors import CAUSED_BY_USERS, explain
+from mimbench.experiments.overrides import prepare
 
 
 def run_command(command: str, overrides: Sequence[str], action: Callable[[], int]) -> int:
@@ -123,7 +124,7 @@ def composer(overrides: Sequence[str]) -> Iterator[Composer]:
         raise UserError(
             f"{searches[0]} chooses runs by earlier results; only a grid is known in advance. Leave it out."
         )
-    check_overrides(overrides)
+    overrides = prepare(overrides)
     os.environ["HYDRA_FULL_ERROR"] = "1"
     GlobalHydra.instance().clear()
     with tempfile.TemporaryDirectory() as scratch:  # Hydra writes here

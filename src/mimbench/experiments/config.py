@@ -1,6 +1,7 @@
 """The configuration directory, resolved configurations, and the identity and name that follow from one."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,16 @@ from omegaconf import DictConfig, OmegaConf
 
 import mimbench
 from mimbench.core.dotted import flatten
-from mimbench.core.errors import UserError, nearest
+from mimbench.core.errors import UserError
 from mimbench.experiments.errors import CAUSED_BY_USERS
+from mimbench.experiments.hints import Keys, similar
 from mimbench.experiments.plugins import plugins
+from mimbench.experiments.resolvers import register
 from mimbench.runs.identity import identity, is_evaluation, is_relevant
 from mimbench.runs.manifest import PlannedRun
 from mimbench.runs.records import AXES
+
+register()
 
 # Overrides that are among the axes of every run.
 _AXIS_KEYS = ("method", "encoder", "encoder.depth", "data", "seed")
@@ -39,18 +44,27 @@ def option_names(group: str) -> list[str]:
     return sorted(path.stem for directory in config_directories() for path in (directory / group).glob("*.yaml"))
 
 
-def config_keys(overrides: Sequence[str]) -> list[str]:
-    """All keys of the configuration with the options chosen by overrides, and the names of the groups."""
-    groups = group_names()
+def config_keys(overrides: Sequence[str]) -> Keys:
+    """What `mimbench run` accepts, with the options chosen by overrides."""
+    try:
+        config = compose_run(choose_options(overrides))
+    except CAUSED_BY_USERS:  # the error may be an option
+        config = compose_run([])
+    return make_keys(config)
+
+
+def make_keys(config: Mapping[str, Any]) -> Keys:
+    """The keys of a composed configuration."""
+    return Keys(list(flatten(config)), {group: option_names(group) for group in group_names()}, config)
+
+
+def compose_run(overrides: Sequence[str]) -> dict[str, Any]:
+    """`run.yaml` with overrides, as dicts and lists; interpolations are not resolved."""
     GlobalHydra.instance().clear()  # left behind by a composition that failed
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
-        try:
-            config = hydra.compose("run", choose_options(overrides))
-        except CAUSED_BY_USERS:  # the error may be an option
-            config = hydra.compose("run")
-    container = OmegaConf.to_container(config, resolve=False)
+        container = OmegaConf.to_container(hydra.compose("run", list(overrides)), resolve=False)
     assert isinstance(container, dict)
-    return [*groups, *flatten({str(key): value for key, value in container.items()})]
+    return {str(key): value for key, value in container.items()}
 
 
 def group_names() -> list[str]:
@@ -66,13 +80,6 @@ def choose_options(overrides: Sequence[str]) -> list[str]:
     return [f"{key}={value.split(',')[0]}" for key, _, value in parts if key.lstrip("+") in groups and "[" not in value]
 
 
-def check_overrides(overrides: Sequence[str]) -> None:
-    """Raises UserError for a list of ablations: Hydra would ignore the grids of all of them."""
-    for override in overrides:
-        if override.startswith("+ablation=") and "," in override:
-            raise UserError(f"{override}: an ablation is a grid of its own; call the command once for each.")
-
-
 def resolve(config: DictConfig) -> dict[str, Any]:
     """The configuration as dicts and lists, with interpolations resolved and without the `hydra` key.
 
@@ -82,7 +89,8 @@ def resolve(config: DictConfig) -> dict[str, Any]:
     own = yaml.safe_load((config_directory() / "run.yaml").read_text(encoding="utf-8"))
     known = {*own, "claim", *(group for group in group_names() if "/" not in group)} - {"defaults"}
     if unknown := sorted(str(key) for key in config if key not in known):
-        raise UserError(f"Nothing reads the key '{unknown[0]}'.{nearest(unknown[0], known)}")
+        names = [*known, *flatten({str(key): value for key, value in config.items() if key in known})]
+        raise UserError(f"Nothing reads the key '{unknown[0]}'.{similar(unknown[0], names)}")
     values = ((str(key), config[key]) for key in config if key != "hydra")
     return {key: OmegaConf.to_container(v, resolve=True) if OmegaConf.is_config(v) else v for key, v in values}
 
@@ -108,6 +116,8 @@ def _further_axes(config: dict[str, Any], overrides: list[str]) -> dict[str, Any
     flat = flatten(config)
     further: dict[str, Any] = {}
     for override in overrides:
+        if re.fullmatch(r"budget\.\w+=null|~budget\.\w+", override):  # says only that another kind was chosen
+            continue
         key, _, value = override.lstrip("+~").partition("=")
         key = key.split("@")[0].replace("/", ".")
         if (

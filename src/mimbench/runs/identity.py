@@ -22,6 +22,8 @@ _IRRELEVANT = (
     "objective",
     "claim",
     "rates",
+    "data_defaults",
+    "decoder",
     "data.num_workers",
     "optim.fused",
     "trainer.accelerator",

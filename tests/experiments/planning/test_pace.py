@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mimbench.experiments.planning.pace import MeasuredRun, assume_pace, measured_pace, read_finished_runs
+from mimbench.experiments.planning.pace import SHORTEST, MeasuredRun, assume_pace, measured_pace, read_finished_runs
 
 KEY = ("mae", "vit_base", "bf16-mixed")
 
@@ -43,6 +43,21 @@ def test_runs_of_other_cost_are_scaled_by_flops() -> None:
     assert pace is not None
     assert pace.images_per_second == 50
     assert pace.source.startswith("scaled by FLOPs")
+
+
+def test_runs_too_short_to_measure_are_ignored() -> None:
+    short = MeasuredRun(KEY, 1e9, 3, "H100", seconds=SHORTEST - 1)
+    assert measured_pace([short], KEY, 1e9) is None
+    pace = measured_pace([run(1e9, 100), short], KEY, 1e9)
+    assert pace is not None
+    assert (pace.images_per_second, pace.source) == (100, "measured: 1 run on H100")
+
+
+@pytest.mark.parametrize(("device", "kind"), [("CPU (2 threads)", "CPU"), ("NVIDIA H100 80GB HBM3", "GPU")])
+def test_a_pace_says_which_kind_of_device_it_is_from(device: str, kind: str) -> None:
+    pace = measured_pace([run(1e9, 100, device)], KEY, 1e9)
+    assert pace is not None
+    assert pace.kind == kind
 
 
 def test_only_runs_on_the_last_device_are_used() -> None:
@@ -86,3 +101,4 @@ def test_paces_of_finished_runs_are_read_from_all_sweeps_in_order(tmp_path: Path
     early, late = read_finished_runs(tmp_path)
     assert early == MeasuredRun(("mae", "vit_base", "bf16-mixed"), 3e9, 50.0, "H100")
     assert late == MeasuredRun(("mae", "vit_base", "32-true"), 3e9, 200.0, "H100")
+    assert (early.seconds, early.is_short) == (20.0, False)

@@ -11,9 +11,11 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from mimbench.core.dotted import flatten
-from mimbench.core.errors import UserError, nearest
-from mimbench.experiments.config import choose_options, config_directory, group_names, option_names
+from mimbench.core.errors import UserError
+from mimbench.experiments.config import choose_options, config_directory, make_keys
 from mimbench.experiments.errors import CAUSED_BY_USERS
+from mimbench.experiments.hints import Keys, similar
+from mimbench.experiments.overrides import complete_protocols
 
 if TYPE_CHECKING:
     from mimbench.experiments.evaluation.encoder_sources import EncoderSource
@@ -54,7 +56,7 @@ def _change_data(source: "EncoderSource", values: Mapping[str, Any]) -> dict[str
     own = OmegaConf.create(dict(source.config["data"]))
     for key, value in values.items():
         if OmegaConf.select(own, key, default=_MISSING) is _MISSING:
-            hint = nearest(f"data.{key}", [f"data.{name}" for name in flatten(source.config["data"])])
+            hint = similar(f"data.{key}", [f"data.{name}" for name in flatten(source.config["data"])])
             raise UserError(f"There is no key 'data.{key}' in the data of {source.name}.{hint}")
         OmegaConf.update(own, key, value)
     resolved = OmegaConf.to_container(own)
@@ -67,7 +69,7 @@ def compose_evaluation(overrides: list[str]) -> tuple[dict[str, Any], dict[str, 
 
     Without a `data=NAME` override, the configuration has no data; the values then apply to the data of a run.
     """
-    arguments = [_complete_protocols(word) if word.startswith("protocol=") else word for word in overrides]
+    arguments = [complete_protocols(word) if word.startswith("protocol=") else word for word in overrides]
     about_data = [word for word in arguments if re.match(r"data\.", word)]
     if not any(re.match(r"data(@\w+)?=", word) for word in arguments):
         arguments = [word for word in arguments if word not in about_data]
@@ -79,26 +81,13 @@ def compose_evaluation(overrides: list[str]) -> tuple[dict[str, Any], dict[str, 
     return {str(key): value for key, value in config.items()}, {key: yaml.safe_load(text) for key, _, text in split}
 
 
-def _complete_protocols(override: str) -> str:
-    """`protocol=a,b` as a list for Hydra; result names such as linear-v1 stand for their protocol files."""
-    known = option_names("protocol")
-    chosen: list[str] = []
-    for name in filter(None, override.removeprefix("protocol=").strip("[]").replace(" ", "").split(",")):
-        candidates = (name, name.replace("-", "_"), re.sub(r"-v\d+$", "", name).replace("-", "_"))
-        stem = next((candidate for candidate in candidates if candidate in known), None)
-        if stem is None:
-            raise UserError(f"There is no protocol '{name}'.{nearest(name, known)} Valid: {', '.join(known)}.")
-        chosen.append(stem)
-    return f"protocol=[{','.join(chosen)}]"
-
-
-def evaluation_keys(overrides: list[str]) -> list[str]:
-    """All keys of `conf/evaluate.yaml` with the chosen options, and the names of the groups."""
+def evaluation_keys(overrides: list[str]) -> Keys:
+    """What `conf/evaluate.yaml` accepts, with the chosen options."""
     try:
         config, _ = compose_evaluation(choose_options(overrides))
     except CAUSED_BY_USERS:  # the error may be an option
         config, _ = compose_evaluation([])
-    return [*group_names(), *flatten(config)]
+    return make_keys(config)
 
 
 def is_override(word: str) -> bool:

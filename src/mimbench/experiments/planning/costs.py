@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,19 @@ from hydra.utils import get_class
 from omegaconf import DictConfig
 
 from mimbench.core.errors import UserError
-from mimbench.data.sizes import training_size
+from mimbench.data.sizes import imagenet_size, training_size
 from mimbench.experiments.budget import read_budget
 from mimbench.experiments.build import build_on_meta, measure_step_cost
 from mimbench.experiments.config import describe, resolve, run_directory, sweep_directory
 from mimbench.experiments.evaluation.existing import missing_protocols, use_existing
-from mimbench.experiments.planning.pace import MeasuredRun, Pace, assume_pace, measured_pace, read_finished_runs
+from mimbench.experiments.planning.pace import (
+    SHORTEST,
+    MeasuredRun,
+    Pace,
+    assume_pace,
+    measured_pace,
+    read_finished_runs,
+)
 from mimbench.experiments.planning.plan import EstimatedCost, EstimatedRun
 from mimbench.experiments.status import RunStatus, read_sweep
 from mimbench.runs.manifest import PlannedRun
@@ -29,10 +37,22 @@ PaceEstimator = Callable[[Mapping[str, Any], PlannedRun, float], Pace]
 
 
 def estimate_runs(
-    configs: Sequence[DictConfig], overrides: Sequence[Sequence[str]], estimate_pace: PaceEstimator
+    configs: Sequence[DictConfig],
+    overrides: Sequence[Sequence[str]],
+    estimate_pace: PaceEstimator,
+    images: int | None = None,
 ) -> list[EstimatedRun]:
-    """Estimates every run once, in order. The cost of a model is measured once, whatever seeds and recipes it has."""
-    planner = _Planner(estimate_pace)
+    """Estimates every run once, in order. The cost of a model is measured once, whatever seeds and recipes it has.
+
+    Args:
+        images: Number of training images of data that are not available.
+
+    Raises:
+        UserError: `images` is not positive.
+    """
+    if images is not None and images < 1:
+        raise UserError(f"--images is {images}; it must be a positive number of training images.")
+    planner = _Planner(estimate_pace, images)
     runs = [planner.estimate(resolve(config), list(own)) for config, own in zip(configs, overrides, strict=True)]
     return list({run.name: run for run in runs}.values())
 
@@ -62,7 +82,12 @@ def make_pace_estimator(given: float | None, gpu: str | None, mfu: float, runs: 
         if given is not None:
             return Pace(given, "given")
         key = (str(run.axes["method"]), str(run.axes["encoder"]), precision)
-        return measured_pace(known, key, flops) or assume_pace(gpu or "h100", mfu, flops, precision)
+        if (measured := measured_pace(known, key, flops)) is not None:
+            return measured
+        assumed = assume_pace(gpu or "h100", mfu, flops, precision)
+        if not any(run.key == key for run in known):
+            return assumed
+        return replace(assumed, source=f"{assumed.source}; finished runs took less than {SHORTEST:.0f} s")
 
     return pace
 
@@ -70,8 +95,8 @@ def make_pace_estimator(given: float | None, gpu: str | None, mfu: float, runs: 
 class _Planner:
     """Estimates runs; caches model costs, dataset sizes and statuses, which several runs share."""
 
-    def __init__(self, estimate_pace: PaceEstimator):
-        self.estimate_pace = estimate_pace
+    def __init__(self, estimate_pace: PaceEstimator, images: int | None):
+        self.estimate_pace, self.images = estimate_pace, images
         self._costs: dict[str, Cost] = {}
         self._models: dict[str, tuple[int, Cost | None, EstimatedCost | None, str | None]] = {}
         self._training_size = cache(_training_size)
@@ -126,7 +151,7 @@ class _Planner:
         self, config: Mapping[str, Any], run: PlannedRun, cost: Cost, fixed: EstimatedCost
     ) -> EstimatedCost:
         budget, batch = read_budget(config), config["data"]["batch_size"]
-        size = self._training_size(json.dumps(config["data"]["source"], sort_keys=True))
+        size, assumption = self._training_size(json.dumps(config["data"]["source"], sort_keys=True), self.images)
         if size is not None and size < batch:
             raise UserError(f"The effective batch of {batch} is larger than the training set of {size} images.")
         pace = self.estimate_pace(config, run, cost.training_flops)
@@ -138,6 +163,7 @@ class _Planner:
             steps = budget.total_steps((size or 0) // batch, cost.training_flops * batch)
         images = None if steps is None else steps * batch
         hours = None if images is None else images / pace.images_per_second / 3600
+        hours = hours if budget.seconds is None else budget.seconds / 3600
         return EstimatedCost(
             parameters={
                 "encoder": cost.encoder_parameters,
@@ -152,13 +178,28 @@ class _Planner:
             disk=fixed.disk,
             images_per_second=pace.images_per_second,
             pace=pace.source,
-            gpu_hours=hours if budget.seconds is None else budget.seconds / 3600,
+            gpu_hours=hours if pace.kind == "GPU" or hours is None else 0.0,
+            cpu_hours=hours or 0.0 if pace.kind == "CPU" else 0.0,
+            data=assumption if budget.epochs is not None else "",
         )
 
 
-def _training_size(source: str) -> int | None:
+def _training_size(source: str, images: int | None) -> tuple[int | None, str]:
+    """Number of training images, and what is assumed about it if the data are not available."""
     arguments = json.loads(source)
-    return training_size(get_class(arguments.pop("_target_")), **arguments)
+    kind = get_class(arguments.pop("_target_"))
+    try:
+        known = training_size(kind, **arguments)
+    except TypeError as error:  # an argument that the source does not have
+        raise UserError(f"data.source: {error}.") from error
+    if known is not None:
+        return known, ""
+    if images is not None:
+        return images, f"not available: {images:,} training images given"
+    if (published := imagenet_size(kind, **arguments)) is not None:
+        there = f"there is no {arguments['root']}"
+        return published, f"{there}: {published:,} training images of ImageNet-1k assumed; --images N gives others"
+    return None, ""
 
 
 def _read_statuses(sweep: Path) -> dict[str, RunStatus]:

@@ -1,7 +1,8 @@
 """Training speed in images per second: measured in finished runs, or assumed from the peak of a GPU."""
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mimbench.runs import records
@@ -29,16 +30,22 @@ PEAKS = {
 }
 
 
+# Device-seconds of the shortest run whose pace is used: the first steps allocate, compile and fill caches.
+SHORTEST = 10.0
+
+
 @dataclass(frozen=True)
 class Pace:
     """Training speed on one device.
 
     Attributes:
         source: How it is known, for the plan.
+        kind: "GPU" or "CPU".
     """
 
     images_per_second: float
     source: str
+    kind: str = "GPU"
 
 
 @dataclass(frozen=True)
@@ -50,12 +57,19 @@ class MeasuredRun:
         flops: Training FLOPs per image.
         images_per_second: On one device.
         device: Name of the device.
+        seconds: Device-seconds of training.
     """
 
     key: tuple[str, str, str]
     flops: float
     images_per_second: float
     device: str
+    seconds: float = field(default=math.inf, compare=False)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether start-up is a large part of its time."""
+        return self.seconds < SHORTEST
 
 
 def assume_pace(gpu: str, mfu: float, training_flops: float, precision: str) -> Pace:
@@ -76,17 +90,19 @@ def assume_pace(gpu: str, mfu: float, training_flops: float, precision: str) -> 
 def measured_pace(runs: Iterable[MeasuredRun], key: tuple[str, str, str], training_flops: float) -> Pace | None:
     """The median pace of finished runs with the same method, encoder and precision; None without such runs.
 
-    Only runs on the device of the last one are used. If some have equal FLOPs per image, the others are ignored;
-    otherwise their paces are scaled by FLOPs.
+    Runs shorter than `SHORTEST` are ignored. Only runs on the device of the last one are used. If some have equal
+    FLOPs per image, the others are ignored; otherwise their paces are scaled by FLOPs.
     """
-    similar = [run for run in runs if run.key == key]
+    similar = [run for run in runs if run.key == key and not run.is_short]
     if not similar:
         return None
     similar = [run for run in similar if run.device == similar[-1].device]
     same = [run for run in similar if run.flops == training_flops]
     rates = sorted(run.images_per_second * run.flops / training_flops for run in same or similar)
-    how = "measured" if same else "scaled by FLOPs"
-    return Pace(rates[len(rates) // 2], f"{how}: {len(rates)} runs on {similar[-1].device}")
+    how, device = "measured" if same else "scaled by FLOPs", similar[-1].device
+    kind = "CPU" if device.upper().startswith("CPU") else "GPU"
+    count = "1 run" if len(rates) == 1 else f"{len(rates)} runs"
+    return Pace(rates[len(rates) // 2], f"{how}: {count} on {device}", kind)
 
 
 def read_finished_runs(runs: Path) -> list[MeasuredRun]:
@@ -106,4 +122,6 @@ def _measured_run(record: Record, directory: Path) -> MeasuredRun:
     axes, cost = record.axes, record.cost
     rate = cost["images_seen"] / cost["device_seconds"]
     key = (axes["method"], axes["encoder"], str(read_config(directory)["trainer"]["precision"]))
-    return MeasuredRun(key, cost["training_flops_per_image"], rate, record.environment["device"])
+    return MeasuredRun(
+        key, cost["training_flops_per_image"], rate, record.environment["device"], cost["device_seconds"]
+    )

@@ -20,7 +20,9 @@ class EstimatedCost:
         disk: Bytes of the checkpoint and the exported encoder.
         images_per_second: On one device.
         pace: How `images_per_second` is known.
-        gpu_hours: GPU-hours of pre-training, without evaluation.
+        gpu_hours: GPU-hours of pre-training, without evaluation; 0 if the pace is that of a CPU.
+        cpu_hours: Hours of pre-training on the CPU whose pace is known; otherwise 0.
+        data: What is assumed about the number of training images; empty if it is known.
     """
 
     parameters: Mapping[str, int] = field(default_factory=dict)
@@ -33,6 +35,8 @@ class EstimatedCost:
     images_per_second: float | None = None
     pace: str = ""
     gpu_hours: float | None = 0.0
+    cpu_hours: float = 0.0
+    data: str = ""
 
     @property
     def training_flops(self) -> float | None:
@@ -63,6 +67,10 @@ class EstimatedRun:
             return 0.0
         return None if self.cost.gpu_hours is None else self.cost.gpu_hours * (1 - self.done)
 
+    @property
+    def cpu_hours_left(self) -> float:
+        return 0.0 if self.cost is None or self.state == State.REFUSED else self.cost.cpu_hours * (1 - self.done)
+
 
 @dataclass(frozen=True)
 class Totals:
@@ -70,7 +78,7 @@ class Totals:
 
     Attributes:
         states: Number of runs by state, including refused ones.
-        unknown: Number of runs whose GPU-hours are unknown.
+        unknown: Number of runs whose number of training images, and so hours, are unknown.
     """
 
     states: Mapping[str, int]
@@ -78,6 +86,8 @@ class Totals:
     disk: int
     gpu_hours: float
     gpu_hours_left: float
+    cpu_hours: float
+    cpu_hours_left: float
     unknown: int
 
 
@@ -94,5 +104,7 @@ def totals(runs: Iterable[EstimatedRun]) -> Totals:
         disk=sum(cost.disk for cost in costs),
         gpu_hours=sum(cost.gpu_hours or 0.0 for cost in costs),
         gpu_hours_left=sum(run.gpu_hours_left or 0.0 for run in listed),
+        cpu_hours=sum(cost.cpu_hours for cost in costs),
+        cpu_hours_left=sum(run.cpu_hours_left for run in listed),
         unknown=sum(cost.gpu_hours is None for cost in costs),
     )
