@@ -133,7 +133,7 @@ def _entry(path: Path) -> str:
 
 def _choice(path: Path, conf: Path) -> str:
     """A collapsed box, titled by the choice and the first sentence of the file's comment."""
-    from mimbench.experiments.options import describe_option
+    from mimbench.experiments.composition.options import describe_option
 
     group = path.parent.relative_to(conf).as_posix()
     title = f"`{group}={path.stem}` {describe_option(path)}".replace('"', "'").replace("<", "&lt;").strip()

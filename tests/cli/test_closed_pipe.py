@@ -30,7 +30,7 @@ def test_a_closed_pipe_is_no_traceback(call: list[str], buffered: bool, tmp_path
     reading, writing = os.pipe()
     os.close(reading)
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
-    environment |= {} if buffered else {"PYTHONUNBUFFERED": "1"}
+    environment["PYTHONUNBUFFERED"] = "" if buffered else "1"
     done = subprocess.run(
         [sys.executable, "-m", "mimbench", *call],
         stdout=writing,
@@ -42,4 +42,5 @@ def test_a_closed_pipe_is_no_traceback(call: list[str], buffered: bool, tmp_path
     )
     os.close(writing)
     assert done.stderr == ""
-    assert done.returncode == 141
+    ignored = not buffered and call[0] in ("plan", "bench") and call[1:] == ["--help"]
+    assert done.returncode == (0 if ignored else 141)  # argparse ignores errors when it writes its help

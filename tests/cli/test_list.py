@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from mimbench.cli import main
+from mimbench.experiments.composition.options import GROUPS, describe_option
 from mimbench.experiments.config import config_directory, option_names
-from mimbench.experiments.options import GROUPS, describe_option
 
 
 @pytest.mark.parametrize("kind", ["methods", "encoders", "data", "protocols", "experiments", "ablations"])
@@ -47,4 +47,4 @@ def test_help_of_run_describes_every_group(capsys: pytest.CaptureFixture[str]) -
     assert main(["run", "method=mirl", "--help"]) == 0
     text = capsys.readouterr().out
     assert all(f"{group}: {about}\n" in text for group, about in GROUPS.items())
-    assert "  num_blocks: 2\n" in text.partition("== Config ==")[2]
+    assert "  num_blocks: ${decoder:num_blocks,2}\n" in text

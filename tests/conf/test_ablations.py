@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from mimbench.core.dotted import flatten
 from mimbench.core.errors import UserError
 from mimbench.experiments.build import build_on_meta, check_parts
-from mimbench.experiments.compose import composer
+from mimbench.experiments.composition.compose import composer
 from mimbench.experiments.config import config_directory, describe, resolve
 from mimbench.reporting.published import load
 from mimbench.runs.identity import identity

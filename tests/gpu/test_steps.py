@@ -9,7 +9,7 @@ import torch
 from mimbench.benchmarking import MethodStep, Setting, compare_memory
 from mimbench.benchmarking.comparison import synchronizations
 from mimbench.experiments.build import build_model
-from mimbench.experiments.compose import composer
+from mimbench.experiments.composition.compose import composer
 from mimbench.experiments.config import resolve
 from mimbench.methods import Method
 from mimbench.targets import Target, target_values

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.gpu import science
 from benchmarks.gpu.checks import Setting
-from mimbench.experiments.compose import composer
+from mimbench.experiments.composition.compose import composer
 from mimbench.experiments.plugins import enabled
 from mimbench.runs.directory import RECORD
 

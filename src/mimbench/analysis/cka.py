@@ -40,11 +40,11 @@ def cka_matrix(
 
 def _directions(representations: Sequence[Tensor], unbiased: bool) -> Tensor:
     """Centered Gram matrices as unit vectors; CKA is their cosine."""
-    grams = torch.stack([_centerd_gram(x, unbiased).flatten() for x in representations])
+    grams = torch.stack([_centered_gram(x, unbiased).flatten() for x in representations])
     return grams / grams.norm(dim=1, keepdim=True)
 
 
-def _centerd_gram(x: Float[Tensor, "n d"], unbiased: bool) -> Float[Tensor, "n n"]:
+def _centered_gram(x: Float[Tensor, "n d"], unbiased: bool) -> Float[Tensor, "n n"]:
     x = x.double()
     x = x - x.mean(0)
     gram = x @ x.T

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mimbench.core.errors import UserError, nearest
 from mimbench.experiments.analysis import NAMES
-from mimbench.experiments.errors import CAUSED_BY_USERS, explain
+from mimbench.experiments.composition.errors import CAUSED_BY_USERS, explain
 from mimbench.runs.directory import ANALYSIS
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
     """Measures, prints tables and writes JSON; exit status 2 for a user error."""
     arguments, words = _parser().parse_known_args(argv)
     # Importing PyTorch takes seconds; --help does not need it.
-    from mimbench.experiments.compose import run_command
+    from mimbench.experiments.composition.compose import run_command
 
     return run_command("bench", words, lambda: _bench(arguments, words))
 

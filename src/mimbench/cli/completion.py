@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 
+from mimbench.experiments.composition.errors import CAUSED_BY_USERS
+from mimbench.experiments.composition.options import addition, options, public_groups
 from mimbench.experiments.config import config_keys
-from mimbench.experiments.errors import CAUSED_BY_USERS
-from mimbench.experiments.options import addition, options, public_groups
 
 # bash splits words at = and :, so it replaces only what follows the last one.
 SCRIPT = """\

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mimbench.core.errors import UserError
+from mimbench.experiments.composition.errors import CAUSED_BY_USERS, explain
 from mimbench.experiments.config import option_names
-from mimbench.experiments.errors import CAUSED_BY_USERS, explain
 from mimbench.experiments.evaluation.config import choose_data, compose_evaluation, evaluation_keys, is_override
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from mimbench.core.errors import UserError, nearest
-from mimbench.experiments.options import addition, describe_group, options, public_groups
+from mimbench.experiments.composition.options import addition, describe_group, options, public_groups
 
 _COUNTED = (
     *("method", "encoder", "masker", "target", "budget", "protocol", "logger", "experiment", "ablation"),
@@ -21,7 +21,7 @@ def main(argv: Sequence[str]) -> int:
         _show({plural: describe_group(group) for plural, group in kinds().items()})
         print("\nmimbench list KIND lists the options of one.")
         return 0
-    group = kinds().get(kind, kind)
+    group = kinds().get(kind) or str(kind)
     if group not in kinds().values():
         raise UserError(f"There is no kind '{kind}'.{nearest(kind, kinds())} Valid: {', '.join(kinds())}.")
     _show(options(group))

@@ -16,7 +16,7 @@ def main(argv: list[str]) -> int:
     arguments, words = _parser().parse_known_args(argv)
     words = [word for word in words if word not in ("-m", "--multirun")]
     # Importing PyTorch takes seconds; --help does not need it.
-    from mimbench.experiments.compose import run_command
+    from mimbench.experiments.composition.compose import run_command
 
     return run_command("plan", words, lambda: _plan(arguments, words))
 
@@ -26,7 +26,7 @@ def _plan(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     from mimbench.cli.plan_table import WIDTH, show
     from mimbench.core.errors import UserError
     from mimbench.core.files import write_atomic
-    from mimbench.experiments.compose import composer
+    from mimbench.experiments.composition.compose import composer
     from mimbench.experiments.config import resolve
     from mimbench.experiments.planning.costs import estimate_runs, make_pace_estimator
     from mimbench.experiments.planning.plan import totals

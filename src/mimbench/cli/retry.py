@@ -12,7 +12,7 @@ def main(argv: list[str]) -> int:
     """Continues from checkpoints; exit status 0 if all runs finished or none was left, 1 if some failed again."""
     arguments, overrides = _parser().parse_known_args(argv)
     # Importing PyTorch takes seconds; --help does not need it.
-    from mimbench.experiments.compose import run_command
+    from mimbench.experiments.composition.compose import run_command
 
     return run_command("retry", overrides, lambda: _retry(arguments, overrides))
 

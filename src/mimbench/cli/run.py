@@ -17,12 +17,12 @@ from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
 from mimbench.core.errors import UserError
+from mimbench.experiments.composition.errors import CAUSED_BY_USERS, explain
+from mimbench.experiments.composition.hints import similar
+from mimbench.experiments.composition.options import addition, describe_group, options, public_groups
+from mimbench.experiments.composition.overrides import prepare
 from mimbench.experiments.config import compose_run, config_directory, config_keys, describe, resolve, run_directory
-from mimbench.experiments.errors import CAUSED_BY_USERS, explain
-from mimbench.experiments.hints import similar
 from mimbench.experiments.launch.pool import SweepFailed
-from mimbench.experiments.options import addition, describe_group, options, public_groups
-from mimbench.experiments.overrides import prepare
 
 _NO_ACCESS = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

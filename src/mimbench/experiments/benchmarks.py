@@ -27,7 +27,7 @@ from mimbench.benchmarking import (
 )
 from mimbench.core.errors import UserError
 from mimbench.experiments.build import build_data, build_model, build_on_meta
-from mimbench.experiments.compose import composer
+from mimbench.experiments.composition.compose import composer
 from mimbench.experiments.config import resolve
 from mimbench.methods import MAE, Method
 from mimbench.training.allocation import keep_freed_memory

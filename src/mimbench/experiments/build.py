@@ -1,6 +1,7 @@
 """Builds data, encoder, method and protocols from configurations."""
 
 import os
+import re
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -259,5 +260,10 @@ def _as_user_errors() -> Iterator[None]:
         raise UserError(_sentence(error)) from error
 
 
+_UNKNOWN_ARGUMENT = re.compile(r"(?:(\w+)(?:\.__init__)?\(\) )?got an unexpected keyword argument '(\w+)'")
+
+
 def _sentence(error: BaseException) -> str:
+    if isinstance(error, TypeError) and (found := _UNKNOWN_ARGUMENT.search(str(error))):
+        return f"{found[1] or 'The class'} has no argument '{found[2]}'; leave it out, or choose an option that has it."
     return str(error).replace("\n", " ").strip() or type(error).__name__

@@ -13,10 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 import mimbench
 from mimbench.core.dotted import flatten
 from mimbench.core.errors import UserError
-from mimbench.experiments.errors import CAUSED_BY_USERS
-from mimbench.experiments.hints import Keys, similar
+from mimbench.experiments.composition.errors import CAUSED_BY_USERS
+from mimbench.experiments.composition.hints import Keys, similar
+from mimbench.experiments.composition.resolvers import register
 from mimbench.experiments.plugins import plugins
-from mimbench.experiments.resolvers import register
 from mimbench.runs.identity import identity, is_evaluation, is_relevant
 from mimbench.runs.manifest import PlannedRun
 from mimbench.runs.records import AXES

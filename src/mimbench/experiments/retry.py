@@ -9,7 +9,7 @@ import yaml
 
 from mimbench.core.errors import UserError
 from mimbench.experiments.build import check_parts
-from mimbench.experiments.compose import Composer, composer
+from mimbench.experiments.composition.compose import Composer, composer
 from mimbench.experiments.config import config_directories, describe, resolve, sweep_directory
 from mimbench.experiments.evaluation.existing import use_existing
 from mimbench.experiments.launch.slurm import SlurmBackend

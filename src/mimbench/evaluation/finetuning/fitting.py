@@ -83,7 +83,7 @@ def fit(
     """Trains to `epochs` or `steps`, from the checkpoint in `directory` if there is one, saving every epoch.
 
     Args:
-        options: What Lightning's Trainer is told.
+        options: Extra arguments of Lightning's Trainer.
 
     Raises:
         KeyboardInterrupt: A signal requested a stop; the checkpoint is saved.

@@ -12,10 +12,10 @@ from omegaconf import OmegaConf
 
 from mimbench.core.dotted import flatten
 from mimbench.core.errors import UserError
+from mimbench.experiments.composition.errors import CAUSED_BY_USERS
+from mimbench.experiments.composition.hints import Keys, similar
+from mimbench.experiments.composition.overrides import complete_protocols
 from mimbench.experiments.config import choose_options, config_directory, make_keys
-from mimbench.experiments.errors import CAUSED_BY_USERS
-from mimbench.experiments.hints import Keys, similar
-from mimbench.experiments.overrides import complete_protocols
 
 if TYPE_CHECKING:
     from mimbench.experiments.evaluation.encoder_sources import EncoderSource

@@ -68,7 +68,7 @@ def _wins(count: WinCount, title: str) -> str:
     against = ""
     if count.num_compared:
         against = f"; it {_against_untrained(count.num_compared, count.num_better, count.num_worse)}"
-    return f"{title}: {count.labels[0]} leads in {where}, {noise}{dagger}{_ties(count)}{against}."
+    return f"{title}: {_join(count.labels)} leads in {where}, {noise}{dagger}{_ties(count)}{against}."
 
 
 def _ties(count: WinCount) -> str:

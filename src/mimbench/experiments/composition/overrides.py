@@ -44,11 +44,12 @@ def _without_other_budgets(overrides: Sequence[str]) -> list[str]:
     if "budget" not in values or not any(preset in values for preset in _PRESETS):
         return []
     chosen = values["budget"].split(",")
+    removed = {override.removeprefix("~").partition("=")[0]: "" for override in overrides if override.startswith("~")}
     composed = compose_run(choose_options(overrides))["budget"]
     others = [
         key
         for key, value in composed.items()
-        if value is not None and key not in chosen and f"budget.{key}" not in values
+        if value is not None and key not in chosen and f"budget.{key}" not in values | removed
     ]
     # Every file of the group has epochs and steps; a further key would be another configuration than none.
     return [f"budget.{key}=null" if key in ("epochs", "steps") else f"~budget.{key}" for key in others]

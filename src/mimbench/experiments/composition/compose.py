@@ -20,9 +20,9 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from mimbench.core.errors import UserError
+from mimbench.experiments.composition.errors import CAUSED_BY_USERS, explain
+from mimbench.experiments.composition.overrides import prepare
 from mimbench.experiments.config import config_directories, config_directory, config_keys
-from mimbench.experiments.errors import CAUSED_BY_USERS, explain
-from mimbench.experiments.overrides import prepare
 
 
 def run_command(command: str, overrides: Sequence[str], action: Callable[[], int]) -> int:

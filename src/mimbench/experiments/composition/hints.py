@@ -161,5 +161,5 @@ def _synonym(key: str, names: Sequence[str]) -> str | None:
     if meant is None or meant == key or ("." in key and key.startswith(("protocol.", "callbacks.", "finetune."))):
         return None
     is_phrase = "=" in meant
-    known = is_phrase or meant in names or meant in groups or any(name.startswith(f"{meant}.") for name in names)
+    known = is_phrase or any(name == meant or name.startswith(f"{meant}.") for name in names)
     return meant if known else None

@@ -6,7 +6,7 @@ from hydra.errors import ConfigCompositionException, HydraException, Instantiati
 from omegaconf.errors import OmegaConfBaseException
 
 from mimbench.core.errors import nearest
-from mimbench.experiments.hints import Keys
+from mimbench.experiments.composition.hints import Keys
 
 # Errors caused by command lines and configurations; all others keep their traceback.
 CAUSED_BY_USERS = (HydraException, OmegaConfBaseException)

@@ -6,9 +6,9 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from mimbench.core.errors import UserError
-from mimbench.experiments.compose import composer
+from mimbench.experiments.composition.compose import composer
+from mimbench.experiments.composition.errors import CAUSED_BY_USERS
 from mimbench.experiments.config import resolve
-from mimbench.experiments.errors import CAUSED_BY_USERS
 
 
 @pytest.fixture(autouse=True)

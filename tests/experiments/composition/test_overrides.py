@@ -6,9 +6,9 @@ import pytest
 
 from mimbench.core.errors import UserError
 from mimbench.experiments.budget import read_budget
-from mimbench.experiments.compose import composer
+from mimbench.experiments.composition.compose import composer
+from mimbench.experiments.composition.overrides import prepare
 from mimbench.experiments.config import describe, option_names, resolve
-from mimbench.experiments.overrides import prepare
 
 
 def configs(*overrides: str) -> list[dict]:
