@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from mimbench.training import AtomicCheckpointIO, NotSavedError, newest_checkpoint
+from mimbench.runs.directory import checkpoint
+from mimbench.training import AtomicCheckpointIO, NotSavedError
 
 Make = Callable[..., Any]
 
@@ -16,9 +17,10 @@ Make = Callable[..., Any]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with the checkpoints of step 1 and step 2."""
+    folder = tmp_path / "checkpoints"
     for step in (1, 2):
-        AtomicCheckpointIO().save_checkpoint({"step": step, "weights": torch.rand(1000)}, tmp_path / "last.ckpt")
-    return tmp_path
+        AtomicCheckpointIO().save_checkpoint({"step": step, "weights": torch.rand(1000)}, folder / "last.ckpt")
+    return folder
 
 
 def step(path: Path | None) -> int | None:
@@ -50,11 +52,11 @@ DAMAGES = [flip, halve, empty, zero]
 
 def test_the_newest_checkpoint_is_used_and_the_previous_one_kept(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {"last.ckpt", "previous.ckpt"}
-    assert step(newest_checkpoint(folder)) == 2
+    assert step(checkpoint(folder.parent, set_aside=True)) == 2
     (folder / "last.ckpt").unlink()
-    assert step(newest_checkpoint(folder)) == 1
+    assert step(checkpoint(folder.parent, set_aside=True)) == 1
     (folder / "previous.ckpt").unlink()
-    assert newest_checkpoint(folder) is None
+    assert checkpoint(folder.parent, set_aside=True) is None
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -62,18 +64,18 @@ def test_a_damaged_checkpoint_is_renamed_and_reported(
     folder: Path, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     damage(folder / "last.ckpt")
-    assert step(newest_checkpoint(folder)) == 1
+    assert step(checkpoint(folder.parent, set_aside=True)) == 1
     assert "last.ckpt is damaged" in capsys.readouterr().err
     AtomicCheckpointIO().save_checkpoint({"step": 3}, folder / "last.ckpt")
     assert step(folder / "previous.ckpt") == 1  # the damaged file has not replaced it
-    assert step(newest_checkpoint(folder)) == 3
+    assert step(checkpoint(folder.parent, set_aside=True)) == 3
     assert capsys.readouterr().err == ""
 
 
 def test_with_two_damaged_checkpoints_there_is_none(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for path in folder.glob("*.ckpt"):
         halve(path)
-    assert newest_checkpoint(folder) is None
+    assert checkpoint(folder.parent, set_aside=True) is None
     assert capsys.readouterr().err.count("is damaged") == 2
 
 
@@ -90,7 +92,7 @@ def test_a_failed_write_reports_the_systems_error(folder: Path, monkeypatch: pyt
     ) as error:
         AtomicCheckpointIO().save_checkpoint({"step": 3}, folder / "last.ckpt")
     assert error.value.errno == 28
-    assert step(newest_checkpoint(folder)) == 2
+    assert step(checkpoint(folder.parent, set_aside=True)) == 2
 
 
 def test_other_errors_are_not_converted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

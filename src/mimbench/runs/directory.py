@@ -31,8 +31,10 @@ Files are replaced atomically (core/files), except metrics.csv and log.txt, whic
 """
 
 import json
+import sys
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,23 +94,28 @@ def config(run: Path) -> dict[str, Any]:
     return current(plain)
 
 
-def checkpoint(run: Path) -> Path | None:
-    """The newest complete checkpoint of a run: the last one, or the previous one if the last is damaged; else None."""
-    return next((path for path in checkpoints(run / CHECKPOINTS) if is_complete(path)), None)
+def checkpoint(run: Path, set_aside: bool = False) -> Path | None:
+    """The newest complete checkpoint of a run: the last one, or the previous one if the last is damaged; else None.
 
+    A checkpoint is complete if the checksums in its archive match, which PyTorch does not verify.
 
-def checkpoints(folder: Path) -> Iterator[Path]:
-    """The checkpoints in a folder, newest first, complete or not."""
-    return (path for name in (LAST, PREVIOUS) if (path := folder / name).is_file())
-
-
-def is_complete(path: Path) -> bool:
-    """Whether the archive of a checkpoint is complete and its checksums match; PyTorch does not verify them."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError):
-        return False
+    Args:
+        set_aside: Whether damaged checkpoints are renamed and reported on stderr.
+    """
+    for path in (run / CHECKPOINTS / LAST, run / CHECKPOINTS / PREVIOUS):
+        if not path.is_file():
+            continue
+        try:
+            with zipfile.ZipFile(path) as archive:
+                if archive.testzip() is None:
+                    return path
+        except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError):
+            pass
+        if set_aside:
+            with suppress(FileNotFoundError):  # another rank renamed it first
+                path.replace(path.with_name(DAMAGED))
+                print(f"{path} is damaged and was renamed to {DAMAGED}; an older state is used.", file=sys.stderr)
+    return None
 
 
 def _values(tree: Any, depth: int) -> Iterator[Any]:

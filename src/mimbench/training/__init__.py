@@ -9,7 +9,7 @@ from mimbench.training.metrics import MetricsFile
 from mimbench.training.pretrain import Pretraining, pretrain
 from mimbench.training.progress import Progress
 from mimbench.training.reconstructions import Reconstructions
-from mimbench.training.saving import AtomicCheckpointIO, NotSavedError, newest_checkpoint
+from mimbench.training.saving import AtomicCheckpointIO, NotSavedError
 
 __all__ = [
     "AtomicCheckpointIO",
@@ -27,7 +27,6 @@ __all__ = [
     "StopOnNonFinite",
     "StopSignals",
     "measure_cost",
-    "newest_checkpoint",
     "pretrain",
     "stored_bytes",
 ]

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.loggers.logger import Logger
 
 from mimbench.data import ImageDataModule
-from mimbench.runs.directory import CHECKPOINTS, LAST, METRICS, PROGRESS
+from mimbench.runs.directory import CHECKPOINTS, LAST, METRICS, PROGRESS, checkpoint
 from mimbench.training.allocation import keep_freed_memory
 from mimbench.training.budget import Budget, SecondsBudget
 from mimbench.training.checkpoints import Checkpoints
@@ -21,7 +21,7 @@ from mimbench.training.guard import StopOnNonFinite
 from mimbench.training.interruption import StopSignals
 from mimbench.training.metrics import MetricsFile
 from mimbench.training.progress import Progress
-from mimbench.training.saving import AtomicCheckpointIO, newest_checkpoint
+from mimbench.training.saving import AtomicCheckpointIO
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def pretrain(
     if trainer.strategy.root_device.type == "cpu":
         keep_freed_memory()
     with _ignore_warnings(), signals:
-        start = newest_checkpoint(newest.parent) or resume
+        start = checkpoint(directory, set_aside=True) or resume
         trainer.fit(method, datamodule=data, ckpt_path=start, weights_only=True)
     rate = progress.images / max(progress.seconds, 1e-9)
     return Pretraining(

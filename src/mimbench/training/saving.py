@@ -1,9 +1,7 @@
-"""Atomic checkpoint writes; damaged files are set aside."""
+"""Atomic checkpoint writes."""
 
 import errno
 import os
-import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from mimbench.core.files import remove_partial, replacing
-from mimbench.runs.directory import DAMAGED, PREVIOUS, checkpoints, is_complete
+from mimbench.runs.directory import PREVIOUS
 
 
 class NotSavedError(OSError):
@@ -47,17 +45,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 cause.errno,
                 f"{os.strerror(cause.errno or errno.EIO)} while writing {path}; the previous checkpoint is kept",
             ) from error
-
-
-def newest_checkpoint(directory: Path) -> Path | None:
-    """The newest complete checkpoint of a directory, or None; damaged ones are renamed and reported on stderr."""
-    for path in checkpoints(directory):
-        if is_complete(path):
-            return path
-        with suppress(FileNotFoundError):  # another rank renamed it first
-            path.replace(path.with_name(DAMAGED))
-            print(f"{path} is damaged and was renamed to {DAMAGED}; an older state is used.", file=sys.stderr)
-    return None
 
 
 def _os_error(error: BaseException | None) -> OSError | None:
