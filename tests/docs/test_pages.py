@@ -1,18 +1,17 @@
 """Pages of the documentation, without building the site."""
 
 import importlib
-import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import hydra
 import pytest
 import torch
 import yaml
 from hydra.core.global_hydra import GlobalHydra
+from scripts import load_script
 
 import mimbench
 from mimbench.cli import COMMANDS
@@ -31,17 +30,9 @@ PAGES = sorted(DOCS.rglob("*.md"))
 GUIDES = ("start/quickstart.md", "extend/adding_a_method.md", "start/faq.md")
 
 
-def generated() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generated", DOCS / "generated.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
+GENERATED = load_script(DOCS / "generated.py")
 # Made with the site.
-MADE = {f"reference/{name}.md" for name in ("configuration", "commands", *generated().packages())}
+MADE = {f"reference/{name}.md" for name in ("configuration", "commands", *GENERATED.packages())}
 MADE |= {"use/sample_report.md"}
 
 
@@ -153,7 +144,7 @@ def test_method_of_the_guide_trains() -> None:
 
 
 def test_configuration_reference_has_every_key_of_every_file() -> None:
-    lines = {line.strip() for line in generated().reference(config_directory()).splitlines()}
+    lines = {line.strip() for line in GENERATED.reference(config_directory()).splitlines()}
     files = list(config_directory().rglob("*.yaml"))
     assert len(files) > 50
     for path in files:
@@ -162,11 +153,11 @@ def test_configuration_reference_has_every_key_of_every_file() -> None:
 
 def test_python_reference_has_every_package_and_every_public_name() -> None:
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert set(generated().packages()) == folders - {"cli"}
+    assert set(GENERATED.packages()) == folders - {"cli"}
     overview = (DOCS / "reference" / "index.md").read_text()
-    for package in generated().packages():
+    for package in GENERATED.packages():
         assert f"({package}.md)" in overview
-        page = generated().api(package)
+        page = GENERATED.api(package)
         names = getattr(importlib.import_module(f"mimbench.{package}"), "__all__", ())
         assert names or "::: mimbench." in page
         (members, *_) = re.findall(r"members: \[(.*?)\]", page) or [""]
@@ -175,7 +166,7 @@ def test_python_reference_has_every_package_and_every_public_name() -> None:
 
 
 def test_command_reference_has_every_command_and_every_option() -> None:
-    page = generated().commands()
+    page = GENERATED.commands()
     assert {line.split()[-1] for line in page.splitlines() if line.startswith("## mimbench ")} == set(COMMANDS)
     for option in ("--shard-mb", "--every-checkpoint", "--use-stored-setup", "--released-quirks", "--no-figures"):
         assert option in page
@@ -186,7 +177,7 @@ def test_configuration_reference_titles_a_choice_by_its_first_sentence(tmp_path:
     (tmp_path / "run.yaml").write_text("seed: 0 # of all draws\n")
     text = '# @package optim\n# Goes "down", slowly\n# and surely. More words.\n#   mimbench run optim=sgd\nlr: 0.1\n'
     (tmp_path / "optim" / "sgd.yaml").write_text(text)
-    page = generated().reference(tmp_path)
+    page = GENERATED.reference(tmp_path)
     assert "## mimbench run\n\n```yaml\nseed: 0 # of all draws\n```" in page
     assert "## optim\n\n??? abstract \"`optim=sgd` Goes 'down', slowly and surely.\"\n\n    ```yaml" in page
     assert "    lr: 0.1\n    ```" in page

@@ -1,13 +1,12 @@
 """One command changes the version everywhere; a refused one changes nothing."""
 
 import datetime
-import importlib.util
 import shutil
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import yaml
+from scripts import load_script
 
 import mimbench
 
@@ -15,16 +14,7 @@ ROOT = Path(__file__).parents[2]
 TODAY = datetime.date(2030, 1, 2)
 
 
-def load() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("bump", ROOT / "tools" / "bump.py")
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
-BUMP = load()
+BUMP = load_script(ROOT / "tools" / "bump.py")
 
 
 @pytest.fixture

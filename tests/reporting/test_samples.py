@@ -1,6 +1,5 @@
 """Sample reports of the site, from archives."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 from mkdocs.config import load_config
 from mkdocs.structure.files import File, Files
+from scripts import load_script
 
 from mimbench.reporting import archive
 from mimbench.reporting.collect import collect
@@ -18,12 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def samples() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("samples", ROOT / "docs" / "samples.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "docs" / "samples.py")
 
 
 def settings() -> Any:
