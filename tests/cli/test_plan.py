@@ -186,7 +186,7 @@ def test_the_words_of_a_cluster_do_not_matter(plan: Plan) -> None:
         (["--images-per-second=0"], "--images-per-second"),
         (["--foo"], "--foo"),
         (["--images=0"], "--images"),
-        (["+data.source.holdout=0.1"], "argument 'holdout'"),
+        (["+data.source.holdout=0.1"], "has no argument 'holdout'"),
         (["data=digits", "optim.batch_size=2000"], "larger than the training set of 1155"),
         (["budget=flops", "budget.flops=10"], "less than one step"),
         (["--json", "."], "--json"),

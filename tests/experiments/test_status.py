@@ -70,8 +70,8 @@ def test_a_run_whose_lock_is_held_is_running(sweep: Path) -> None:
     directory = begin(sweep, "a", "running", step=10, total=40, steps_per_epoch=4, seconds_left=90.0)
     with FileLock(directory / ".lock"):
         run = read(sweep, "a")
-    assert (run.state, run.step, run.total) == ("running", 10, 40)
-    assert run.seconds_left == pytest.approx(90, abs=5)
+    assert (run.state, run.progress.step, run.progress.total) == ("running", 10, 40)
+    assert run.progress.seconds_left_now == pytest.approx(90, abs=5)
 
 
 def test_reading_the_state_does_not_take_the_lock(sweep: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_run_that_failed_before_its_first_record_is_lost(sweep: Path, age: flo
 def test_time_since_the_last_progress_is_subtracted_from_the_time_left(sweep: Path) -> None:
     directory = begin(sweep, "a", "running", age=60.0, step=1, total=9, seconds_left=100.0)
     with FileLock(directory / ".lock"):
-        assert read(sweep, "a").seconds_left == pytest.approx(40, abs=5)
+        assert read(sweep, "a").progress.seconds_left_now == pytest.approx(40, abs=5)
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_incomplete_files_count_as_missing(sweep: Path) -> None:
     directory = begin(sweep, "a", "finished")
     (directory / "progress.json").write_text('{"step": 1')
     (directory / "slurm.json").write_text("{")
-    assert read(sweep, "a").step is None
+    assert read(sweep, "a").progress.step is None
 
 
 def test_sweeps_are_found_in_a_directory_of_sweeps(sweep: Path, tmp_path: Path) -> None:

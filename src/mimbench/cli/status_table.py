@@ -39,19 +39,20 @@ def render(directory: Path, runs: Sequence[RunStatus]) -> Group:
 
 
 def _progress(run: RunStatus) -> list[str]:
-    if run.step is None or run.state in (State.REFUSED, State.PLANNED):
+    progress = run.progress
+    if progress.step is None or run.state in (State.REFUSED, State.PLANNED):
         return [""] * 4
-    epoch = f"{run.step / run.steps_per_epoch:.1f}" if run.steps_per_epoch else ""
-    step = f"{run.step}/{'?' if run.total is None else run.total}"
-    rate = "" if run.images_per_second is None else f"{run.images_per_second:.0f}"
-    return [epoch, step, rate, "" if run.state != State.RUNNING else duration(run.seconds_left)]
+    epoch = f"{progress.step / progress.steps_per_epoch:.1f}" if progress.steps_per_epoch else ""
+    step = f"{progress.step}/{'?' if progress.total is None else progress.total}"
+    rate = "" if progress.images_per_second is None else f"{progress.images_per_second:.0f}"
+    return [epoch, step, rate, "" if run.state != State.RUNNING else duration(progress.seconds_left_now)]
 
 
 def _remarks(run: RunStatus, directory: Path) -> Text:
     """The error, what follows training, and the log file unless the run has finished."""
     lines = [run.error] if run.error else []
-    if run.state == State.RUNNING and run.stage not in (None, TRAINING):
-        lines.append(run.stage)
+    if run.state == State.RUNNING and run.progress.stage not in (None, TRAINING):
+        lines.append(run.progress.stage)
     if run.log is not None and run.state != State.FINISHED:
         lines.append(str(run.log.relative_to(directory) if run.log.is_relative_to(directory) else run.log))
     return Text("\n".join(lines))

@@ -111,9 +111,9 @@ class ImageDataModule(LightningDataModule):
         """Normalizes raw batches on the device, in the precision of the training."""
         if not isinstance(batch, RawBatch) or self.trainer is None:
             return batch
+        normalized = batch.normalized()
         # Lightning has left the integers alone.
-        images = self.trainer.precision_plugin.convert_input(batch.normalized().images)
-        return Batch(images, batch.labels, batch.index)
+        return normalized._replace(images=self.trainer.precision_plugin.convert_input(normalized.images))
 
     def _sampler(self, dataset: TrainSet) -> EpochSampler:
         trainer, order = self.trainer, dataset.split.order

@@ -186,7 +186,7 @@ def measure_step_cost(method: Method, image_size: int) -> Cost:
             f for f in frames if "site-packages" not in f.filename or f"packages{os.sep}mimbench" in f.filename
         )
         raise UserError(
-            f"These parts do not work together on images of {image_size} px: {_sentence(error)} "
+            f"These parts do not work together on images of {image_size} px: {sentence(error)} "
             f"({Path(frame.filename).name}, line {frame.lineno})"
         ) from error
 
@@ -254,16 +254,17 @@ def _as_user_errors() -> Iterator[None]:
     except InstantiationException as error:
         cause = error.__cause__ or error
         if isinstance(cause, (ValueError, TypeError, ImportError, OSError)):
-            raise UserError(_sentence(cause)) from error
+            raise UserError(sentence(cause)) from error
         raise
     except (ValueError, OSError, MisconfigurationException) as error:
-        raise UserError(_sentence(error)) from error
+        raise UserError(sentence(error)) from error
 
 
 _UNKNOWN_ARGUMENT = re.compile(r"(?:(\w+)(?:\.__init__)?\(\) )?got an unexpected keyword argument '(\w+)'")
 
 
-def _sentence(error: BaseException) -> str:
+def sentence(error: BaseException) -> str:
+    """The message of a constructor's error on one line; for an argument that it lacks, with what to do."""
     if isinstance(error, TypeError) and (found := _UNKNOWN_ARGUMENT.search(str(error))):
         return f"{found[1] or 'The class'} has no argument '{found[2]}'; leave it out, or choose an option that has it."
     return str(error).replace("\n", " ").strip() or type(error).__name__

@@ -1,7 +1,7 @@
 """The configuration directory, resolved configurations, and the identity and name that follow from one."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,23 +46,36 @@ def option_names(group: str) -> list[str]:
 
 def config_keys(overrides: Sequence[str]) -> Keys:
     """What `mimbench run` accepts, with the options chosen by overrides."""
+    return accepted_keys(compose_run, overrides)
+
+
+def accepted_keys(compose: Callable[[list[str]], Mapping[str, Any]], overrides: Sequence[str]) -> Keys:
+    """The keys of a configuration with the options chosen by overrides.
+
+    Args:
+        compose: Returns the configuration for overrides.
+    """
     try:
-        config = compose_run(choose_options(overrides))
+        config = compose(choose_options(overrides))
     except CAUSED_BY_USERS:  # the error may be an option
-        config = compose_run([])
-    return make_keys(config)
-
-
-def make_keys(config: Mapping[str, Any]) -> Keys:
-    """The keys of a composed configuration."""
+        config = compose([])
     return Keys(list(flatten(config)), {group: option_names(group) for group in group_names()}, config)
 
 
 def compose_run(overrides: Sequence[str]) -> dict[str, Any]:
     """`run.yaml` with overrides, as dicts and lists; interpolations are not resolved."""
+    return compose_file("run", overrides, resolve=False)
+
+
+def compose_file(name: str, overrides: Sequence[str], resolve: bool) -> dict[str, Any]:
+    """A file at the top of the configuration directory with overrides, as dicts and lists.
+
+    Args:
+        resolve: Whether interpolations are resolved.
+    """
     GlobalHydra.instance().clear()  # left behind by a composition that failed
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
-        container = OmegaConf.to_container(hydra.compose("run", list(overrides)), resolve=False)
+        container = OmegaConf.to_container(hydra.compose(name, list(overrides)), resolve=resolve)
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}
 

@@ -26,9 +26,7 @@ class RunStatus:
     """The state of one run, started or not.
 
     Attributes:
-        stage: What a running one does, such as "training"; None if unknown.
-        step: Optimizer steps done; None if unknown.
-        total: Optimizer steps of the whole run; None if unknown.
+        progress: How far it is; empty if unknown.
         error: Why it failed, waits or is refused.
         log: The file with its output.
         launcher: Options of the SLURM launcher that submitted it; None without SLURM.
@@ -40,12 +38,7 @@ class RunStatus:
     directory: Path
     axes: Mapping[str, Any]
     overrides: tuple[str, ...]
-    stage: str | None = None
-    step: int | None = None
-    total: int | None = None
-    steps_per_epoch: int | None = None
-    images_per_second: float | None = None
-    seconds_left: float | None = None
+    progress: RunProgress = field(default_factory=RunProgress)
     error: str = ""
     log: Path | None = None
     launcher: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -107,7 +100,6 @@ def _read(
     if record is not None:
         state = State(record.status)
         error = f"{record.error['type']}: {record.error['message']}" if record.error else ""
-    progress = read_progress(directory)
     run = RunStatus(
         name=printable(directory.name),
         identity=record.identity if record is not None else plan.identity if plan is not None else "",
@@ -118,29 +110,23 @@ def _read(
         error=refused or error,
         log=_log(directory, job),
         launcher=None if job is None else job.launcher,
-        stage=progress.stage,
-        step=progress.step,
-        total=progress.total,
-        steps_per_epoch=progress.steps_per_epoch,
-        images_per_second=progress.images_per_second,
+        progress=read_progress(directory),
     )
     if run.state in (State.FINISHED, State.REFUSED):
         return run
     if job is not None and jobs is not None:
-        return _apply_job_state(run, progress, jobs.get(job.job))
+        return _apply_job_state(run, jobs.get(job.job))
     if job is not None and run.state == State.PLANNED:
         return replace(run, state=State.QUEUED, error=f"job {job.job}; SLURM does not answer")
     if run.state == State.PLANNED and job is None and run.log is not None and _age(run.log) > _STARTING:
         return _lost(run)  # it ended before it could write a record
-    if run.state != State.RUNNING:
-        return run
-    return _running(run, progress) if is_alive(directory) else _lost(run)
+    return _lost(run) if run.state == State.RUNNING and not is_alive(directory) else run
 
 
-def _apply_job_state(run: RunStatus, progress: RunProgress, state: JobState | None) -> RunStatus:
+def _apply_job_state(run: RunStatus, state: JobState | None) -> RunStatus:
     if state is not None and state.live:
         if run.state == State.RUNNING and state.name == "RUNNING":
-            return _running(run, progress)
+            return run
         return replace(run, state=State.QUEUED, error=" ".join(filter(None, (state.name, state.reason))))
     if run.state in (State.RUNNING, State.PLANNED):
         return _lost(run, "" if state is None else f"SLURM: {state.name}")
@@ -151,11 +137,6 @@ def _lost(run: RunStatus, error: str = "") -> RunStatus:
     """A lost run; without a recorded error, the last line of its log stands for one."""
     lines = _read_end(run.log).strip().splitlines() if run.log is not None else []
     return replace(run, state=State.LOST, error=error or run.error or (lines[-1][:200] if lines else ""))
-
-
-def _running(run: RunStatus, progress: RunProgress) -> RunStatus:
-    left = progress.seconds_left
-    return replace(run, seconds_left=None if left is None else max(0.0, left - progress.age))
 
 
 def _age(path: Path) -> float:

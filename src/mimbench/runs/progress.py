@@ -36,6 +36,11 @@ class RunProgress:
     seconds_left: float | None = None
     age: float = 0.0
 
+    @property
+    def seconds_left_now(self) -> float | None:
+        """The estimated rest of the training now; not below 0."""
+        return None if self.seconds_left is None else max(0.0, self.seconds_left - self.age)
+
 
 def read_progress(run: Path) -> RunProgress:
     """The progress in the directory of a run; empty if the file is missing or unreadable."""

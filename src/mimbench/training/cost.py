@@ -14,9 +14,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from mimbench.core import Grid, Mask, Regions, Tokens
-from mimbench.decoders import CrossBlock, QueryDecoder, SelfBlock, TokenDecoder
+from mimbench.decoders import CrossBlock, QueryDecoder, RegionPredictor, SelfBlock, TokenDecoder
 from mimbench.encoders import Encoder
-from mimbench.methods import IJEPA, Method
+from mimbench.methods import Method
 from mimbench.targets import Target
 
 _BLOCKS = (Block, SelfBlock, CrossBlock)  # what they compute follows from their modules and their number of heads
@@ -32,7 +32,7 @@ class Cost:
         target_parameters: Parameters of the targets, such as a teacher.
         encoder_tokens: Tokens that enter the encoder: the visible patches, with class and register tokens.
         decoder_tokens: Tokens in all decoders together; of a decoder with cross-attention alone, its queries;
-            of I-JEPA's predictor, all sequences.
+            of a predictor of regions, all sequences.
         encoder_flops: Forward operations on the visible part of an image; a multiply-add counts as 2.
         decoder_flops: Forward operations of the decoders and heads.
         target_flops: Forward operations of the targets, which have no backward pass.
@@ -153,7 +153,7 @@ def stored_bytes(encoder: Encoder, method: Method | None, average: bool = False)
 
 
 def _decoder_tokens(method: Method, features: Mapping[int, Tokens], predictions: Sequence[Tensor]) -> int:
-    if isinstance(method, IJEPA):
+    if any(isinstance(m, RegionPredictor) for m in method.modules()):
         context = int(features[0].sequence.shape[1])
         return sum(len(p) * (context + p.shape[1]) for p in predictions)
     full = sum(m.positions.shape[1] for m in method.modules() if isinstance(m, TokenDecoder))

@@ -82,42 +82,29 @@ def _encoder(a: Architecture, released_quirks: bool) -> Encoder:
     return vit(*sizes, class_token=not a.timm)
 
 
-def _timm_vit(a: Architecture) -> VisionTransformer:
+def timm_arguments(a: Architecture) -> dict[str, Any]:
+    """Arguments of timm's SwinTransformer or VisionTransformer for a completed architecture."""
     assert a.num_heads is not None
-    more: dict[str, Any] = {"fc_norm": False} | a.timm
-    return VisionTransformer(
-        img_size=a.image_size or 224,
-        patch_size=a.patch_size,
-        in_chans=a.in_channels,
-        embed_dim=a.width,
-        depth=a.num_blocks[0],
-        num_heads=a.num_heads[0],
-        mlp_ratio=a.mlp_ratio,
-        reg_tokens=a.num_registers,
-        num_classes=a.num_classes,
-        global_pool=a.global_pool,
-        weight_init="skip",
-        **more,
-    )
+    shared = {
+        "img_size": a.image_size or 224,
+        "patch_size": a.patch_size,
+        "in_chans": a.in_channels,
+        "embed_dim": a.width,
+    }
+    last = {"mlp_ratio": a.mlp_ratio, "num_classes": a.num_classes}
+    if a.family == "swin":
+        return shared | {"depths": a.num_blocks, "num_heads": a.num_heads, "window_size": a.window} | last
+    blocks = {"depth": a.num_blocks[0], "num_heads": a.num_heads[0], "reg_tokens": a.num_registers}
+    return shared | blocks | last | {"global_pool": a.global_pool, "fc_norm": False} | a.timm
+
+
+def _timm_vit(a: Architecture) -> VisionTransformer:
+    return VisionTransformer(**timm_arguments(a), weight_init="skip")
 
 
 def _swin_classifier(a: Architecture) -> SwinTransformer:
-    assert a.num_heads is not None
-    assert a.window is not None
-    return SwinTransformer(
-        img_size=a.image_size or 224,
-        patch_size=a.patch_size,
-        in_chans=a.in_channels,
-        embed_dim=a.width,
-        depths=a.num_blocks,
-        num_heads=a.num_heads,
-        window_size=a.window,
-        mlp_ratio=a.mlp_ratio,
-        num_classes=a.num_classes,
-        drop_path_rate=0.0,
-        norm_layer=cast("Any", partial(nn.LayerNorm, eps=1e-6)),
-        weight_init="skip",
-    )
+    norm = cast("Any", partial(nn.LayerNorm, eps=1e-6))
+    return SwinTransformer(**timm_arguments(a), drop_path_rate=0.0, norm_layer=norm, weight_init="skip")
 
 
 def _method(encoder: Encoder, branches: Branches, shared: bool) -> Method:

@@ -16,7 +16,7 @@ from mimbench.weights.formats import format_named
 from mimbench.weights.formats.huggingface import to_transformers
 from mimbench.weights.formats.mae import MAE_FORMAT
 from mimbench.weights.loading import load_released, load_timm, load_transformers, load_with_mimbench
-from mimbench.weights.run_decoders import mae_of_run
+from mimbench.weights.run_decoders import NO_DECODER, mae_of_run
 from mimbench.weights.store import (
     CLASSIFIER,
     ENCODER,
@@ -100,7 +100,7 @@ def _timm_loading(directory: Path, state: dict[str, Tensor], file: str, num_head
         return load_with_mimbench(encoder, file)
     try:
         architecture = stored_architecture(directory, state, num_heads)
-    except ValueError:  # no plain ViT and no Swin, or heads that nobody noted
+    except ValueError:  # neither a plain ViT nor a Swin, or an unknown number of heads
         return load_with_mimbench(encoder, file)
     size = stored_image_size(directory) or architecture.image_size
     return load_timm(
@@ -168,16 +168,10 @@ def _pretraining(directory: Path, architecture: Architecture) -> tuple[dict[str,
     """Weights and configuration of ViTMAEForPreTraining, from an import or a run."""
     if notes_of(directory) is None:
         module, whole, further = mae_of_run(directory, architecture)
-        _check_decoder(directory, whole)
         return to_transformers(MAE_FORMAT.export(module), prefix="vit."), _vitmae_config(whole) | further
-    _check_decoder(directory, architecture)
+    if architecture.branches is None or architecture.branches.method != "mae":
+        raise ValueError(NO_DECODER.format(directory))
     return to_transformers(MAE_FORMAT.export(_method(directory)), prefix="vit."), _vitmae_config(architecture)
-
-
-def _check_decoder(directory: Path, architecture: Architecture) -> None:
-    branches = architecture.branches
-    if branches is None or branches.method != "mae":
-        raise ValueError(f"{directory} holds no decoder of MAE, the only one that ViTMAEForPreTraining has.")
 
 
 def _check_plain(architecture: Architecture, encoder: dict[str, Tensor]) -> None:

@@ -127,7 +127,7 @@ def _check_archive(path: Path) -> None:
 
 
 def _ends_within(path: Path, name: bytes) -> bool:
-    """Whether the file ends within `name`, whose last letter PyTorch then mistakes for the end of the line."""
+    """Whether the file ends one byte after `name`: it was truncated within a longer name."""
     with path.open("rb") as file:
         file.seek(-len(name) - 1, os.SEEK_END)
         return file.read()[:-1] == name

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mimbench.weights.architecture import Architecture
+from mimbench.weights.building import timm_arguments
 
 _FILE = "from safetensors.torch import load_file\n"
 
@@ -26,45 +27,16 @@ def load_released(file: str) -> str:
 
 def load_timm(a: Architecture, file: str) -> str:
     """Builds timm's model and loads a file."""
+    load = f"model.load_state_dict(load_file({json.dumps(file)}))\n"
     if a.family == "swin":
-        return _load_swin(a, file)
-    assert a.num_heads is not None
-    sizes = {
-        "img_size": a.image_size,
-        "patch_size": a.patch_size,
-        "in_chans": a.in_channels,
-        "embed_dim": a.width,
-        "depth": a.num_blocks[0],
-        "num_heads": a.num_heads[0],
-        "mlp_ratio": a.mlp_ratio,
-        "reg_tokens": a.num_registers,
-        "num_classes": a.num_classes,
-        "global_pool": a.global_pool,
-    }
+        return (
+            f"from functools import partial\n\n{_FILE}from timm.models.swin_transformer import SwinTransformer\n"
+            f"from torch.nn import LayerNorm\n\nnorm = partial(LayerNorm, eps={a.norm_eps})\n"
+            f"{_call('model = SwinTransformer', timm_arguments(a), 'norm_layer=norm')}{load}"
+        )
     return (
         f"{_FILE}from timm.models.vision_transformer import VisionTransformer\n\n"
-        f"{_call('model = VisionTransformer', sizes | {'fc_norm': False} | a.timm)}"
-        f"model.load_state_dict(load_file({json.dumps(file)}))\n"
-    )
-
-
-def _load_swin(a: Architecture, file: str) -> str:
-    sizes = {
-        "img_size": a.image_size,
-        "patch_size": a.patch_size,
-        "in_chans": a.in_channels,
-        "embed_dim": a.width,
-        "depths": a.num_blocks,
-        "num_heads": a.num_heads,
-        "window_size": a.window,
-        "mlp_ratio": a.mlp_ratio,
-        "num_classes": a.num_classes,
-    }
-    return (
-        f"from functools import partial\n\n{_FILE}from timm.models.swin_transformer import SwinTransformer\n"
-        f"from torch.nn import LayerNorm\n\nnorm = partial(LayerNorm, eps={a.norm_eps})\n"
-        f"{_call('model = SwinTransformer', sizes, 'norm_layer=norm')}"
-        f"model.load_state_dict(load_file({json.dumps(file)}))\n"
+        f"{_call('model = VisionTransformer', timm_arguments(a))}{load}"
     )
 
 

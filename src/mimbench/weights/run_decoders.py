@@ -15,6 +15,7 @@ from mimbench.weights.files import read_state_dict
 from mimbench.weights.store import stored_config
 from mimbench.weights.trunks import count
 
+NO_DECODER = "{} holds no decoder of MAE, the only one that ViTMAEForPreTraining has."
 _DECODER, _TRUNK = "decoders.0.", "encoder.trunk."
 
 
@@ -32,7 +33,7 @@ def mae_of_run(directory: Path, architecture: Architecture) -> tuple[nn.Module, 
     values = stored_config(directory)
     method, target, masker = (_part(values, name) for name in ("method", "target", "masker"))
     if method.get("_target_") != "mimbench.methods.MAE":
-        raise ValueError(f"{directory} holds no decoder of MAE, the only one that ViTMAEForPreTraining has.")
+        raise ValueError(NO_DECODER.format(directory))
     if target.get("_target_") != "mimbench.targets.PixelTarget" or method.get("encode_hidden"):
         raise ValueError(
             f"The decoder of {directory} does not predict pixels from visible patches, which is what "

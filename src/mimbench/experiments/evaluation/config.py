@@ -5,17 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hydra
 import yaml
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from mimbench.core.dotted import flatten
 from mimbench.core.errors import UserError
-from mimbench.experiments.composition.errors import CAUSED_BY_USERS
 from mimbench.experiments.composition.hints import Keys, similar
 from mimbench.experiments.composition.overrides import complete_protocols
-from mimbench.experiments.config import choose_options, config_directory, make_keys
+from mimbench.experiments.config import accepted_keys, compose_file
 
 if TYPE_CHECKING:
     from mimbench.experiments.evaluation.encoder_sources import EncoderSource
@@ -73,21 +70,14 @@ def compose_evaluation(overrides: list[str]) -> tuple[dict[str, Any], dict[str, 
     about_data = [word for word in arguments if re.match(r"data\.", word)]
     if not any(re.match(r"data(@\w+)?=", word) for word in arguments):
         arguments = [word for word in arguments if word not in about_data]
-    GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
-        config = OmegaConf.to_container(hydra.compose("evaluate", arguments), resolve=True)
-    assert isinstance(config, dict)
+    config = compose_file("evaluate", arguments, resolve=True)
     split = (word.removeprefix("data.").partition("=") for word in about_data)
-    return {str(key): value for key, value in config.items()}, {key: yaml.safe_load(text) for key, _, text in split}
+    return config, {key: yaml.safe_load(text) for key, _, text in split}
 
 
 def evaluation_keys(overrides: list[str]) -> Keys:
     """What `conf/evaluate.yaml` accepts, with the chosen options."""
-    try:
-        config, _ = compose_evaluation(choose_options(overrides))
-    except CAUSED_BY_USERS:  # the error may be an option
-        config, _ = compose_evaluation([])
-    return make_keys(config)
+    return accepted_keys(lambda chosen: compose_evaluation(chosen)[0], overrides)
 
 
 def is_override(word: str) -> bool:

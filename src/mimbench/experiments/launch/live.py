@@ -84,8 +84,8 @@ def _table(rows: Sequence[tuple[str, RunProgress]], width: int) -> Table:
 def _cells(progress: RunProgress) -> tuple[str, str, str]:
     """Stage, rate and remaining time."""
     rate = "" if progress.images_per_second is None else f"{progress.images_per_second:.0f} images/s"
-    left = progress.seconds_left
-    remaining = "" if left is None else f"{duration(max(0.0, left - progress.age))} left"
+    left = progress.seconds_left_now
+    remaining = "" if left is None else f"{duration(left)} left"
     return printable(progress.stage or "starting"), rate, remaining
 
 

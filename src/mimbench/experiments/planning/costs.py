@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from mimbench.core.errors import UserError
 from mimbench.data.sizes import imagenet_size, training_size
 from mimbench.experiments.budget import read_budget
-from mimbench.experiments.build import build_on_meta, measure_step_cost
+from mimbench.experiments.build import build_on_meta, measure_step_cost, sentence
 from mimbench.experiments.config import describe, resolve, run_directory, sweep_directory
 from mimbench.experiments.evaluation.existing import missing_protocols, use_existing
 from mimbench.experiments.planning.pace import (
@@ -191,7 +191,7 @@ def _training_size(source: str, images: int | None) -> tuple[int | None, str]:
     try:
         known = training_size(kind, **arguments)
     except TypeError as error:  # an argument that the source does not have
-        raise UserError(f"data.source: {error}.") from error
+        raise UserError(f"data.source: {sentence(error)}") from error
     if known is not None:
         return known, ""
     if images is not None:
@@ -213,5 +213,6 @@ def _plan_state(status: RunStatus | None) -> tuple[State, str, float]:
     if status.state == State.FINISHED:
         return State.FINISHED, "", 1.0
     resumable = status.state in (State.INTERRUPTED, State.RUNNING, State.QUEUED)
-    done = min(1.0, status.step / status.total) if resumable and status.step and status.total else 0.0
+    step, total = status.progress.step, status.progress.total
+    done = min(1.0, step / total) if resumable and step and total else 0.0
     return status.state, status.error, done

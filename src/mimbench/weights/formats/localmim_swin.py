@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mimbench.weights.formats.format import COMPUTED, Format, entries
+from mimbench.weights.formats.localmim_vit import level
 
 
 class LocalMIMSwinFormat(Format):
@@ -18,7 +19,8 @@ class LocalMIMSwinFormat(Format):
 
     def __init__(self, name: str, swap: bool):
         stages = {f"encoder.trunk.layers.{i + 1}.downsample.": f"encoder.layers.{i}.downsample." for i in range(3)}
-        levels = {ours: theirs for k in range(4) for ours, theirs in _level(k).items()}
+        names = [level(k, norm="encoder.norm.", head="head.layers.0.") for k in range(4)]
+        levels = {ours: theirs for part in names for ours, theirs in part.items()}
         # The last of the four released norms is that of the encoder.
         super().__init__(
             name, {"encoder.trunk.": "encoder.", "encoder.trunk.norm.": "encoder.norm.3."} | stages | levels
@@ -64,21 +66,6 @@ def swap_neighbors(tensor: Tensor) -> Tensor:
     """Exchanges the second and third of the four channel blocks of patch merging; its own inverse."""
     blocks = tensor.chunk(4, dim=-1)
     return torch.cat([blocks[i] for i in (0, 2, 1, 3)], dim=-1)
-
-
-def _level(k: int) -> dict[str, str | None]:
-    ours, theirs = f"decoders.{k}.", f"decoder.{k}."
-    return {
-        f"{ours}norm_input.": f"encoder.norm.{k}.",
-        f"{ours}mask_token": f"{theirs}mask_token",
-        f"{ours}positions": f"{theirs}pos_embed",
-        f"{ours}project.": f"{theirs}embed.",
-        f"{ours}blocks.": f"{theirs}blocks.",
-        f"{ours}norm.": f"{theirs}norm.",
-        f"{ours}head.layers.0.": f"{theirs}pred.",
-        f"targets.{k}.sobel": f"hog_enc.{k}.conv.weight",
-        f"targets.{k}.offset": f"hog_enc.{k}.conv.bias",
-    }
 
 
 LOCALMIM_SWIN_FORMAT = LocalMIMSwinFormat("LocalMIM Swin", swap=True)
