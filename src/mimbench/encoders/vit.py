@@ -172,7 +172,8 @@ def check_patch(image_size: int, patch_size: int) -> None:
     """Raises ValueError if patches do not divide an image."""
     if image_size % patch_size:
         divisors = [p for p in range(2, image_size) if image_size % p == 0]
+        nearest = max(1, round(image_size / patch_size)) * patch_size
         raise ValueError(
             f"Patches of {patch_size} px do not divide an image of {image_size} px; "
-            f"set encoder.patch_size to one of {divisors}."
+            f"set encoder.patch_size to {f'one of {divisors}' if divisors else '1'}, or data.image_size={nearest}."
         )

@@ -23,7 +23,7 @@ from mimbench.evaluation import Protocol
 from mimbench.experiments.budget import pretrain_limits, read_budget
 from mimbench.methods import Method
 from mimbench.training import Cost, measure_cost
-from mimbench.training.cluster import check_tasks, cluster_environment, fsdp2
+from mimbench.training.cluster import check_batch, check_tasks, cluster_environment, fsdp2
 from mimbench.weights.store import METHOD, load_encoder, load_method
 
 # Keys that are not constructor arguments: names of options, and keys read elsewhere; `unread` lists more of them.
@@ -54,8 +54,7 @@ def build(config: Mapping[str, Any]) -> Parts:
         data = instantiate(_arguments(config, "data"))
         data.prepare_data()
         data.setup("fit" if config["method"]["_target_"] else None)
-        quiet = {"logger": False, "enable_checkpointing": False, "plugins": [cluster_environment()]}
-        L.Trainer(**trainer_options(config), **quiet)  # rejects invalid combinations
+        _check_trainer(trainer_options(config))
         encoder, method = build_model(config)
         if method is not None:
             _check_average(config, method)
@@ -63,6 +62,14 @@ def build(config: Mapping[str, Any]) -> Parts:
         if config["weights"] is not None:
             _load_weights(Path(config["weights"]), encoder, method)
         return Parts(data, encoder, method)
+
+
+def _check_trainer(options: Mapping[str, Any]) -> None:
+    """Raises ValueError for combinations that Lightning's Trainer rejects."""
+    try:
+        L.Trainer(**options, logger=False, enable_checkpointing=False, plugins=[cluster_environment()])
+    except TypeError as error:
+        raise ValueError(str(error)) from error
 
 
 def _load_weights(directory: Path, encoder: Encoder, method: Method | None) -> None:
@@ -230,7 +237,15 @@ def build_on_meta(config: Mapping[str, Any]) -> tuple[Encoder, Method | None]:
 def _check_values(config: Mapping[str, Any]) -> None:
     if type(config["seed"]) is not int:
         raise ValueError(f"seed is {config['seed']!r}; it must be a whole number.")
+    data, trainer = config["data"], config["trainer"]
+    for name in ("image_size", "patch_size"):
+        if (size := data.get(name)) is not None and (type(size) is not int or size < 1):
+            raise ValueError(
+                f"data.{name} is {size!r}; images and patches are square, so it must be one whole number of pixels."
+            )
     read_budget(config)
+    if type(batch_size := data.get("batch_size")) is int and batch_size > 0:  # others: see ImageDataModule
+        check_batch(batch_size, trainer["devices"], trainer["num_nodes"], trainer["accumulate_grad_batches"])
     trainer_options(config)  # rejects invalid sharding
     build_protocols(config)  # rejects invalid arguments now instead of after training
 

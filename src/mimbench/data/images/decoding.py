@@ -1,6 +1,7 @@
 """Splits whose images are decoded on request, and crops during decoding."""
 
 import io
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,11 @@ from torch import Tensor
 from mimbench.data.images.crops import Box
 from mimbench.data.images.pixels import pixels
 from mimbench.data.images.unreadable import Damaged
+from mimbench.data.images.unsupported import UnsupportedImageError, check_supported, explained
 from mimbench.data.source import Split
 
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, PIL.Image.DecompressionBombError)
+warnings.filterwarnings("ignore", category=PIL.Image.DecompressionBombWarning)  # twice as many pixels are an error
 # Smallest ratio of box to result, in pixels, for each scale at which libjpeg decodes fast. Below it, the result would
 # differ from that of full decoding by more than bilinear from bicubic interpolation. Scale 8 is only the mean of each
 # JPEG block.
@@ -51,22 +54,45 @@ class EncodedSplit(Split):
             j = (i + step) % len(self)
             try:
                 with PIL.Image.open(self.stream(j)) as image:
-                    check_size(image, self.min_size)
+                    check_image(image, self.min_size)
                     return view(image), int(self.labels[j])
             except UNREADABLE as error:
-                self.refuse(j, error)
+                self.refuse(j, explained(error, self.stream(j)))
         raise ValueError(f"Not one of {len(self)} images can be read; the first is {self.title(0)}.")
 
     def refuse(self, i: int, error: Exception) -> None:
         """Counts an image that cannot be read."""
         self.damaged.add(self.title(i), error)
 
+    def check_headers(self, at_most: int = 4096) -> None:
+        """Reads the headers of evenly spaced images; damaged ones are counted and replaced when they are read.
+
+        Raises:
+            ValueError: One is smaller than min_size, or not supported.
+        """
+        step = -(-len(self) // at_most)
+        for i in range(0, len(self), step):
+            try:
+                with PIL.Image.open(self.stream(i)) as image:
+                    width, height = image.size
+                    check_supported(image)
+            except UNREADABLE as error:
+                if isinstance(reason := explained(error, self.stream(i)), UnsupportedImageError):
+                    raise ValueError(f"{self.title(i)} cannot be used: {reason}. Convert or remove it.") from error
+                continue
+            if min(width, height) < self.min_size:
+                raise ValueError(
+                    f"{self.title(i)} has {width} x {height} px, fewer than min_size={self.min_size} (about one patch); "
+                    "remove it or lower min_size."
+                )
+
     def __getitem__(self, i: int) -> tuple[UInt8[Tensor, "3 h w"], int]:
         return self.look(i, pixels)
 
 
-def check_size(image: PIL.Image.Image, min_size: int) -> None:
-    """Raises ValueError for an image smaller than min_size."""
+def check_image(image: PIL.Image.Image, min_size: int) -> None:
+    """Raises ValueError for an image that is smaller than min_size or not supported."""
+    check_supported(image)
     if min(image.size) < min_size:
         raise ValueError(f"{image.width} x {image.height} px, smaller than min_size={min_size}")
 

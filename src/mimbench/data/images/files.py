@@ -10,14 +10,14 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from mimbench.data.images.decoding import UNREADABLE as UNREADABLE
-from mimbench.data.images.decoding import EncodedSplit, check_size
+from mimbench.data.images.decoding import EncodedSplit, check_image
 from mimbench.data.images.pixels import pixels
 from mimbench.data.images.unreadable import Damaged
 
 
 def to_tensor(image: PIL.Image.Image, min_size: int) -> UInt8[Tensor, "3 h w"]:
-    """An image with three colors. Raises ValueError if it is smaller than min_size."""
-    check_size(image, min_size)
+    """An image with three colors. Raises ValueError if it is smaller than min_size or not supported."""
+    check_image(image, min_size)
     return pixels(image)
 
 
@@ -39,21 +39,6 @@ class FileSplit(EncodedSplit):
 
     def title(self, i: int) -> str:
         return str(self.file(i))
-
-    def check_sizes(self, at_most: int = 4096) -> None:
-        """Reads the headers of evenly spaced files. Raises ValueError for one that is smaller than min_size."""
-        step = -(-len(self) // at_most)
-        for i in range(0, len(self), step):
-            try:
-                with PIL.Image.open(self.file(i)) as image:
-                    width, height = image.size
-            except UNREADABLE:
-                continue  # damaged files are counted and replaced when they are read
-            if min(width, height) < self.min_size:
-                raise ValueError(
-                    f"{self.file(i)} has {width} x {height} px, fewer than min_size={self.min_size} (about one patch); "
-                    "remove it or lower min_size."
-                )
 
 
 def subset(split: FileSplit, index: Int64[Tensor, " m"]) -> FileSplit:

@@ -13,11 +13,14 @@ from mimbench.data.shards.readahead import StreamedSplit
 from mimbench.data.shards.split import ShardSplit
 from mimbench.data.source import Source, SplitName
 
+_CHECKED = 512  # images per part, each of which is read as a whole
+
 
 class Shards(Source):
     """A folder packed by `mimbench data pack`, with the same splits as the folder.
 
-    Raises ValueError before training if shards are missing or have another size.
+    Raises ValueError before training if shards are missing or have another size, or one of the
+    images that are checked is smaller than min_size.
 
     Args:
         root: Folder of pack.json.
@@ -86,4 +89,6 @@ class Shards(Source):
             raise ValueError(f"{self.root}: a shard of {part} has labels beyond the {len(self.classes)} classes.")
         order = np.argsort(table[:, 0])  # as in the folder
         where = np.column_stack([number, table[:, 2:]])[order]
-        return ShardSplit(files, where, torch.from_numpy(table[order, 1]), self.damaged, self.min_size)
+        split = ShardSplit(files, where, torch.from_numpy(table[order, 1]), self.damaged, self.min_size)
+        split.check_headers(_CHECKED)
+        return split

@@ -14,6 +14,7 @@ from mimbench.data.images.unreadable import Damaged
 from mimbench.data.source import Source, SplitName
 
 log = logging.getLogger(__name__)
+EXTENSIONS = (*IMG_EXTENSIONS, ".gif")
 
 
 class Folder(Source):
@@ -94,12 +95,12 @@ def scan(folder: Path, classes: tuple[str, ...], damaged: Damaged, min_size: int
     for label, name in enumerate(classes):
         found = image_files(folder / name)
         if not found:
-            raise ValueError(f"{folder / name} has no images ({' '.join(IMG_EXTENSIONS)}).")
+            raise ValueError(f"{folder / name} has no images ({' '.join(EXTENSIONS)}).")
         files += found
         labels += [label] * len(found)
-    _warn_of_nested(folder, classes)
+    _warn_of_unused(folder, classes)
     split = FileSplit(files, torch.tensor(labels), damaged, min_size)
-    split.check_sizes()
+    split.check_headers()
     return split
 
 
@@ -110,12 +111,13 @@ def image_files(folder: Path) -> list[str]:
 
 def is_image(name: str) -> bool:
     """Whether a file has the name of an image and is not hidden."""
-    return name.lower().endswith(IMG_EXTENSIONS) and not name.startswith(".")
+    return name.lower().endswith(EXTENSIONS) and not name.startswith(".")
 
 
-def _warn_of_nested(folder: Path, classes: tuple[str, ...]) -> None:
-    entries = (entry for name in classes for entry in os.scandir(folder / name))
-    nested = [e.path for e in entries if not is_image(e.name) and not e.name.startswith(".") and e.is_dir()]
+def _warn_of_unused(folder: Path, classes: tuple[str, ...]) -> None:
+    entries = [entry for name in classes for entry in os.scandir(folder / name) if not entry.name.startswith(".")]
+    unused = [entry for entry in entries if not is_image(entry.name)]
+    nested = [entry.path for entry in unused if entry.is_dir()]
     number = sum(is_image(name) for path in nested for _, _, names in os.walk(path) for name in names)
     if number:
         log.warning(
@@ -123,6 +125,14 @@ def _warn_of_nested(folder: Path, classes: tuple[str, ...]) -> None:
             folder,
             number,
             min(nested),
+        )
+    if others := sorted(entry.path for entry in unused if entry.is_file()):
+        log.warning(
+            "%s: %d files are not used, such as %s; images are %s.",
+            folder,
+            len(others),
+            others[0],
+            " ".join(EXTENSIONS),
         )
 
 

@@ -65,7 +65,7 @@ class Table(Source):
             raise ValueError(f"{table} has labels that the training table lacks: {listed(unknown)}.")
         labels = [-1 if row.label is None else known[row.label] for row in rows]
         split = FileSplit([row.path for row in rows], torch.tensor(labels), damaged, min_size)
-        split.check_sizes()
+        split.check_headers()
         return split
 
 

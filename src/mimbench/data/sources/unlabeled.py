@@ -37,7 +37,7 @@ class Images(Source):
         self.root, self.image_size = Path(root), image_size
         files = images_below(self.root)
         self._files = FileSplit(files, torch.full((len(files),), -1), Damaged(max_damaged), min_size)
-        self._files.check_sizes()
+        self._files.check_headers()
         self._holdout = stratified_holdout(torch.zeros(len(files), dtype=torch.int64), holdout, seed)
 
     @property
