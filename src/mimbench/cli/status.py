@@ -8,10 +8,12 @@ from pathlib import Path
 
 from mimbench.runs.state import State
 
+_SECONDS = 5  # between two looks of --watch
+
 
 def main(argv: list[str]) -> int:
     """Prints one table per sweep, with --watch until all runs have ended; exit status 2 if there is no sweep."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_args(_with_seconds(argv))
     from mimbench.cli.console import Console
     from mimbench.cli.status_table import WIDTH
 
@@ -27,6 +29,23 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return 0  # the usual end of --watch
     return 0
+
+
+def _with_seconds(argv: list[str]) -> list[str]:
+    """The arguments with the seconds of a --watch that has none, so that argparse does not take DIR for them."""
+    followers = [*argv[1:], ""]
+    return [
+        f"{word}={_SECONDS}" if word == "--watch" and not _is_number(after) else word
+        for word, after in zip(argv, followers, strict=True)
+    ]
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _view(directory: Path) -> tuple[object, bool]:
@@ -63,8 +82,6 @@ def _parser() -> argparse.ArgumentParser:
         "--watch",
         metavar="SECONDS",
         type=float,
-        nargs="?",
-        const=5.0,
-        help="repeat every SECONDS (default: 5) until no run is active",
+        help=f"repeat every SECONDS (default: {_SECONDS}) until no run is active",
     )
     return parser

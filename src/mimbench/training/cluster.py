@@ -57,17 +57,18 @@ def check_batch(batch_size: int, devices: Any, num_nodes: int, accumulate: Any) 
     """Raises ValueError if the images of a step cannot be shared equally by devices and accumulated batches."""
     if type(accumulate) is not int or accumulate < 1:
         raise ValueError(
-            f"trainer.accumulate_grad_batches is {accumulate!r}; it must be a whole number of at least 1, which divides "
-            "the effective batch."
+            f"trainer.accumulate_grad_batches is {accumulate!r}; it must be a whole number of at least 1, which "
+            "divides the effective batch."
         )
     if type(devices) is int and (devices == 0 or devices < -1):
         raise ValueError(f"trainer.devices is {devices}; it must be at least 1, or -1 for all GPUs of the machine.")
     number = len(devices) if isinstance(devices, list) else devices
     if type(number) is not int or number < 1:
         return  # "auto", or all devices of the machine: only Lightning knows their number
-    if batch_size % (shares := number * num_nodes * accumulate):
+    world_size = number * num_nodes
+    if batch_size % (shares := world_size * accumulate):
         raise ValueError(
-            f"The effective batch of {batch_size} images cannot be shared by {number * num_nodes} devices x {accumulate} "
+            f"The effective batch of {batch_size} images cannot be shared by {world_size} devices x {accumulate} "
             f"accumulated batches; set optim.batch_size to a multiple of {shares}, such as "
             f"{max(1, round(batch_size / shares)) * shares}."
         )

@@ -3,11 +3,11 @@
 import argparse
 import hashlib
 import io
+import json
 import os
 import pickle
 import re
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,19 @@ from torch import Tensor
 
 from mimbench.core.text import printable
 from mimbench.weights.pickles import PickledArray, RefusedPickleError, read_arrays
+from mimbench.weights.wrappers import unwrap, without_prefix
 
 # PyTorch's magic number as a pickle, at the start of files older than version 1.6.
 _LEGACY_TORCH = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
-_WRAPPERS = ("model", "state_dict")
-# Names of the state dicts in a checkpoint with several models.
-_MODELS = ("encoder", "predictor", "target_encoder")
-# Paddle's table of internal names, which the entries contain as well.
-_NO_WEIGHTS = ("StructuredToParameterName@@",)
+_INDEX = ".safetensors.index.json"  # end of the name of a list of files, as Hugging Face writes it
+# What files are that are often taken for weights, by their first bytes.
+_OTHERS = {
+    b"": "it is empty",
+    b"\x1f\x8b": "it is compressed with gzip; unpack it",
+    b"version https://git-lfs": "it is a pointer of Git LFS; fetch the file with git lfs pull",
+    b"<": "it is a web page or another text",
+    b"\x89HDF": "it is an HDF5 file, as Keras writes it; save the weights as safetensors",
+}
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,14 @@ class WeightFile:
 
     Attributes:
         state: Tensors by name, on the CPU.
-        beside: Names of other top-level entries, such as the state of an optimizer, which are not used.
+        beside: Names of other entries, such as the state of an optimizer, which are not used.
+        parts: The files that the index at `path` lists; empty for a single file.
     """
 
     path: Path
     state: dict[str, Tensor]
     beside: tuple[str, ...] = ()
+    parts: tuple[Path, ...] = ()
 
     def not_finite(self) -> list[str]:
         """Names of tensors with NaN or infinity."""
@@ -49,9 +56,13 @@ class WeightFile:
         return [name for name, tensor in floating.items() if not bool(tensor.isfinite().all())]
 
     def sha256(self) -> str:
-        """SHA-256 of the file in hexadecimal."""
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        """SHA-256 in hexadecimal of the file, or of an index followed by its parts."""
+        digest = hashlib.sha256()
+        for path in (self.path, *self.parts):
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        return digest.hexdigest()
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
@@ -62,8 +73,9 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 def read_file(path: str | Path) -> WeightFile:
     """Reads a file of weights; its format follows from its content, not from its name.
 
-    Formats are safetensors, PyTorch files with only tensors, and pickles of NumPy arrays. Weights may be under "model"
-    or "state_dict"; an entry of a pickle may be a pair of Paddle's internal name and the array.
+    Formats are safetensors, also several files with an index, PyTorch files with only tensors, and pickles of NumPy
+    arrays. Weights may be under "model" or "state_dict", and their names may begin with those of modules that contained
+    the model; an entry of a pickle may be a pair of Paddle's internal name and the array.
 
     Raises:
         ValueError: The file does not exist, is truncated or of another format, or could run code.
@@ -73,8 +85,11 @@ def read_file(path: str | Path) -> WeightFile:
         raise ValueError(f"{path} is not a file; expected a file of weights.")
     with path.open("rb") as file:
         head = file.read(64)
+    if found := [kind for start, kind in _OTHERS.items() if (head.lstrip().startswith(start) if start else not head)]:
+        raise ValueError(f"{path.name} contains no weights: {found[0]}.")
     try:
-        content = _content(path, head)
+        parts = _parts(path) if path.name.endswith(_INDEX) else ()
+        content = {k: v for part in parts for k, v in load_file(part).items()} if parts else _content(path, head)
     except RefusedPickleError as error:
         raise ValueError(f"{path.name} is refused: it {_one_line(error)}.") from None
     except MemoryError:
@@ -82,8 +97,17 @@ def read_file(path: str | Path) -> WeightFile:
     except Exception as error:  # a broken file can raise anything
         said = _one_line(error)[:120]
         raise ValueError(f"{path.name} cannot be read; it is truncated or damaged ({said}).") from error
-    state, beside = _unwrap(content, path)
-    return WeightFile(path, {name: _tensor(name, value, path) for name, value in state.items()}, beside)
+    entries, beside = unwrap(content, path.name)
+    state, further = without_prefix({name: _tensor(name, value, path) for name, value in entries.items()}, path.name)
+    return WeightFile(path, state, beside + further, parts)
+
+
+def _parts(index: Path) -> tuple[Path, ...]:
+    """The files of an index; they must lie beside it."""
+    names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    if outside := sorted(name for name in names if Path(name).name != name):
+        raise ValueError(f"it lists {outside[0]}, which does not lie beside it")
+    return tuple(index.parent / name for name in sorted(names))
 
 
 def _content(path: Path, head: bytes) -> Any:
@@ -131,30 +155,6 @@ def _ends_within(path: Path, name: bytes) -> bool:
     with path.open("rb") as file:
         file.seek(-len(name) - 1, os.SEEK_END)
         return file.read()[:-1] == name
-
-
-def _unwrap(content: Any, path: Path) -> tuple[Mapping[Any, Any], tuple[str, ...]]:
-    if not isinstance(content, Mapping):
-        raise ValueError(f"{path.name} contains a {type(content).__name__} instead of weights by name.")
-    for wrapper in _WRAPPERS:
-        if isinstance(content.get(wrapper), Mapping):
-            inner, beside = content[wrapper], [str(name) for name in content if name != wrapper]
-            break
-    else:
-        inner, beside = _joined(content)
-    beside += [name for name in _NO_WEIGHTS if name in inner]
-    state = {name: value for name, value in inner.items() if name not in _NO_WEIGHTS}
-    if not state:
-        raise ValueError(f"{path.name} contains no weights.")
-    return state, tuple(beside)
-
-
-def _joined(content: Mapping[Any, Any]) -> tuple[Mapping[Any, Any], list[str]]:
-    """Joins the state dicts of several models with their names as prefixes (I-JEPA); also returns other entries."""
-    if not all(isinstance(content.get(part), Mapping) for part in _MODELS):
-        return content, []
-    entries = {f"{part}.{str(n).removeprefix('module.')}": v for part in _MODELS for n, v in content[part].items()}
-    return entries, [str(name) for name in content if name not in _MODELS]
 
 
 def _tensor(name: Any, value: Any, path: Path) -> Tensor:

@@ -20,8 +20,9 @@ from mimbench.weights.recognize import architecture_of, format_of
 
 METHOD, NOTES = "method.safetensors", "weights.json"
 CLASSIFIER = "classifier.safetensors"
+INDEX = "model.safetensors.index.json"  # of several files, as Hugging Face writes large models
 # Files of weights in a directory, the most complete first.
-_FILES = (METHOD, CLASSIFIER, "model.safetensors", "checkpoints/last.ckpt", ENCODER)
+_FILES = (METHOD, CLASSIFIER, "model.safetensors", INDEX, "checkpoints/last.ckpt", ENCODER)
 
 
 def locate(path: Path) -> Path:
@@ -174,7 +175,7 @@ def stored_image_size(directory: Path) -> int | None:
 def heads_beside(path: Path) -> int | None:
     """The number of attention heads in the configuration of a Hugging Face folder."""
     config = path.parent / "config.json"
-    if path.name != "model.safetensors" or not config.is_file():
+    if path.name not in ("model.safetensors", INDEX) or not config.is_file():
         return None
     return json.loads(config.read_text(encoding="utf-8")).get("num_attention_heads")
 

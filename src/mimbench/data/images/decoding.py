@@ -82,8 +82,8 @@ class EncodedSplit(Split):
                 continue
             if min(width, height) < self.min_size:
                 raise ValueError(
-                    f"{self.title(i)} has {width} x {height} px, fewer than min_size={self.min_size} (about one patch); "
-                    "remove it or lower min_size."
+                    f"{self.title(i)} has {width} x {height} px, fewer than min_size={self.min_size} (about one "
+                    "patch); remove it or lower min_size."
                 )
 
     def __getitem__(self, i: int) -> tuple[UInt8[Tensor, "3 h w"], int]:
