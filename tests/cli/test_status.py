@@ -42,6 +42,14 @@ def test_a_table_says_how_far_each_run_is_and_what_is_wrong(
     assert "mimbench retry" in told
 
 
+@pytest.mark.parametrize("words", [["--watch", "{}"], ["{}", "--watch"], ["--watch=0.2", "{}"]])
+def test_the_directory_is_not_taken_for_the_seconds_of_watch(
+    sweep: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["status", *(word.format(sweep) for word in words)]) == 0
+    assert "2 runs: 1 failed, 1 planned." in capsys.readouterr().out
+
+
 def test_every_sweep_of_a_directory_has_a_table(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     merge_manifest(sweep.parent / "t", "t", [PlannedRun("c" * 12, "third", AXES)])
     assert main(["status", str(sweep.parent)]) == 0
