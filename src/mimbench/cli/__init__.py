@@ -41,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _main(sys.argv[1:] if argv is None else argv)
         finally:
             sys.stdout.flush()  # here, since an error at the interpreter's end is a message
+    except KeyboardInterrupt:
+        print("mimbench: Interrupted.", file=sys.stderr)
+        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE

@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         if "-h" in argv or "--help" in argv:
             return _help([word for word in argv if not word.startswith("-")])
-        words = prepare(argv)
+        words = _sweep_first(prepare(argv))
         _check_flags(words)
         with tempfile.TemporaryDirectory() as scratch:  # Hydra's output; a run writes its own directory
             os.environ["MIMBENCH_SCRATCH"] = scratch
@@ -81,6 +81,11 @@ def _help(overrides: Sequence[str]) -> int:
         + yaml.safe_dump(compose_run(prepare(overrides)), sort_keys=False)
     )
     return 0
+
+
+def _sweep_first(words: Sequence[str]) -> list[str]:
+    """The words with -m before all others: Hydra's parser refuses overrides on both sides of it."""
+    return sorted(words, key=lambda word: word not in ("-m", "--multirun"))
 
 
 def _check_flags(words: Sequence[str]) -> None:

@@ -117,7 +117,7 @@ def launch(
 def describe_sweep(runs: Sequence[PreparedRun]) -> str:
     """What is going to be done: number of runs, directory, the values of every axis, and the protocols."""
     rows = Manifest("", tuple(run.plan for run in runs)).axes
-    rows["protocols"] = list(dict.fromkeys(key for run in runs for key in run.config["protocol"]))
+    rows["protocols"] = list(dict.fromkeys(key for run in runs for key in run.config.get("protocol") or ()))
     sweeps = ", ".join(dict.fromkeys(str(run.directory.parent) for run in runs))
     width = max(map(len, rows))
     lines = [f"  {name:<{width}}  {_listed(values)}" for name, values in rows.items() if values]

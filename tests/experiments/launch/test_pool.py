@@ -215,6 +215,39 @@ def test_a_second_attempt_appends_to_the_log(run: Run, job: Callable[[str, str],
     assert job("one", "").log.read_text() == "first\nsecond\n"
 
 
+def test_a_job_that_another_process_works_on_is_left_for_the_end(
+    run: Run, job: Callable[[str, str], Job], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = list[str]()
+
+    def taken(each: Job) -> bool:
+        asked.append(each.name)
+        return each.name == "first" and asked.count("first") < 40
+
+    results = run([job(name, "") for name in ("first", "second", "third")], 1, nothing, silent, taken=taken)
+    assert [result.job.name for result in results] == ["second", "third", "first"]
+    assert all(result.ok for result in results)
+    assert capsys.readouterr().out.count("Another process works on the remaining runs (1); waiting for it.") <= 1
+
+
+def test_of_two_processes_that_start_a_job_at_once_the_loser_waits(
+    run: Run, job: Callable[[str, str], Job], tmp_path: Path
+) -> None:
+    """Its first attempt is refused while the other process has the lock; its second finds the result."""
+    there = tmp_path / "result"
+    code = f"import pathlib, sys; there = pathlib.Path({str(there)!r})\nsys.exit(0 if there.exists() else 2)"
+    answers = iter([False, True, True])  # before the start, after the failure, once more
+
+    def taken(each: Job) -> bool:
+        if (answer := next(answers, None)) is None:
+            there.touch()
+            return False
+        return answer
+
+    (result,) = run([job("run", code)], 1, nothing, silent, taken=taken)
+    assert result.ok
+
+
 def test_reports_contain_results_running_jobs_and_the_total(run: Run, job: Callable[[str, str], Job]) -> None:
     reported: list[tuple[int, int, int]] = []
     jobs = [job(str(i), "") for i in range(2)]

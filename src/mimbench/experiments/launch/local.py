@@ -17,6 +17,7 @@ from mimbench.experiments.plugins import folders
 from mimbench.experiments.recorder import RunRecorder
 from mimbench.experiments.sweep import PreparedRun
 from mimbench.runs.directory import LOG
+from mimbench.runs.lock import is_alive
 
 
 class LocalBackend:
@@ -51,7 +52,7 @@ class LocalBackend:
         slots = min(len(environments), len(jobs))
         print(f"{slots} at a time; their output: RUN/{LOG}", flush=True)
         with self._start(len(jobs), environments[0]) as start, open_progress() as report:
-            results = run_jobs(jobs, len(environments), environments.__getitem__, report, report.interval, start)
+            results = run_jobs(jobs, slots, environments.__getitem__, report, report.interval, start, _is_taken)
         failed = [result for result in results if not result.ok]
         for result in failed:
             RunRecorder.mark_lost(result.job.log.parent, result.returncode)
@@ -67,6 +68,10 @@ class LocalBackend:
 def build_command(run: PreparedRun) -> list[str]:
     """The command line that executes a run."""
     return [*PYTHON, "mimbench", "run", *(f"--config-dir={path}" for path in folders()), *run.plan.overrides]
+
+
+def _is_taken(job: Job) -> bool:
+    return is_alive(job.folder)
 
 
 def _devices(config: dict[str, Any]) -> int:

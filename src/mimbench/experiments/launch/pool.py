@@ -130,8 +130,11 @@ def run_jobs(
     report: Report,
     interval: float = 2.0,
     start: Start = start_process,
+    taken: Callable[[Job], bool] = lambda job: False,
 ) -> list[JobResult]:
     """Runs all jobs, `slots` at a time; a job that fails does not affect the others.
+
+    Jobs that processes outside of this call work on are left for the end and run when those have ended.
 
     Ctrl-C is passed on to the running jobs, which save and stop; no further jobs are started. SIGTERM and SIGHUP are
     handled like Ctrl-C, since the jobs would otherwise continue unsupervised. A second Ctrl-C kills the jobs.
@@ -140,6 +143,7 @@ def run_jobs(
         environment: Returns the additional environment variables of a slot, given its number.
         report: Called every `interval` seconds and whenever a job ends.
         start: Starts a job; see also `fork_server`.
+        taken: Whether another process works on a job that is not running here.
 
     Raises:
         KeyboardInterrupt: After an interrupt, when all running jobs have ended.
@@ -148,7 +152,7 @@ def run_jobs(
     if slots < 1:
         raise ValueError(f"slots is {slots}; jobs need at least one slot.")
     with _interruptible():
-        return _run_all(jobs, slots, environment, report, interval, start)
+        return _run_all(jobs, slots, environment, report, interval, start, taken)
 
 
 def _run_all(
@@ -158,25 +162,33 @@ def _run_all(
     report: Report,
     interval: float,
     start: Start,
+    taken: Callable[[Job], bool],
 ) -> list[JobResult]:
     waiting, running, results = list(jobs), list[_Running](), list[JobResult]()
-    last_report, num_reported = 0.0, 0
+    last_report, num_reported, told = 0.0, 0, False
     try:
         while waiting or running:
-            while waiting and len(running) < slots:
+            while len(running) < slots and (job := next((job for job in waiting if not taken(job)), None)) is not None:
                 free = next(s for s in range(slots) if s not in {r.slot for r in running})
-                job = waiting.pop(0)
+                waiting.remove(job)
                 try:
                     running.append(_Running(job, free, start(job, environment(free)), time.monotonic()))
                 except OSError as error:
                     print(f"{job.name} could not be started: {error}", file=sys.stderr)
                     results.append(JobResult(job, _NOT_STARTED, 0.0))
-            results += _remove_ended(running)
+            for result in _remove_ended(running):
+                if not result.ok and taken(result.job):  # two processes started it at the same time
+                    waiting.append(result.job)
+                else:
+                    results.append(result)
+            if waiting and not running and not told:
+                told = True
+                print(f"Another process works on the remaining runs ({len(waiting)}); waiting for it.", flush=True)
             if len(results) > num_reported or time.monotonic() - last_report > interval:
                 num_reported = len(results)
                 report(results, [r.job for r in running], len(jobs))
                 last_report = time.monotonic()
-            time.sleep(0.1)
+            time.sleep(0.1 if running else 1.0)
     except BaseException:
         _stop(running)
         raise
