@@ -1,4 +1,4 @@
-"""The verdicts on the page about claims are those of the committed results, computed here without mimbench's reports."""
+"""The verdicts on the page about claims are those of the committed results, computed here from the records alone."""
 
 import json
 from pathlib import Path
