@@ -140,8 +140,9 @@ def test_safetensors_cut_short_are_refused(tmp_path: Path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"<!DOCTYPE html><html>", "neither safetensors, nor PyTorch's, nor a pickle"),
-        (b"", "neither safetensors"),
+        (b"<!DOCTYPE html><html>", "w contains no weights: it is a web page"),
+        (b"", "w contains no weights: it is empty"),
+        (b"words", "neither safetensors, nor PyTorch's, nor a pickle"),
         (pickle.dumps([1, 2]), "contains a list instead of weights by name"),
         (pickle.dumps({"model": {}}), "contains no weights"),
         (pickle.dumps({"a": "text"}), "Entry 'a' of w is a str"),
