@@ -217,6 +217,7 @@ def test_what_is_not_supported_is_refused_before_training(tmp_path: Path, case: 
     assert message in str(refusal.value)
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")  # Pillow's word for a damaged TIFF
 @pytest.mark.parametrize("case", DAMAGED)
 def test_what_is_no_image_is_counted_as_damaged_with_the_reason(tmp_path: Path, case: str, caplog: Any) -> None:
     name, write, message = DAMAGED[case]

@@ -3,7 +3,6 @@
 import argparse
 import hashlib
 import io
-import json
 import os
 import pickle
 import re
@@ -18,6 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from mimbench.core.foreign import foreign
+from mimbench.core.json_files import read_json
 from mimbench.core.text import printable
 from mimbench.weights.pickles import PickledArray, RefusedPickleError, read_arrays
 from mimbench.weights.wrappers import unwrap, without_prefix
@@ -25,14 +26,7 @@ from mimbench.weights.wrappers import unwrap, without_prefix
 # PyTorch's magic number as a pickle, at the start of files older than version 1.6.
 _LEGACY_TORCH = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 _INDEX = ".safetensors.index.json"  # end of the name of a list of files, as Hugging Face writes it
-# What files are that are often taken for weights, by their first bytes.
-_OTHERS = {
-    b"": "it is empty",
-    b"\x1f\x8b": "it is compressed with gzip; unpack it",
-    b"version https://git-lfs": "it is a pointer of Git LFS; fetch the file with git lfs pull",
-    b"<": "it is a web page or another text",
-    b"\x89HDF": "it is an HDF5 file, as Keras writes it; save the weights as safetensors",
-}
+_OTHERS = {b"\x89HDF": "it is an HDF5 file, as Keras writes it; save the weights as safetensors"}
 
 
 @dataclass(frozen=True)
@@ -85,8 +79,8 @@ def read_file(path: str | Path) -> WeightFile:
         raise ValueError(f"{path} is not a file; expected a file of weights.")
     with path.open("rb") as file:
         head = file.read(64)
-    if found := [kind for start, kind in _OTHERS.items() if (head.lstrip().startswith(start) if start else not head)]:
-        raise ValueError(f"{path.name} contains no weights: {found[0]}.")
+    if kind := foreign(head, _OTHERS):
+        raise ValueError(f"{path.name} contains no weights: {kind}.")
     try:
         parts = _parts(path) if path.name.endswith(_INDEX) else ()
         content = {k: v for part in parts for k, v in load_file(part).items()} if parts else _content(path, head)
@@ -104,7 +98,7 @@ def read_file(path: str | Path) -> WeightFile:
 
 def _parts(index: Path) -> tuple[Path, ...]:
     """The files of an index; they must lie beside it."""
-    names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    names = set(read_json(index)["weight_map"].values())
     if outside := sorted(name for name in names if Path(name).name != name):
         raise ValueError(f"it lists {outside[0]}, which does not lie beside it")
     return tuple(index.parent / name for name in sorted(names))

@@ -70,7 +70,7 @@ class EncodedSplit(Split):
         Raises:
             ValueError: One is smaller than min_size, or not supported.
         """
-        step = -(-len(self) // at_most)
+        step = max(1, -(-len(self) // at_most))
         for i in range(0, len(self), step):
             try:
                 with PIL.Image.open(self.stream(i)) as image:

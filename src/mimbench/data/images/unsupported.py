@@ -8,14 +8,10 @@ from typing import BinaryIO
 import PIL.Image
 from PIL.TiffImagePlugin import BITSPERSAMPLE, SAMPLEFORMAT, SAMPLESPERPIXEL, ImageFileDirectory_v2
 
+from mimbench.core.foreign import foreign
+
 _CHANNELS = "images have 1, 3 or 4 channels of 8 or 16 bits"
-_STARTS = {
-    b"\x93NUMPY": f"it is a NumPy array; {_CHANNELS}",
-    b"version https://git-lfs": "it is a pointer of Git LFS; fetch the file with git lfs pull",
-    b"<": "it is a web page or another text, not an image",
-    b"\x1f\x8b": "it is compressed with gzip; unpack it",
-    b"PK\x03\x04": "it is a ZIP archive; unpack it",
-}
+_OTHERS = {b"\x93NUMPY": f"it is a NumPy array; {_CHANNELS}", b"PK\x03\x04": "it is a ZIP archive; unpack it"}
 _MEGAPIXELS = 178  # above, Pillow raises DecompressionBombError
 
 
@@ -33,15 +29,22 @@ def check_supported(image: PIL.Image.Image) -> None:
     if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", None)):
         kind = "floating-point" if image.mode == "F" else "32-bit or signed"
         raise UnsupportedImageError(f"it has {kind} gray levels, whose range is unknown; convert it to 8 or 16 bits")
-    if image.format == "TIFF" and (pages := getattr(image, "n_frames", 1)) > 1:
-        size = image.size
+    if image.format == "TIFF" and _second_size(image) == image.size:  # other sizes are smaller versions of the first
+        raise UnsupportedImageError(
+            f"it is a stack of {getattr(image, 'n_frames', 2)} TIFF pages; {_CHANNELS}, so write each page into a file "
+            "of its own"
+        )
+
+
+def _second_size(image: PIL.Image.Image) -> tuple[int, int] | None:
+    """Size of the second page without reading the directories of further ones; None if there is none."""
+    try:
         image.seek(1)
-        second = image.size  # pages of other sizes are smaller versions of the first
-        image.seek(0)
-        if second == size:
-            raise UnsupportedImageError(
-                f"it is a stack of {pages} TIFF pages; {_CHANNELS}, so write each page into a file of its own"
-            )
+    except EOFError:
+        return None
+    size = image.size
+    image.seek(0)
+    return size
 
 
 def explained(error: Exception, stream: Path | io.BytesIO) -> Exception:
@@ -57,10 +60,7 @@ def explained(error: Exception, stream: Path | io.BytesIO) -> Exception:
                 return _explained_tiff(error, start[:8], file)
     except OSError:
         return error
-    if not start:
-        return ValueError("it is empty")
-    found = [reason for first, reason in _STARTS.items() if start.lstrip().startswith(first)]
-    return ValueError(found[0] if found else "it is not an image of a known format")
+    return ValueError(foreign(start, _OTHERS) or "it is not an image of a known format")
 
 
 def _explained_tiff(error: Exception, header: bytes, file: BinaryIO) -> Exception:
@@ -69,7 +69,7 @@ def _explained_tiff(error: Exception, header: bytes, file: BinaryIO) -> Exceptio
         with warnings.catch_warnings(action="ignore"):
             file.seek(tags.next)
             tags.load(file)
-        channels, bits = tags.get(SAMPLESPERPIXEL, 1), tags.get(BITSPERSAMPLE, (1,))[0]
+        channels, bits = tags[SAMPLESPERPIXEL], tags[BITSPERSAMPLE][0]
     except Exception:  # the directory of a damaged file
         return error
     kind = {2: "signed ", 3: "floating-point "}.get(tags.get(SAMPLEFORMAT, (1,))[0], "")

@@ -13,8 +13,6 @@ from mimbench.data.shards.readahead import StreamedSplit
 from mimbench.data.shards.split import ShardSplit
 from mimbench.data.source import Source, SplitName
 
-_CHECKED = 512  # images per part, each of which is read as a whole
-
 
 class Shards(Source):
     """A folder packed by `mimbench data pack`, with the same splits as the folder.
@@ -63,11 +61,11 @@ class Shards(Source):
 
     def split(self, name: SplitName) -> ShardSplit:
         if name == "test":
-            return self._part("val")
-        if name == "val":
-            return self._train.subset(self._holdout.held)
-        split = self._train.subset(self._holdout.kept)
-        return split if self.shuffle_buffer is None else StreamedSplit(split, self.shuffle_buffer)
+            split = self._part("val")
+        else:
+            split = self._train.subset(self._holdout.held if name == "val" else self._holdout.kept)
+        split.check_headers()  # not of parts that are only counted, as for a plan
+        return split if name != "train" or self.shuffle_buffer is None else StreamedSplit(split, self.shuffle_buffer)
 
     @cached_property
     def _train(self) -> ShardSplit:
@@ -89,6 +87,4 @@ class Shards(Source):
             raise ValueError(f"{self.root}: a shard of {part} has labels beyond the {len(self.classes)} classes.")
         order = np.argsort(table[:, 0])  # as in the folder
         where = np.column_stack([number, table[:, 2:]])[order]
-        split = ShardSplit(files, where, torch.from_numpy(table[order, 1]), self.damaged, self.min_size)
-        split.check_headers(_CHECKED)
-        return split
+        return ShardSplit(files, where, torch.from_numpy(table[order, 1]), self.damaged, self.min_size)

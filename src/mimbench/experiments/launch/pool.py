@@ -176,14 +176,14 @@ def _run_all(
                 except OSError as error:
                     print(f"{job.name} could not be started: {error}", file=sys.stderr)
                     results.append(JobResult(job, _NOT_STARTED, 0.0))
+            if waiting and not running and not told:
+                told = True
+                print(f"Another process works on the remaining runs ({len(waiting)}); waiting for it.", flush=True)
             for result in _remove_ended(running):
                 if not result.ok and taken(result.job):  # two processes started it at the same time
                     waiting.append(result.job)
                 else:
                     results.append(result)
-            if waiting and not running and not told:
-                told = True
-                print(f"Another process works on the remaining runs ({len(waiting)}); waiting for it.", flush=True)
             if len(results) > num_reported or time.monotonic() - last_report > interval:
                 num_reported = len(results)
                 report(results, [r.job for r in running], len(jobs))
