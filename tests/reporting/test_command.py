@@ -54,7 +54,22 @@ def test_a_folder_that_cannot_be_written_is_status_2(
 ):
     (tmp_path / "taken").write_text("")
     assert main([str(make_run("mae").parent), "--out", str(tmp_path / "taken"), "--no-figures"]) == 2
-    assert "--out" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert "--out" in shown.err
+    assert "mae" in shown.out.lower()
+
+
+def test_the_report_is_written_before_the_table_whose_reader_may_close_the_pipe(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("mimbench.reporting.render.terminal.show", closed)
+    with pytest.raises(BrokenPipeError):
+        main([str(make_run("mae").parent), "--out", str(tmp_path / "out"), "--archive", str(tmp_path / "all.jsonl")])
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert (tmp_path / "all.jsonl").is_file()
 
 
 def test_help_imports_no_large_package():

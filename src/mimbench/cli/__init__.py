@@ -75,10 +75,8 @@ def _call(command: str, words: list[str]) -> int:
     except KeyboardInterrupt:  # in commands without a message of their own, such as report
         print(f"mimbench {command}: Interrupted.", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        raise
     except (MemoryError, OSError, RecursionError) as error:
-        if os.environ.get(_DEBUG):
+        if isinstance(error, BrokenPipeError) or os.environ.get(_DEBUG):
             raise
         print(f"mimbench {command}: {_explain(error)} {_DEBUG}=1 prints the traceback.", file=sys.stderr)
         return 1 if isinstance(error, MemoryError) else 2
@@ -95,8 +93,8 @@ def _explain(error: MemoryError | OSError | RecursionError) -> str:
         return "A file is nested too deeply."
     from mimbench.core.text import printable
 
-    name = f"{error.filename}: " if error.filename else ""
-    return printable(f"{name}{error.strerror or error}.")
+    reason = str(error.strerror or error)
+    return printable(f"{error.filename} cannot be read or written ({reason})." if error.filename else f"{reason}.")
 
 
 def _usage() -> str:

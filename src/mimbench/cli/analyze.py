@@ -38,10 +38,6 @@ def main(argv: Sequence[str]) -> int:
         return _refuse(str(error))
     except CAUSED_BY_USERS as error:
         return _refuse(explain(error, evaluation_keys(overrides)))
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        return _refuse(f"{error.filename or 'a file'} cannot be read or written ({error.strerror or error}).")
     except KeyboardInterrupt:
         return _refuse("Interrupted; finished analyses are kept.", 130)
 

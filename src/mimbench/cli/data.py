@@ -12,10 +12,6 @@ def main(argv: list[str]) -> int:
         arguments.do(arguments)
     except ValueError as error:
         return _refuse(str(error))
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        return _refuse(f"{error.filename or 'a file'} cannot be read or written ({error.strerror or error}).")
     except KeyboardInterrupt:
         return _refuse("Interrupted; the same command continues.", 130)
     return 0

@@ -29,25 +29,30 @@ def _report(directory: Path, arguments: argparse.Namespace) -> int:
 
     sweep = collect(directory)
     summaries = summary.summarize(sweep)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # for terminals that cannot encode ± or ▲
-    width = max(Console().width, terminal.WIDTH)
-    terminal.show(sweep, summaries, Console(width=width, highlight=False))
     source: Path = arguments.source
-    try:
-        out = arguments.out or (source.with_suffix("") if source.is_file() else source) / REPORT
-        shown = arguments.with_environment
+    out = arguments.out or (source.with_suffix("") if source.is_file() else source) / REPORT
+    shown = arguments.with_environment
+    written: list[str] = []
+    failed: OSError | None = None
+    try:  # before the table is printed, since its reader (such as head) may end this command
         path = report.write(sweep, summaries, out, draw=arguments.figures, with_environment=shown)
+        written.append(f"Report: {path}")
         if arguments.archive:
             number = archive.write(sweep, arguments.archive)
             omitted = len(sweep.runs) - number
             note = f"; {omitted} without a record left out" if omitted else ""
-            print(f"\nArchive: {arguments.archive}, {number} runs{note}")
-    except BrokenPipeError:
-        raise
+            written.append(f"Archive: {arguments.archive}, {number} runs{note}")
     except OSError as error:
-        return _refuse(f"The report cannot be written ({error}). Choose another folder with --out.")
-    print(f"\nReport: {path}")
+        failed = error
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # for terminals that cannot encode ± or ▲
+    width = max(Console().width, terminal.WIDTH)
+    terminal.show(sweep, summaries, Console(width=width, highlight=False))
+    for line in written:
+        print(f"\n{line}")
+    if failed:
+        which, option = ("archive", "--archive") if written else ("report", "--out")
+        return _refuse(f"The {which} cannot be written ({failed}). Choose another place with {option}.")
     return 0
 
 

@@ -2,16 +2,17 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from mimbench.core.errors import UserError, nearest
+from mimbench.runs import directory, records
 from mimbench.runs.conditions import Condition, all_hold, parse
-from mimbench.runs.frames import describe, find_runs, frame
-from mimbench.runs.records import AXES
+from mimbench.runs.frames import describe, find_runs, tabulate
+from mimbench.runs.records import AXES, Record
 
 _WIDTH = 140
 
@@ -21,30 +22,31 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
     try:
         conditions = [parse(text) for text in arguments.where]
-        runs = _select(arguments.directories or [Path("runs")], conditions)
-        _show(runs, arguments.format, arguments.out)
+        found = _select(arguments.directories or [Path("runs")], conditions)
+        _show(found, arguments.format, arguments.out)
     except (ValueError, UserError) as error:
         print(f"mimbench runs: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def _select(paths: Sequence[Path], conditions: Sequence[Condition]) -> list[Path]:
-    """The runs that meet the conditions; unreadable ones are named and left out."""
+def _select(paths: Sequence[Path], conditions: Sequence[Condition]) -> dict[Path, Record]:
+    """The records of the runs that meet the conditions; unreadable ones are named and left out."""
     found = find_runs(paths)
     if not found:
         raise UserError(f"There are no runs in {', '.join(map(str, paths))}; give sweeps or folders of sweeps.")
     known: set[str] = set()
-    selected: list[Path] = []
+    selected: dict[Path, Record] = {}
     for run in found:
         try:
-            values = _values(run, any("." in condition.key for condition in conditions))
+            record = records.read(run / directory.RECORD)
+            values = _values(run, record, any("." in condition.key for condition in conditions))
         except ValueError as error:
             print(f"{error} The run is left out.", file=sys.stderr)
             continue
         known |= values.keys()
         if all_hold(conditions, values):
-            selected.append(run)
+            selected[run] = record
     if unknown := [condition.key for condition in conditions if condition.key not in known]:
         raise UserError(f"No run has the key '{unknown[0]}'.{nearest(unknown[0], known)}")
     if not selected:
@@ -52,12 +54,10 @@ def _select(paths: Sequence[Path], conditions: Sequence[Condition]) -> list[Path
     return selected
 
 
-def _values(run: Path, with_config: bool) -> dict[str, Any]:
+def _values(run: Path, record: Record, with_config: bool) -> dict[str, Any]:
     """What conditions can ask for: the columns of a run, its axes and, if wanted, its configuration by dotted key."""
     from mimbench.core.dotted import flatten
-    from mimbench.runs import directory, records
 
-    record = records.read(run / directory.RECORD)
     config: dict[str, Any] = {}
     if with_config:
         with suppress(ValueError):
@@ -65,12 +65,12 @@ def _values(run: Path, with_config: bool) -> dict[str, Any]:
     return {**config, **record.axes, **describe(record)}
 
 
-def _show(runs: Sequence[Path], kind: str, out: Path | None) -> None:
+def _show(found: Mapping[Path, Record], kind: str, out: Path | None) -> None:
     if kind == "parquet" and (out is None or not (find_spec("pyarrow") or find_spec("fastparquet"))):
         raise UserError("--format parquet needs " + ("--out FILE." if out is None else "the package pyarrow."))
-    table = frame(runs)
+    table = tabulate(found)
     if kind == "table":
-        _print(table, len(runs), out)
+        _print(table, len(found), out)
     elif kind == "csv":
         text = table.to_csv(index=False)
         _write(text.encode(), out)

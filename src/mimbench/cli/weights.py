@@ -20,10 +20,6 @@ def main(argv: list[str]) -> int:
         arguments.do(arguments)
     except ValueError as error:
         return _refuse(str(error))
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        return _refuse(f"{error.filename or 'a file'} cannot be read or written ({error.strerror or error}).")
     return 0
 
 

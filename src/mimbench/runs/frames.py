@@ -32,9 +32,14 @@ def frame(paths: str | Path | Iterable[str | Path]) -> "pd.DataFrame":
     Raises:
         ValueError: A path is no directory, or a record cannot be read; the message names it.
     """
+    return tabulate({run: records.read(run / RECORD) for run in find_runs(paths)})
+
+
+def tabulate(found: Mapping[Path, Record]) -> "pd.DataFrame":
+    """The frame of records by the directory of their run; see `frame`."""
     import pandas as pd
 
-    rows = [row for path in find_runs(paths) for row in _rows(path)]
+    rows = [row for run, record in found.items() for row in _rows(run, record)]
     further = dict.fromkeys(key for row in rows for key in row if key not in _COLUMNS)
     table = pd.DataFrame(rows, columns=[*_COLUMNS, *further])
     numbers = ("value", "num_test", "step", *_COSTS)
@@ -58,8 +63,7 @@ def find_runs(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     return list(found)
 
 
-def _rows(run: Path) -> Iterator[dict[str, Any]]:
-    record = records.read(run / RECORD)
+def _rows(run: Path, record: Record) -> Iterator[dict[str, Any]]:
     fixed = {"run": str(run), **describe(record)}
     costs = {key: value for key in _COSTS if isinstance(value := record.cost.get(key), (int, float))}
     further = {key: _plain(value) for key, value in record.axes.items() if key not in _COLUMNS}
