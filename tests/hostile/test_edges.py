@@ -11,7 +11,11 @@ from mimbench.cli import main
 ERRORS = {
     "memory": (MemoryError(), 1, "not enough memory"),
     "depth": (RecursionError("maximum recursion depth exceeded"), 2, "nested too deeply"),
-    "a file": (PermissionError(13, "Permission denied", "/x/\x1b[31my"), 2, "/x/\ufffd[31my cannot be read or written (Permission denied)."),
+    "a file": (
+        PermissionError(13, "Permission denied", "/x/\x1b[31my"),
+        2,
+        "/x/\ufffd[31my cannot be read or written (Permission denied).",
+    ),
 }
 
 

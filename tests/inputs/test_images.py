@@ -11,8 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+import torch
 from PIL import Image
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2.functional import resized_crop
 
+from mimbench.data.images.crops import Box
+from mimbench.data.images.decoding import cut
 from mimbench.data.sources.unlabeled import Images
 
 RGB = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
@@ -181,16 +186,16 @@ DAMAGED: dict[str, tuple[str, Write, str]] = {
 }
 
 
-def opened(folder: Path, name: str, write: Write, max_damaged: int = 0) -> Any:
+def opened(folder: Path, name: str, write: Write, max_damaged: int = 0, **options: Any) -> Any:
     """The images of a folder with one file of interest and two others."""
     write(folder / name)
     for number in range(2):
         Image.fromarray(OTHER).save(folder / f"z{number}.png")
-    return Images(folder, 32, holdout=0.3, max_damaged=max_damaged)
+    return Images(folder, 32, holdout=0.3, max_damaged=max_damaged, **options)
 
 
 def pixels_of(source: Images, name: str) -> np.ndarray:
-    files = source._files
+    files = source._train
     place = next(i for i in range(len(files)) if files.file(i).name == name)
     return files[place][0].permute(1, 2, 0).numpy()
 
@@ -199,6 +204,40 @@ def pixels_of(source: Images, name: str) -> np.ndarray:
 def test_pixels_are_those_of_an_independent_reading(tmp_path: Path, case: str) -> None:
     name, write, expected = ACCEPTED[case]
     np.testing.assert_array_equal(pixels_of(opened(tmp_path, name, write), name), expected)
+
+
+# What the numbers of EXIF's tag Orientation ask for (EXIF 2.3, 4.6.4), in NumPy.
+TURNED: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    1: lambda pixels: pixels,
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.transpose(1, 0, 2),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: pixels.transpose(1, 0, 2)[::-1, ::-1],
+    8: lambda pixels: np.rot90(pixels),
+}
+
+
+@pytest.mark.parametrize("number", TURNED)
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_upright_turns_images_as_exif_data_say(tmp_path: Path, name: str, number: int) -> None:
+    stored = RGB if name == "a.png" else DECODED["JPEG"]
+    source = opened(tmp_path, name, pillow(RGB, exif=orientation(number)), upright=True)
+    np.testing.assert_array_equal(pixels_of(source, name), TURNED[number](stored))
+    source = Images(tmp_path, 32, holdout=0.3)
+    np.testing.assert_array_equal(pixels_of(source, name), stored)
+
+
+def test_crops_are_those_of_the_upright_image(tmp_path: Path) -> None:
+    large = np.asarray(Image.fromarray(RGB).resize((400, 300)))
+    source = opened(tmp_path, "a.jpg", pillow(large, exif=orientation(6)), upright=True)
+    split, box = source._train, Box(40, 10, 200, 100)
+    found, _ = split.look(0, lambda image: cut(image, box, 32))
+    whole = torch.from_numpy(pixels_of(source, "a.jpg").copy()).permute(2, 0, 1)
+    assert whole.shape == (3, 400, 300)
+    expected = resized_crop(whole, 40, 10, 200, 100, [32, 32], InterpolationMode.BICUBIC, antialias=True)
+    assert (found.int() - expected.int()).abs().max() <= 1
 
 
 def test_a_hundred_megapixels_are_read_without_a_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:

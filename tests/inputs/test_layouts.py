@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from mimbench.data import Source
+from mimbench.data.shards.pack import pack
+from mimbench.data.shards.source import Shards
 from mimbench.data.sources.folder import Folder
 from mimbench.data.sources.table import Table
 from mimbench.data.sources.unlabeled import Images
@@ -159,6 +161,38 @@ def test_a_folder_without_labels_may_be_flat_or_nested(tmp_path: Path, depth: st
     found = [str(split.file(i)) for split in splits for i in range(len(split))]
     assert sorted(found) == [f"{tmp_path}/{depth}{number}.png" for number in range(8)]
     assert source.classes == ()
+
+
+def test_without_labels_the_images_of_train_are_used_however_deep(root: Path, caplog: Any) -> None:
+    write(root / "train/cat/more/0.png")
+    write(root / "train/9.png")
+    for source in (Folder(root, holdout=0.2, labels=False), Images(root, holdout=0.2)):
+        splits: list[Any] = [source.split("train"), source.split("val")]
+        found = [str(split.file(i)) for split in splits for i in range(len(split))]
+        assert sorted(found) == sorted(map(str, (root / "train").rglob("*.png")))
+        assert source.classes == ()
+        with pytest.raises(ValueError, match="no labels and no test split"):
+            source.split("test")
+    assert "only the images of train/ are used" in caplog.text
+
+
+def test_without_labels_one_image_is_too_few(tmp_path: Path) -> None:
+    write(tmp_path / "0.png")
+    with pytest.raises(ValueError, match="There are too few samples, 1, to hold out"):
+        Folder(tmp_path, labels=False)
+
+
+def test_every_layout_has_the_switch_for_upright_images(root: Path, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for path in root.rglob("*.png"):
+        Image.open(path).save(path, exif=exif)
+    (tmp_path / "t.csv").write_text("path,label\n" + "".join(f"{p},cat\n" for p in root.rglob("*.png")))
+    pack(root, tmp_path / "packed", 1_000_000)
+    for kind, place in ((Folder, root), (Images, root), (Table, tmp_path / "t.csv"), (Shards, tmp_path / "packed")):
+        make: Any = kind
+        for upright, shape in ((True, (3, 24, 20)), (False, (3, 20, 24))):
+            assert make(place, holdout=0.2, upright=upright).split("train")[0][0].shape == shape
 
 
 @pytest.mark.parametrize("name", ["a b.png", "a,b.png", 'say "a".png', "a\nb.png", "ä猫.png", "a=b.png", "deep/a.png"])

@@ -51,9 +51,10 @@ def stratified_holdout(labels: Int64[Tensor, " n"], fraction: float, seed: int, 
         place = np.argmax(num_held >= counts)
         short, count = int(values[order][starts[place]]), int(counts[place])
         name = repr(classes[short]) if short in range(len(classes)) else short
+        subject = f"Class {name} has" if short >= 0 else "There are"
         raise ValueError(
-            f"Class {name} has too few samples, {count}, to hold out {fraction:g} of them; add samples, remove the "
-            "class or lower the fraction (holdout)."
+            f"{subject} too few samples, {count}, to hold out {fraction:g} of them; add samples"
+            f"{', remove the class' if short >= 0 else ''} or lower the fraction (holdout)."
         )
     rank = np.arange(len(values)) - np.repeat(starts, counts)
     is_held = rank < np.repeat(num_held, counts)

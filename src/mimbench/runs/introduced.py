@@ -20,6 +20,8 @@ INTRODUCED: Mapping[str, Mapping[str, Any]] = {
         "method.mask_cell": None,
         "encoder.norm_eps": 1e-6,
         "encoder.class_token": True,
+        "data.source.labels": True,
+        "data.source.upright": False,
     },
 }
 _DEFAULTS = {key: value for keys in INTRODUCED.values() for key, value in keys.items()}

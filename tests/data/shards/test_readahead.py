@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from mimbench.data import ImageDataModule, Shards
+from mimbench.data.images.rules import Rules
 from mimbench.data.images.unreadable import Damaged
 from mimbench.data.loader import TrainLoader
 from mimbench.data.sampler import EpochSampler
@@ -46,7 +47,7 @@ def split(tmp_path: Path) -> StreamedSplit:
         shard.write_bytes(bytes([number]) * LENGTH * PER_SHARD)
     places = [(shard, LENGTH * n, LENGTH, 0) for shard in range(NUM_SHARDS) for n in range(PER_SHARD)]
     where = np.random.default_rng(0).permutation(np.array(places))
-    plain = ShardSplit(shards, where, torch.zeros(len(where), dtype=torch.long), Damaged(0), min_size=1)
+    plain = ShardSplit(shards, where, torch.zeros(len(where), dtype=torch.long), Rules(Damaged(0)))
     return StreamedSplit(plain, buffer=30)
 
 

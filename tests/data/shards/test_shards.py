@@ -186,7 +186,7 @@ def test_a_damaged_image_is_packed_as_it_is_and_replaced_as_in_the_folder(folder
     pack(folder, tmp_path / "packed", 8000, told=lambda line: None)
     split = Shards(tmp_path / "packed", holdout=0.2).split("test")
     assert torch.equal(split[1][0], split[2][0])
-    assert split.damaged.names == {f"a cat/1_x-1.jpeg in {split.shards[int(split.where[1, 0])]}"}
+    assert split.rules.damaged.names == {f"a cat/1_x-1.jpeg in {split.shards[int(split.where[1, 0])]}"}
 
 
 def test_a_manifest_of_something_else_is_refused(packed: Path) -> None:

@@ -14,8 +14,8 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from mimbench.data.images.crops import Box
-from mimbench.data.images.pixels import pixels
-from mimbench.data.images.unreadable import Damaged
+from mimbench.data.images.pixels import pixels, upright
+from mimbench.data.images.rules import Rules
 from mimbench.data.images.unsupported import UnsupportedImageError, check_supported, explained
 from mimbench.data.source import Split
 
@@ -34,8 +34,7 @@ class EncodedSplit(Split):
     A damaged or too small image is counted and replaced by the next readable one of the split, including its label.
     """
 
-    damaged: Damaged
-    min_size: int
+    rules: Rules
 
     @abstractmethod
     def stream(self, i: int) -> Path | io.BytesIO:
@@ -54,15 +53,15 @@ class EncodedSplit(Split):
             j = (i + step) % len(self)
             try:
                 with PIL.Image.open(self.stream(j)) as image:
-                    check_image(image, self.min_size)
-                    return view(image), int(self.labels[j])
+                    check_image(image, self.rules.min_size)
+                    return view(upright(image) if self.rules.upright else image), int(self.labels[j])
             except UNREADABLE as error:
                 self.refuse(j, explained(error, self.stream(j)))
         raise ValueError(f"Not one of {len(self)} images can be read; the first is {self.title(0)}.")
 
     def refuse(self, i: int, error: Exception) -> None:
         """Counts an image that cannot be read."""
-        self.damaged.add(self.title(i), error)
+        self.rules.damaged.add(self.title(i), error)
 
     def check_headers(self, at_most: int = 4096) -> None:
         """Reads the headers of evenly spaced images; damaged ones are counted and replaced when they are read.
@@ -80,10 +79,10 @@ class EncodedSplit(Split):
                 if isinstance(reason := explained(error, self.stream(i)), UnsupportedImageError):
                     raise ValueError(f"{self.title(i)} cannot be used: {reason}. Convert or remove it.") from error
                 continue
-            if min(width, height) < self.min_size:
+            if min(width, height) < self.rules.min_size:
                 raise ValueError(
-                    f"{self.title(i)} has {width} x {height} px, fewer than min_size={self.min_size} (about one "
-                    "patch); remove it or lower min_size."
+                    f"{self.title(i)} has {width} x {height} px, fewer than min_size={self.rules.min_size} (about "
+                    "one patch); remove it or lower min_size."
                 )
 
     def __getitem__(self, i: int) -> tuple[UInt8[Tensor, "3 h w"], int]:

@@ -4,7 +4,9 @@ import numpy as np
 import PIL.Image
 import torch
 from jaxtyping import UInt8
+from PIL import ExifTags
 from PIL.ImageFile import ImageFile
+from PIL.ImageOps import exif_transpose
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
@@ -46,7 +48,7 @@ def colors(image: PIL.Image.Image) -> UInt8[Tensor, "3 h w"]:
     """Decodes an image to three colors with Pillow.
 
     16-bit gray levels are divided by 257, so that 65,535 is white. Alpha channels are dropped and the orientation in
-    EXIF data is ignored, as torchvision's ImageFolder does.
+    EXIF data is ignored, as torchvision's ImageFolder does; see `upright`.
 
     Raises:
         ValueError: Gray levels are floats or 32-bit integers, whose range is unknown.
@@ -61,6 +63,11 @@ def colors(image: PIL.Image.Image) -> UInt8[Tensor, "3 h w"]:
         gray = torch.from_numpy(np.rint(values * (255 / _WHITE)).astype(np.uint8))
         return gray.expand(3, -1, -1).contiguous()
     return F.pil_to_tensor(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def upright(image: PIL.Image.Image) -> PIL.Image.Image:
+    """An image rotated and mirrored as the orientation in its EXIF data says, decoded; otherwise the image itself."""
+    return exif_transpose(image) if image.getexif().get(ExifTags.Base.Orientation, 1) != 1 else image
 
 
 def jpeg(image: PIL.Image.Image) -> bytes | None:

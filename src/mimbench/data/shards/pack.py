@@ -14,6 +14,7 @@ from mimbench.core.counter_rng import permutation
 from mimbench.core.extras import how_to_install
 from mimbench.core.files import remove_partial, replacing, write_atomic
 from mimbench.data.images.files import FileSplit
+from mimbench.data.images.rules import Rules
 from mimbench.data.images.unreadable import Damaged
 from mimbench.data.shards.manifest import (
     MANIFEST,
@@ -56,7 +57,7 @@ def pack(
     """
     if shard_bytes < 1:
         raise ValueError(f"A shard of {shard_bytes} bytes holds nothing; take a size above 0.")
-    layout = read_layout(folder, Damaged(0), min_size=1)
+    layout = read_layout(folder, Rules(Damaged(0)))
     if not follow_links:
         _check_links(folder, layout[1:])
     former = _check_destination(destination, layout.classes)

@@ -21,7 +21,7 @@ class StreamedSplit(ShardSplit):
     """
 
     def __init__(self, split: ShardSplit, buffer: int) -> None:
-        super().__init__(split.shards, split.where, split.labels, split.damaged, split.min_size)
+        super().__init__(split.shards, split.where, split.labels, split.rules)
         self.buffer, self.reads_ahead = buffer, False
         fewest = int(np.unique(self.where[:, 0], return_counts=True)[1].min())
         self.max_open = min(

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from mimbench.data.holdout import HoldOut, stratified_holdout
+from mimbench.data.images.rules import Rules
 from mimbench.data.images.unreadable import Damaged
 from mimbench.data.shards.manifest import Index, Manifest, check_whole
 from mimbench.data.shards.readahead import StreamedSplit
@@ -25,6 +26,7 @@ class Shards(Source):
         holdout: Fraction of every class of train/ that becomes "val".
         max_damaged: Damaged images allowed per process.
         min_size: Smallest side of an image in pixels; take the patch size.
+        upright: Whether images are rotated and mirrored as the orientation in their EXIF data says.
         seed: Determines the hold-out. Part of the dataset, not of a run.
         shuffle_buffer: Number of images, those of a few shards, that are mixed while training reads shards
             sequentially in random order. None for a full shuffle in the same order as for the folder.
@@ -39,12 +41,13 @@ class Shards(Source):
         min_size: int = 16,
         seed: int = 0,
         shuffle_buffer: int | None = None,
+        upright: bool = False,
     ) -> None:
         if shuffle_buffer is not None and shuffle_buffer < 1:
             raise ValueError(f"shuffle_buffer is {shuffle_buffer}; mix at least 1 image, or all with None.")
         self.shuffle_buffer = shuffle_buffer
         self.root, self.image_size, self.holdout, self.seed = Path(root), image_size, holdout, seed
-        self.min_size, self.damaged = min_size, Damaged(max_damaged)
+        self.rules = Rules(Damaged(max_damaged), min_size, upright)
         self.manifest = Manifest.read(self.root)
         for shards in self.manifest.shards.values():
             for shard in shards:
@@ -87,4 +90,4 @@ class Shards(Source):
             raise ValueError(f"{self.root}: a shard of {part} has labels beyond the {len(self.classes)} classes.")
         order = np.argsort(table[:, 0])  # as in the folder
         where = np.column_stack([number, table[:, 2:]])[order]
-        return ShardSplit(files, where, torch.from_numpy(table[order, 1]), self.damaged, self.min_size)
+        return ShardSplit(files, where, torch.from_numpy(table[order, 1]), self.rules)

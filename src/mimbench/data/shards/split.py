@@ -12,7 +12,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from mimbench.data.images.decoding import EncodedSplit
-from mimbench.data.images.unreadable import Damaged
+from mimbench.data.images.rules import Rules
 
 MAX_OPEN = 128
 
@@ -31,11 +31,10 @@ class ShardSplit(EncodedSplit):
         shards: list[Path],
         where: Int64[np.ndarray, "n 4"],
         labels: Int64[Tensor, " n"],
-        damaged: Damaged,
-        min_size: int,
+        rules: Rules,
     ) -> None:
         self.shards, self.where, self.labels = shards, where, labels
-        self.damaged, self.min_size = damaged, min_size
+        self.rules = rules
         self._open: dict[int, Reader] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -43,7 +42,7 @@ class ShardSplit(EncodedSplit):
 
     def subset(self, index: Int64[Tensor, " m"]) -> "ShardSplit":
         """A part of the samples."""
-        return ShardSplit(self.shards, self.where[index.numpy()], self.labels[index], self.damaged, self.min_size)
+        return ShardSplit(self.shards, self.where[index.numpy()], self.labels[index], self.rules)
 
     def check_headers(self, at_most: int = 512) -> None:
         """As for other images, but of fewer: each is read as a whole. Leaves no shard open."""

@@ -14,6 +14,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from mimbench.core.counter_rng import permutation
 from mimbench.data.annotated import IGNORED, AnnotatedSplit
 from mimbench.data.images.files import UNREADABLE, FileSplit, to_tensor
+from mimbench.data.images.rules import Rules
 from mimbench.data.images.unreadable import Damaged
 from mimbench.data.source import Source, SplitName
 from mimbench.data.sources.folder import listed
@@ -26,9 +27,9 @@ class ClassMapSplit(FileSplit, AnnotatedSplit):
     """Image files with one PNG each, whose values are classes."""
 
     def __init__(
-        self, files: Sequence[Path], maps: Sequence[Path], names: tuple[str, ...], zero_is_other: bool, damaged: Damaged
+        self, files: Sequence[Path], maps: Sequence[Path], names: tuple[str, ...], zero_is_other: bool, rules: Rules
     ) -> None:
-        super().__init__(files, torch.full((len(files),), -1), damaged, min_size=1)
+        super().__init__(files, torch.full((len(files),), -1), rules)
         self._maps = np.array([os.fsencode(file) for file in maps])
         self.class_names, self.zero_is_other = names, zero_is_other
 
@@ -38,7 +39,7 @@ class ClassMapSplit(FileSplit, AnnotatedSplit):
     def image(self, i: int) -> UInt8[Tensor, "3 h w"]:
         try:
             with PIL.Image.open(self.file(i)) as image:
-                return to_tensor(image, self.min_size)
+                return to_tensor(image, self.rules)
         except UNREADABLE as error:
             raise ValueError(f"{self.file(i)} cannot be read ({error}); repair it or remove it and its map.") from error
 
@@ -101,7 +102,7 @@ class ADE20K(Source):
         if not 1 <= num_classes < IGNORED:
             raise ValueError(f"num_classes is {num_classes}; it must be 1 to {IGNORED - 1}.")
         self._names = class_names(self.root, num_classes)
-        self._damaged = Damaged(max_damaged)
+        self._rules = Rules(Damaged(max_damaged))
         self._pairs = {name: pairs(self.root, folders) for name, folders in _FOLDERS.items()}
         count = len(self._pairs["train"])
         held = max(1, round(holdout * count))
@@ -118,7 +119,7 @@ class ADE20K(Source):
         found = self._pairs["test" if name == "test" else "train"]
         chosen = found if name == "test" else [found[i] for i in self._index[name]]
         files, maps = zip(*chosen, strict=True)
-        return ClassMapSplit(files, maps, self._names, self.zero_is_other, self._damaged)
+        return ClassMapSplit(files, maps, self._names, self.zero_is_other, self._rules)
 
 
 def pairs(root: Path, folders: Sequence[str]) -> list[tuple[Path, Path]]:

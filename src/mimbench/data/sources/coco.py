@@ -13,6 +13,7 @@ from torch import Tensor
 from mimbench.data.annotated import AnnotatedSplit, Objects
 from mimbench.data.holdout import stratified_holdout
 from mimbench.data.images.files import UNREADABLE, FileSplit, to_tensor
+from mimbench.data.images.rules import Rules
 from mimbench.data.images.unreadable import Damaged
 from mimbench.data.source import Source, SplitName
 from mimbench.data.sources.coco_annotations import Instances, read_instances
@@ -27,11 +28,9 @@ class CocoSplit(FileSplit, AnnotatedSplit):
         index: Indices of the images in the file.
     """
 
-    def __init__(
-        self, folder: Path, instances: Instances, index: Int64[Tensor, " n"], damaged: Damaged, min_size: int
-    ) -> None:
+    def __init__(self, folder: Path, instances: Instances, index: Int64[Tensor, " n"], rules: Rules) -> None:
         files = [folder / instances.files[i] for i in index.tolist()]
-        super().__init__(files, torch.full((len(index),), -1), damaged, min_size)
+        super().__init__(files, torch.full((len(index),), -1), rules)
         self.instances, self.index = instances, index
         self.object_names = instances.names
 
@@ -41,7 +40,7 @@ class CocoSplit(FileSplit, AnnotatedSplit):
     def image(self, i: int) -> UInt8[Tensor, "3 h w"]:
         try:
             with PIL.Image.open(self.file(i)) as image:
-                pixels = to_tensor(image, self.min_size)
+                pixels = to_tensor(image, self.rules)
         except UNREADABLE as error:
             raise ValueError(f"{self.file(i)} cannot be read ({error}); repair it or remove its entry.") from error
         height, width = self.instances.size(int(self.index[i]))
@@ -130,8 +129,8 @@ class Coco(Source):
         min_size: int = 16,
         seed: int = 0,
     ) -> None:
-        self.root, self.image_size, self.min_size = Path(root), image_size, min_size
-        self.damaged = Damaged(max_damaged)
+        self.root, self.image_size = Path(root), image_size
+        self.rules = Rules(Damaged(max_damaged), min_size)
         self.folders = {"train": self.root / train, "test": self.root / test}
         self.instances = {
             key: read_instances(_file(self.root, folder.name), folder) for key, folder in self.folders.items()
@@ -154,7 +153,7 @@ class Coco(Source):
             "val": self._holdout.held,
             "test": torch.arange(len(self.instances["test"])),
         }[name]
-        return CocoSplit(self.folders[key], self.instances[key], index, self.damaged, self.min_size)
+        return CocoSplit(self.folders[key], self.instances[key], index, self.rules)
 
 
 def _file(root: Path, name: str) -> Path:

@@ -12,6 +12,7 @@ from torch import Tensor
 from mimbench.core.extras import how_to_install
 from mimbench.data.holdout import HoldOut, stratified_holdout
 from mimbench.data.images.files import UNREADABLE, to_tensor
+from mimbench.data.images.rules import Rules
 from mimbench.data.images.unreadable import Damaged
 from mimbench.data.source import Source, Split, SplitName
 
@@ -19,19 +20,17 @@ from mimbench.data.source import Source, Split, SplitName
 class HubSplit(Split):
     """Rows of a table; a damaged row is counted and replaced by the next readable one, including its label."""
 
-    def __init__(
-        self, rows: Any, image_column: str, labels: Int64[Tensor, " n"], name: str, damaged: Damaged, min_size: int
-    ) -> None:
+    def __init__(self, rows: Any, image_column: str, labels: Int64[Tensor, " n"], name: str, rules: Rules) -> None:
         self.rows, self.image_column, self.labels = rows, image_column, labels
-        self.name, self.damaged, self.min_size = name, damaged, min_size
+        self.name, self.rules = name, rules
 
     def __getitem__(self, i: int) -> tuple[UInt8[Tensor, "3 h w"], int]:
         for step in range(len(self)):
             j = (i + step) % len(self)
             try:
-                return to_tensor(self.rows[j][self.image_column], self.min_size), int(self.labels[j])
+                return to_tensor(self.rows[j][self.image_column], self.rules), int(self.labels[j])
             except UNREADABLE as error:
-                self.damaged.add(f"{self.name}, row {j}", error)
+                self.rules.damaged.add(f"{self.name}, row {j}", error)
         raise ValueError(f"Not one of the {len(self)} images of {self.name} can be read.")
 
 
@@ -65,8 +64,8 @@ class Hub(Source):
         self.path, self.image_size, self.configuration = path, image_size, configuration
         self.names = {"train": train_split, "val": val_split, "test": test_split}
         self.image_column, self.label_column = image_column, label_column
-        self.holdout, self.min_size, self.seed = holdout, min_size, seed
-        self.damaged = Damaged(max_damaged)
+        self.holdout, self.seed = holdout, seed
+        self.rules = Rules(Damaged(max_damaged), min_size)
 
     @cached_property
     def _tables(self) -> Any:
@@ -137,4 +136,4 @@ class Hub(Source):
             index = self._holdout.held if name == "val" else self._holdout.kept
             table, labels = table.select(index.tolist()), labels[index]
         title = f"{self.path}, {name} part of split {table_name!r}"
-        return HubSplit(table, self.image_column, labels, title, self.damaged, self.min_size)
+        return HubSplit(table, self.image_column, labels, title, self.rules)

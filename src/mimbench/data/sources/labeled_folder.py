@@ -7,6 +7,7 @@ import torch
 from timm.data import ImageNetInfo
 
 from mimbench.data.images.files import FileSplit
+from mimbench.data.images.rules import Rules
 from mimbench.data.images.unreadable import Damaged
 from mimbench.data.sources.folder import class_folders, listed, scan
 
@@ -32,7 +33,7 @@ def labeled_folder(root: Path, classes: Sequence[str], max_damaged: int = 10, mi
     if len(set(labels.values())) < len(names):
         twice = sorted(name for name in names if list(labels.values()).count(labels[name]) > 1)
         raise ValueError(f"{root}: {listed(twice)} name the same classes; merge these folders.")
-    split = scan(root, tuple(names), Damaged(max_damaged), min_size)
+    split = scan(root, tuple(names), Rules(Damaged(max_damaged), min_size))
     split.labels = torch.tensor([labels[name] for name in names])[split.labels]
     return split
 

@@ -8,6 +8,7 @@ import torch
 
 from mimbench.data.holdout import stratified_holdout
 from mimbench.data.images.files import FileSplit, subset
+from mimbench.data.images.rules import Rules
 from mimbench.data.images.unreadable import Damaged
 from mimbench.data.source import Source, SplitName
 from mimbench.data.sources.folder import listed
@@ -25,6 +26,7 @@ class Table(Source):
         holdout: Fraction of every class of `train` that becomes "val".
         max_damaged: Damaged files allowed per process.
         min_size: Smallest side of an image in pixels; take the patch size.
+        upright: Whether images are rotated and mirrored as the orientation in their EXIF data says.
         seed: Determines the hold-out. Part of the dataset, not of a run.
     """
 
@@ -38,15 +40,16 @@ class Table(Source):
         max_damaged: int = 10,
         min_size: int = 16,
         seed: int = 0,
+        upright: bool = False,
     ) -> None:
         self.image_size = image_size
-        damaged, folder = Damaged(max_damaged), Path(root) if root else None
+        rules, folder = Rules(Damaged(max_damaged), min_size, upright), Path(root) if root else None
         rows = read_table(Path(train), folder)
         names = {row.label for row in rows if row.label is not None}
         self._classes = tuple(sorted(names, key=_order(names)))
-        self._train = self._split(rows, damaged, min_size, str(train))
-        self._test = self._split(read_table(Path(test), folder), damaged, min_size, str(test)) if test else None
-        self._holdout = stratified_holdout(self._train.labels.clamp(min=0), holdout, seed, self._classes)
+        self._train = self._split(rows, rules, str(train))
+        self._test = self._split(read_table(Path(test), folder), rules, str(test)) if test else None
+        self._holdout = stratified_holdout(self._train.labels, holdout, seed, self._classes)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -59,12 +62,12 @@ class Table(Source):
             return self._test
         return subset(self._train, self._holdout.held if name == "val" else self._holdout.kept)
 
-    def _split(self, rows: "list[Row]", damaged: Damaged, min_size: int, table: str) -> FileSplit:
+    def _split(self, rows: "list[Row]", rules: Rules, table: str) -> FileSplit:
         known = {name: label for label, name in enumerate(self._classes)}
         if unknown := sorted({row.label for row in rows if row.label is not None} - known.keys()):
             raise ValueError(f"{table} has labels that the training table lacks: {listed(unknown)}.")
         labels = [-1 if row.label is None else known[row.label] for row in rows]
-        split = FileSplit([row.path for row in rows], torch.tensor(labels), damaged, min_size)
+        split = FileSplit([row.path for row in rows], torch.tensor(labels), rules)
         split.check_headers()
         return split
 

@@ -13,6 +13,7 @@ from torchvision import datasets
 
 from mimbench.data.holdout import HoldOut, stratified_holdout
 from mimbench.data.images.files import FileSplit, subset
+from mimbench.data.images.rules import Rules
 from mimbench.data.images.unreadable import Damaged
 from mimbench.data.source import MemorySplit, Source, Split, SplitName
 
@@ -81,8 +82,8 @@ class TorchVision(Source):
         self.name, self.known, self.root, self.download = name, KNOWN[name], Path(root), download
         self.image_size = self.known.image_size if image_size is None else image_size
         self.crop_scale, self.flip = self.known.crop_scale, self.known.flip
-        self.holdout, self.min_size, self.seed = holdout, min_size, seed
-        self.damaged = Damaged(max_damaged)
+        self.holdout, self.seed = holdout, seed
+        self.rules = Rules(Damaged(max_damaged), min_size)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -136,7 +137,7 @@ class TorchVision(Source):
         labels = labels_of(dataset)
         kept = torch.arange(len(labels)) if index is None else index
         if (paths := _paths(dataset)) is not None:
-            split = FileSplit(paths, labels, self.damaged, self.min_size)
+            split = FileSplit(paths, labels, self.rules)
             return subset(split, kept)
         return MemorySplit(_channels_first(np.asarray(dataset.data)[kept.numpy()]), labels[kept])
 
