@@ -40,6 +40,19 @@ def test_the_report_of_an_archive_equals_that_of_the_directory(sweep: Path, tmp_
         assert (second / name).read_bytes() == (first / name).read_bytes(), name
 
 
+def test_a_run_of_an_archive_has_no_log_to_link(sweep: Path, make_run: MakeRun, tmp_path: Path) -> None:
+    failed = make_run("mirl", status="failed")
+    (failed / "log.txt").write_text("an error")
+    file = tmp_path / "results.jsonl"
+    assert main(["report", str(sweep), "--archive", str(file), "--out", str(tmp_path / "first")]) == 0
+    assert f"{failed.name}/log.txt" in (tmp_path / "first" / "report.md").read_text()
+    assert main(["report", str(file)]) == 0
+    page = (tmp_path / "results" / "report" / "report.md").read_text()
+    assert failed.name in page
+    assert "mimbench-" not in page.replace("mimbench-v", "")
+    assert "log.txt" not in page
+
+
 def test_an_archive_has_no_folders_and_hosts(sweep: Path, tmp_path: Path) -> None:
     archive.write(collect(sweep), tmp_path / "results.jsonl")
     text = (tmp_path / "results.jsonl").read_text()

@@ -72,6 +72,18 @@ def test_the_report_is_written_before_the_table_whose_reader_may_close_the_pipe(
     assert (tmp_path / "all.jsonl").is_file()
 
 
+def test_columns_of_the_latex_table_are_chosen_in_the_file_and_on_the_page(
+    make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = str(make_run("mae").parent)
+    assert main([sweep, "--out", str(tmp_path / "out"), "--no-figures", "--latex-columns", "linear,minutes"]) == 0
+    assert "method & linear & minutes" in (tmp_path / "out" / "table.tex").read_text()
+    assert "method & linear & minutes" in (tmp_path / "out" / "report.html").read_text()
+    assert main([sweep, "--out", str(tmp_path / "other"), "--latex-columns", "lineal"]) == 2
+    assert "There is no column 'lineal'. Did you mean linear" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
 def test_help_imports_no_large_package():
     code = "import sys; from mimbench.cli.report import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
     code += "sys.exit(len({'pandas', 'matplotlib', 'scipy', 'torch', 'rich'} & set(sys.modules)))"

@@ -3,6 +3,7 @@
 import argparse
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from mimbench.runs.directory import REPORT
@@ -25,17 +26,18 @@ def _report(directory: Path, arguments: argparse.Namespace) -> int:
     from mimbench.cli.console import Console
     from mimbench.reporting import archive, report, summary
     from mimbench.reporting.collect import collect
-    from mimbench.reporting.render import terminal
+    from mimbench.reporting.render import latex, terminal
 
-    sweep = collect(directory)
+    sweep = replace(collect(directory), archived=arguments.source.is_file())
     summaries = summary.summarize(sweep)
     source: Path = arguments.source
     out = arguments.out or (source.with_suffix("") if source.is_file() else source) / REPORT
-    shown = arguments.with_environment
+    options = {"draw": arguments.figures, "with_environment": arguments.with_environment}
+    columns = latex.check_columns(summaries, [name for name in arguments.latex_columns.split(",") if name])
     written: list[str] = []
     failed: OSError | None = None
     try:  # before the table is printed, since its reader (such as head) may end this command
-        path = report.write(sweep, summaries, out, draw=arguments.figures, with_environment=shown)
+        path = report.write(sweep, summaries, out, columns=columns, **options)
         written.append(f"Report: {path}")
         if arguments.archive:
             number = archive.write(sweep, arguments.archive)
@@ -70,6 +72,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--with-environment", action="store_true", help="include host names and absolute paths in the report"
+    )
+    parser.add_argument(
+        "--latex-columns",
+        metavar="A,B",
+        default="",
+        help="columns of table.tex behind the method: protocols, published, flops, minutes, hours "
+        "(default: all protocols, published numbers if there are any, flops)",
     )
     parser.add_argument("--no-figures", dest="figures", action="store_false", help="write tables only, which is faster")
     return parser

@@ -19,12 +19,16 @@ from mimbench.runs.state import State
 
 @dataclass(frozen=True)
 class Sweep:
-    """All runs, recorded or planned, in the order of the table, and problems found while reading them."""
+    """All runs, recorded or planned, in the order of the table, and problems found while reading them.
+
+    archived: Whether the directories are those of an unpacked archive, which are not kept.
+    """
 
     name: str
     directory: Path
     runs: tuple[Run, ...]
     warnings: tuple[str, ...]
+    archived: bool = False
 
     @property
     def finished(self) -> tuple[Run, ...]:

@@ -1,6 +1,6 @@
 """The report of a sweep on disk: an HTML page, the same in Markdown, tables and figures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -32,12 +32,18 @@ def write_report(sweep_dir: Path, out: Path | None = None) -> Path:
 
 
 def write(
-    sweep: Sweep, summaries: list[Summary], out: Path, *, draw: bool = True, with_environment: bool = False
+    sweep: Sweep,
+    summaries: list[Summary],
+    out: Path,
+    *,
+    draw: bool = True,
+    with_environment: bool = False,
+    columns: Sequence[str] = (),
 ) -> Path:
     """Writes tables, `figures/*.png` and `.svg`, `report.md` and last `report.html`; returns the path of the page.
 
     Each file is written atomically. The same sweep gives the same bytes. Without `draw` no figure files are written;
-    the page contains all figures in any case.
+    the page contains all figures in any case. `columns` are those of the LaTeX table; see `latex.check_columns`.
     """
     warnings: list[str] = []
     logged = curves.losses(sweep.runs, warnings)
@@ -49,9 +55,10 @@ def write(
     if summaries:
         write_atomic(out / "table.csv", tables.csv(summaries))
         write_atomic(out / "table.md", tables.markdown(summaries))
-        write_atomic(out / "table.tex", latex.latex(summaries))
+        write_atomic(out / "table.tex", latex.latex(summaries, columns))
     write_atomic(out / "report.md", markdown.compose(sweep, summaries, figures=names, warnings=warnings, out=out))
-    write_atomic(out / PAGE, html.compose(sweep, summaries, logged, images, warnings=warnings, out=out))
+    page = html.compose(sweep, summaries, logged, images, warnings=warnings, out=out, columns=columns)
+    write_atomic(out / PAGE, page)
     return out / PAGE
 
 

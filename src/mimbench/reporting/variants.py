@@ -12,6 +12,7 @@ from mimbench.runs.state import State
 
 # Each sets several options at once, so that none of them is an axis.
 _CONFIG_GROUPS = ("experiment", "ablation")
+_LARGE = 1e6
 
 
 def name_variants(runs: list[Run]) -> list[Run]:
@@ -70,7 +71,14 @@ def _choices(run: Run, protocols: bool = False) -> set[str]:
         (axis, value) for axis, value in run.axes.items() if axis not in AXES and (protocols or not is_evaluation(axis))
     ]
     selected = [(key, value) for key, value in configs.options(run.overrides) if key in _CONFIG_GROUPS]
-    return {f"{key}={value}" for key, value in (*axes, *selected)}
+    return {f"{key}={_text(value)}" for key, value in (*axes, *selected)}
+
+
+def _text(value: object) -> str:
+    """A value as a person writes it: 1e12, not 1000000000000.0."""
+    if isinstance(value, float) and abs(value) >= _LARGE and float(short := f"{value:g}") == value:
+        return short.replace("e+", "e")
+    return str(value)
 
 
 def _age(run: Run) -> tuple[bool, str]:

@@ -42,6 +42,25 @@ def test_columns_are_the_methods_their_results_and_their_cost(make_run: MakeRun)
     assert "resizebox" not in text
 
 
+def test_columns_can_be_chosen_by_title_name_or_family(make_run: MakeRun) -> None:
+    for method in ("untrained", "mae"):
+        run = make_run(method, 0, knn=0.5, linear=0.6)
+    summaries = summarize(collect(run.parent))
+    for asked, headings in {
+        ("linear", "minutes"): ["method", "linear", "minutes"],
+        ("KNN-v1", "kNN", "hours"): ["method", "kNN", "device hours"],
+        ("flops", "knn"): ["method", "FLOPs", "kNN"],
+    }.items():
+        text = latex(summaries, asked)
+        assert body(text)[0] == headings
+        assert {len(row) for row in body(text)} == {len(headings)}
+    assert body(latex(summaries, ["linear"]))[2] == ["MAE", "\\textbf{60.0}"]
+    with pytest.raises(
+        ValueError, match=r"no column 'knnn'\. Did you mean knn.*Choose from knn-v1, linear-v1, published"
+    ):
+        latex(summaries, ["knnn"])
+
+
 def test_what_all_rows_share_is_in_the_caption_and_what_differs_is_a_column(make_run: MakeRun) -> None:
     one, two = a_table(make_run), a_table(make_run, ("photos", "digits"))
     assert "(photos, vit\\_demo, depth 4): mean $\\pm$ standard deviation over 2 seeds." in one

@@ -1,6 +1,7 @@
 """The report as one self-contained HTML page: conclusions, tables and figures, with filters."""
 
 import json
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -68,9 +69,10 @@ def compose(
     *,
     warnings: list[str],
     out: Path,
+    columns: Sequence[str] = (),
 ) -> str:
-    """The page; links to logs are relative to `out`."""
-    data = payload(sweep, summaries, logged) | {"tables": _tables(summaries)}
+    """The page; links to logs are relative to `out`. `columns` are those of the table that it copies as LaTeX."""
+    data = payload(sweep, summaries, logged) | {"tables": _tables(summaries, columns)}
     figures = {figure["id"]: figure for figure in _figures(data)}
     leaders, verdicts, unfinished = html_rows.leaders(summaries), claims.verdicts(sweep), _unfinished(sweep, out)
     comparable = len(data["configs"]["runs"]) > 1
@@ -122,11 +124,11 @@ def _to_json(values: dict[str, Any]) -> str:
     return text.replace("<", "\\u003c")
 
 
-def _tables(summaries: list[Summary]) -> dict[str, Any]:
+def _tables(summaries: list[Summary], columns: Sequence[str]) -> dict[str, Any]:
     """Head, rows and tail of each table, so that copies contain the visible rows only."""
     if not summaries:
         return {}
-    paper = latex.table(summaries)
+    paper = latex.table(summaries, columns)
     heading, rule, *rows = tables.markdown(summaries).splitlines(keepends=True)
     names, *values = tables.lines(tables.csv(summaries))
     return {
@@ -169,7 +171,13 @@ def _figures(values: dict[str, Any]) -> list[dict[str, str]]:
 
 def _unfinished(sweep: Sweep, out: Path) -> list[dict[str, Any]]:
     return [
-        {"name": run.name, "status": status, "error": error, "log": provenance.log(run, out), **_filter_values(run)}
+        {
+            "name": run.name,
+            "status": status,
+            "error": error,
+            "log": provenance.log(sweep, run, out),
+            **_filter_values(run),
+        }
         for (status, error), runs in tables.reasons(sweep.runs).items()
         for run in runs
     ]

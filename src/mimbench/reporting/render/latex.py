@@ -1,9 +1,13 @@
 """The comparison table as LaTeX for a paper: one number per protocol, the best in bold, booktabs rules."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mimbench.core.errors import nearest
+from mimbench.reporting.cost import device_hours
 from mimbench.reporting.notices import MIXED
+from mimbench.reporting.protocol_names import parse
 from mimbench.reporting.render import formatting, tables
 from mimbench.reporting.runs import Setting
 from mimbench.reporting.statistics import Estimate
@@ -22,6 +26,10 @@ _SYMBOLS = {
     "≈": r"$\approx$",
     "…": r"\ldots{}",
 } | {character: f"\\{character}" for character in "&%$#_{}"}
+
+
+# Columns beside those of protocols, with their headings.
+_FURTHER = {"published": "published", "flops": "FLOPs", "minutes": "minutes", "hours": "hours"}
 
 
 @dataclass(frozen=True)
@@ -46,9 +54,9 @@ class Table:
     tail: str
 
 
-def latex(summaries: list[Summary]) -> str:
-    """A `table` environment; ends with a newline."""
-    parts = table(summaries)
+def latex(summaries: list[Summary], columns: Sequence[str] = ()) -> str:
+    """A `table` environment; ends with a newline. For `columns` see `check_columns`."""
+    parts = table(summaries, columns)
     lines = []
     for summary, before, cells, best in zip(summaries, [None, *summaries], parts.rows, parts.best, strict=False):
         if before is not None and before.condition.setting != summary.condition.setting:
@@ -58,28 +66,47 @@ def latex(summaries: list[Summary]) -> str:
     return parts.head + "\n".join(lines) + "\n" + parts.tail
 
 
-def table(summaries: list[Summary]) -> Table:
-    """Method and mean ± standard deviation by protocol, FLOPs, and those of data, encoder and depth that differ.
+def check_columns(summaries: list[Summary], columns: Sequence[str]) -> list[str]:
+    """The keys of columns: protocols by name, title or family (`linear-v1`, `kNN`, `linear`), and those of `_FURTHER`.
 
-    What all rows share is in the caption. Intervals, differences and further costs are in the other tables.
+    Raises:
+        ValueError: There is no such column.
+    """
+    titles = protocols(summaries)
+    keys = {key: key for key in _FURTHER}
+    keys |= {name.casefold(): name for name in titles}
+    keys |= {parse(name).family.casefold(): name for name in reversed(titles)}
+    keys |= {title.casefold(): name for name, title in titles.items()}
+    if unknown := [column for column in columns if column.casefold() not in keys]:
+        hint = nearest(unknown[0], keys)
+        raise ValueError(f"There is no column '{unknown[0]}'.{hint} Choose from {', '.join([*titles, *_FURTHER])}.")
+    return list(dict.fromkeys(keys[column.casefold()] for column in columns))
+
+
+def table(summaries: list[Summary], columns: Sequence[str] = ()) -> Table:
+    """Those of data, encoder and depth that differ, the method, and the columns that are asked for.
+
+    By default these are mean ± standard deviation by protocol, published numbers and FLOPs. What all rows share is in
+    the caption. Intervals, differences and further costs are in the other tables.
     """
     titles, marks = protocols(summaries), tables.sources(summaries)
+    chosen = check_columns(summaries, columns) or [*titles, *(["published"] if marks else []), "flops"]
     axes = [axis for axis in Setting._fields if len({getattr(s.condition, axis) for s in summaries}) > 1]
-    counts = {estimate.n for summary in summaries for estimate in summary.estimates.values()}
-    headings = [*axes, "method", *titles.values(), *(["published"] if marks else []), "FLOPs"]
-    alignment = "l" * (len(axes) + 1) + "r" * len(titles) + ("l" if marks else "") + "r"
+    counts = {s.estimates[name].n for s in summaries for name in chosen if name in s.estimates}
+    heading = {**titles, **_FURTHER, "hours": device_hours(summaries)}
+    headings = [*axes, "method", *(heading[key] for key in chosen)]
+    alignment = "l" * (len(axes) + 1) + "".join("l" if key == "published" else "r" for key in chosen)
+    caption = _caption(summaries, counts, marks if "published" in chosen else {})
     head = (
         "% Needs \\usepackage{booktabs}.\n\\begin{table}[t]\n\\centering\n"
-        f"\\caption{{{_caption(summaries, counts)}}}\n\\label{{tab:{_label(summaries)}}}\n"
+        f"\\caption{{{caption}}}\n\\label{{tab:{_label(summaries)}}}\n"
         f"\\begin{{tabular}}{{{alignment}}}\n\\toprule\n{' & '.join(map(escape, headings))} \\\\\n\\midrule\n"
     )
     rows = [
         (
             *(Cell(escape(str(getattr(summary.condition, axis)))) for axis in axes),
             Cell(escape(f"{summary.condition.label}{tables.mark(summary)}")),
-            *(Cell(_accuracy(summary.estimates.get(name), summary.planned, counts), name) for name in titles),
-            *([Cell(_published(summary, marks))] if marks else []),
-            Cell(_flops(summary.training_flops)),
+            *(_cell(summary, key, counts, marks) for key in chosen),
         )
         for summary in summaries
     ]
@@ -90,12 +117,23 @@ def table(summaries: list[Summary]) -> Table:
     return Table(head, tuple(rows), tuple(best), "\\bottomrule\n\\end{tabular}\n\\end{table}\n")
 
 
+def _cell(summary: Summary, key: str, counts: set[int], marks: dict[str, str]) -> Cell:
+    if key == "published":
+        return Cell(_published(summary, marks))
+    if key == "flops":
+        return Cell(_flops(summary.training_flops))
+    if key in _FURTHER:
+        text = formatting.minutes(summary.train_seconds) if key == "minutes" else formatting.hours(summary.device_hours)
+        return Cell(escape(text))
+    return Cell(_accuracy(summary.estimates.get(key), summary.planned, counts), key)
+
+
 def escape(text: str) -> str:
     """The text on one line without commands of LaTeX."""
     return "".join(_SYMBOLS.get(character, character) for character in " ".join(text.split()))
 
 
-def _caption(summaries: list[Summary], counts: set[int]) -> str:
+def _caption(summaries: list[Summary], counts: set[int], marks: dict[str, str]) -> str:
     first, *_ = summaries
     shared = [
         f"depth {value}" if axis == "depth" else str(value)
@@ -111,7 +149,7 @@ def _caption(summaries: list[Summary], counts: set[int]) -> str:
     ]
     if any(tables.mark(summary) for summary in summaries):
         parts.append(f"{MIXED} seeds of different versions of mimbench.")
-    if marks := tables.sources(summaries):
+    if marks:
         parts.append("Published: " + " ".join(f"{mark} {origin}." for origin, mark in marks.items()))
     return escape(" ".join(parts)).replace(escape("$n$"), "$n$")
 

@@ -86,7 +86,7 @@ def _figure(name: str) -> list[str]:
 
 def _unfinished(sweep: Sweep, out: Path) -> list[str]:
     rows = [
-        {"run": run.name, "status": status, "error": error, "log": _link(provenance.log(run, out))}
+        {"run": run.name, "status": status, "error": error, "log": _link(provenance.log(sweep, run, out))}
         for (status, error), runs in tables.reasons(sweep.runs).items()
         for run in runs
     ]

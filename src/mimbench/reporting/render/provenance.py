@@ -46,9 +46,9 @@ def latest(sweep: Sweep) -> str:
     return last.replace("T", " ")[:16] + " UTC" if last.endswith("+00:00") else last
 
 
-def log(run: Run, out: Path) -> Link | None:
-    """The log of a run, or its directory if it has no log, relative to `out`; None for a run without a directory."""
-    if run.directory is None:
+def log(sweep: Sweep, run: Run, out: Path) -> Link | None:
+    """The log of a run, or its directory if it has no log, relative to `out`; None if they are not kept."""
+    if run.directory is None or sweep.archived:
         return None
     file = run.directory / LOG
     path = file if file.is_file() else run.directory
