@@ -26,7 +26,7 @@ COMMANDS = {
     "data": "pack a folder of images into shards, and check shards",
     "new-project": "create a repository for methods and data of your own",
     "weights": "inspect, import and export weight files",
-    "completion": "print a script for bash that completes commands and keys",
+    "completion": "print a script with which bash, zsh or fish complete commands and keys",
 }
 
 

@@ -1,4 +1,4 @@
-"""`mimbench completion`: prints a script that completes commands, groups, options and keys in bash."""
+"""`mimbench completion`: prints a script with which a shell completes commands, groups, options and keys."""
 
 import argparse
 from collections.abc import Iterable, Sequence
@@ -8,8 +8,10 @@ from mimbench.experiments.composition.errors import CAUSED_BY_USERS
 from mimbench.experiments.composition.options import addition, options, public_groups
 from mimbench.experiments.config import config_keys
 
+# Each calls `completion SHELL --candidates -- WORDS` for the completions of the last word; if there are none, the shell
+# completes files.
 # bash splits words at = and :, so it replaces only what follows the last one.
-SCRIPT = """\
+BASH = """\
 _mimbench() {
     local line="${COMP_LINE:0:COMP_POINT}" current candidates
     current="${line##*[[:space:]]}"
@@ -26,17 +28,43 @@ _mimbench() {
 }
 complete -o default -F _mimbench mimbench
 """
+ZSH = """\
+_mimbench() {
+    local -a candidates
+    candidates=("${(@f)$("${words[1]}" completion zsh --candidates -- "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+    candidates=(${candidates:#})
+    (( ${#candidates} )) || { _files; return }
+    local -a open=(${(M)candidates:#*[=.,]}) whole=(${candidates:#*[=.,]})
+    (( ${#open} )) && compadd -Q -S '' -a open
+    (( ${#whole} )) && compadd -Q -a whole
+}
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+compdef _mimbench mimbench
+"""
+FISH = """\
+function __mimbench_candidates
+    set -l words (commandline -opc)
+    set -l current (commandline -ct)
+    set -l found ($words[1] completion fish --candidates -- $words[2..] "$current" 2>/dev/null)
+    if test -n "$found"
+        printf '%s\\n' $found
+    else
+        __fish_complete_path "$current"
+    end
+end
+complete -c mimbench -f -a '(__mimbench_candidates)'
+"""
+SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 _COMPOSING = ("run", "plan", "bench", "evaluate")
-_SUBCOMMANDS = {"data": ("pack", "check"), "weights": ("inspect", "import", "export"), "completion": ("bash",)}
+_SUBCOMMANDS = {"data": ("pack", "check"), "weights": ("inspect", "import", "export"), "completion": tuple(SCRIPTS)}
 
 
 def main(argv: Sequence[str]) -> int:
-    """Prints the script; the script calls `bash --candidates -- WORDS` for the completions of the last word."""
-    if list(argv[:3]) == ["bash", "--candidates", "--"]:
+    """Prints the script of a shell, or with `SHELL --candidates -- WORDS` the completions of the last word."""
+    if list(argv[1:3]) == ["--candidates", "--"]:
         print("\n".join(candidates(argv[3:])))
         return 0
-    _parser().parse_args(list(argv))
-    print(SCRIPT, end="")
+    print(SCRIPTS[_parser().parse_args(list(argv)).shell], end="")
     return 0
 
 
@@ -106,8 +134,10 @@ def _starting(names: Iterable[str], current: str) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mimbench completion",
-        description='Prints a completion script. Add the line eval "$(mimbench completion bash)" to ~/.bashrc.',
+        description='Prints a completion script. Add the line eval "$(mimbench completion bash)" to ~/.bashrc, '
+        'eval "$(mimbench completion zsh)" to ~/.zshrc, or mimbench completion fish | source to '
+        "~/.config/fish/config.fish.",
         allow_abbrev=False,
     )
-    parser.add_argument("shell", choices=("bash",), help="the shell")
+    parser.add_argument("shell", choices=tuple(SCRIPTS), help="the shell")
     return parser
