@@ -1,4 +1,4 @@
-"""Pages that exist only in the built site: configuration, commands and Python reference, and the notebooks.
+"""Pages that exist only in the built site: configuration, commands and Python reference.
 
 MkDocs calls `on_files`. `python docs/generated.py` prints the configuration reference.
 """
@@ -11,7 +11,6 @@ from itertools import groupby
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
@@ -44,16 +43,12 @@ _SEE = {
 }
 
 
-@event_priority(100)  # before mkdocs-jupyter, which looks for notebooks among the files
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the pages."""
     pages = {"configuration": reference(CONF), "commands": commands()}
     pages |= {package: api(package) for package in packages()}
     for name, content in pages.items():
         files.append(File.generated(config, f"reference/{name}.md", content=content))
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        name = path.relative_to(ROOT).as_posix()
-        files.append(File(name, str(ROOT), config.site_dir, config.use_directory_urls))
     return files
 
 

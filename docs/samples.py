@@ -54,10 +54,11 @@ def archives() -> list[Path]:
 def written(path: Path, changed: int) -> dict[str, bytes]:
     """The files of the report of an archive by relative name; `changed` is when the archive was written."""
     from mimbench.reporting import archive, report
+    from mimbench.reporting.summary import summarize
 
-    with archive.opened(path) as runs, TemporaryDirectory() as folder:
+    with archive.opened(path) as sweep, TemporaryDirectory() as folder:
         out = Path(folder)
-        report.write_report(runs, out)
+        report.write(sweep, summarize(sweep), out)
         return {name: (out / name).read_bytes() for name in _SHOWN if (out / name).is_file()}
 
 

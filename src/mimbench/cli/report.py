@@ -3,10 +3,13 @@
 import argparse
 import io
 import sys
-from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mimbench.runs.directory import REPORT
+
+if TYPE_CHECKING:
+    from mimbench.reporting.collect import Sweep
 
 
 def main(argv: list[str]) -> int:
@@ -16,19 +19,17 @@ def main(argv: list[str]) -> int:
     from mimbench.reporting import archive
 
     try:
-        with archive.opened(arguments.source) as directory:
-            return _report(directory, arguments)
+        with archive.opened(arguments.source) as sweep:
+            return _report(sweep, arguments)
     except ValueError as error:
         return _refuse(str(error))
 
 
-def _report(directory: Path, arguments: argparse.Namespace) -> int:
+def _report(sweep: "Sweep", arguments: argparse.Namespace) -> int:
     from mimbench.cli.console import Console
     from mimbench.reporting import archive, report, summary
-    from mimbench.reporting.collect import collect
     from mimbench.reporting.render import latex, terminal
 
-    sweep = replace(collect(directory), archived=arguments.source.is_file())
     summaries = summary.summarize(sweep)
     source: Path = arguments.source
     out = arguments.out or (source.with_suffix("") if source.is_file() else source) / REPORT

@@ -14,6 +14,7 @@ import binascii
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -25,7 +26,7 @@ from jaxtyping import Bool
 from mimbench.core.files import is_file_name, write_atomic
 from mimbench.core.json_files import check_type, check_values
 from mimbench.reporting import curves
-from mimbench.reporting.collect import Sweep
+from mimbench.reporting.collect import Sweep, collect
 from mimbench.reporting.redaction import redact_sweep, redact_tree
 from mimbench.reporting.runs import Run
 from mimbench.runs import correctness, records
@@ -50,14 +51,14 @@ def write(sweep: Sweep, path: Path) -> int:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Path]:
-    """A directory with the runs: `path` itself, or a temporary one with the contents of the archive `path`.
+def opened(path: Path) -> Iterator[Sweep]:
+    """The runs of a directory, or of an archive, whose contents are in a temporary directory.
 
     Raises:
-        ValueError: The file is not an archive; the message names it.
+        ValueError: The file is not an archive, or the directory holds no runs; the message names it.
     """
     if not path.is_file():
-        yield path
+        yield collect(path)
         return
     with TemporaryDirectory(prefix="mimbench-") as folder:
         try:
@@ -67,7 +68,7 @@ def opened(path: Path) -> Iterator[Path]:
                 f"{path} does not contain results: {error} Give the directory of a sweep, or a file that "
                 "`mimbench report --archive` wrote."
             ) from error
-        yield directory
+        yield replace(collect(directory), archived=True)
 
 
 def _values(run: Run) -> dict[str, Any]:

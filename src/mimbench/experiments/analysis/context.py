@@ -14,8 +14,8 @@ from mimbench.core.errors import UserError
 from mimbench.data.reload import some
 from mimbench.data.source import SplitName
 from mimbench.encoders import Encoder
-from mimbench.experiments.build import build_method
-from mimbench.experiments.evaluation.encoder_sources import EncoderSource
+from mimbench.experiments.build import build_data, build_method
+from mimbench.experiments.evaluation.encoder_sources import EncoderSource, find_source
 from mimbench.methods import Method
 from mimbench.runs.directory import CHECKPOINTS, CONFIG, ENCODER, LAST, checkpoint
 from mimbench.weights.architecture import Architecture
@@ -117,3 +117,16 @@ class AnalysisContext:
         assert isinstance(method, Method)
         load_method(self.directory, method)
         return method
+
+
+def open_run(run: Path, split: SplitName = "val", num_images: int = 1000, device: str = "cpu") -> AnalysisContext:
+    """The encoder and the method of a finished run, with images of its own data.
+
+    Raises:
+        UserError: The path is not a finished run.
+    """
+    source = find_source(run)
+    if source.config is None:
+        raise UserError(f"{run} has no images of its own; expected the directory of a run.")
+    data = source.config["data"]
+    return AnalysisContext(source, run, Sample(data, build_data(data), split, num_images, torch.device(device)))
