@@ -5,6 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+from mimbench.cli import main
 
 TINY = [
     *("experiment=demo", "data=digits", "encoder.width=32", "method.dim=32", "method.num_heads=4"),
@@ -36,6 +39,17 @@ def test_m_may_stand_anywhere_and_protocols_may_be_none(tmp_path: Path, words: l
     assert sweep.returncode == 0, error
     assert "2 runs in runs/demo" in out
     assert "protocols" not in out
+
+
+@pytest.mark.parametrize("words", [["--cfg", "job"], ["--cfg=job"], ["-c", "job", "--package", "budget"]])
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_options_may_stand_anywhere_and_a_chosen_budget_replaces_that_of_the_experiment(
+    words: list[str], place: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides = ["experiment=demo", "budget=steps", "budget.steps=3"]
+    assert main(["run", *overrides[:place], *words, *overrides[place:]]) == 0
+    shown = yaml.safe_load(capsys.readouterr().out)
+    assert shown.get("budget", shown) == {"epochs": None, "steps": 3}
 
 
 @pytest.mark.parametrize("module", ["mimbench.cli", "hydra"])

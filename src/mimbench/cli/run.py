@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         if "-h" in argv or "--help" in argv:
             return _help([word for word in argv if not word.startswith("-")])
-        words = _sweep_first(prepare(argv))
+        words = _options_first(prepare(argv))
         _check_flags(words)
         with tempfile.TemporaryDirectory() as scratch:  # Hydra's output; a run writes its own directory
             os.environ["MIMBENCH_SCRATCH"] = scratch
@@ -83,9 +83,16 @@ def _help(overrides: Sequence[str]) -> int:
     return 0
 
 
-def _sweep_first(words: Sequence[str]) -> list[str]:
-    """The words with -m before all others: Hydra's parser refuses overrides on both sides of it."""
-    return sorted(words, key=lambda word: word not in ("-m", "--multirun"))
+def _options_first(words: Sequence[str]) -> list[str]:
+    """The words with options such as -m or --cfg job before all overrides, which Hydra wants together."""
+    actions = {flag: action for action in get_args_parser()._actions for flag in action.option_strings}
+    options: list[str] = []
+    overrides: list[str] = []
+    takes_value = False
+    for word in words:
+        (options if takes_value or word.startswith("-") else overrides).append(word)
+        takes_value = not takes_value and word in actions and actions[word].nargs != 0
+    return [*options, *overrides]
 
 
 def _check_flags(words: Sequence[str]) -> None:
