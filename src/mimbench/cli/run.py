@@ -45,7 +45,8 @@ def main(argv: Sequence[str]) -> int:
     try:
         if "-h" in argv or "--help" in argv:
             return _help([word for word in argv if not word.startswith("-")])
-        words = _options_first(prepare(argv))
+        given, overrides = _split(argv)
+        words = [*given, *prepare(overrides)]
         _check_flags(words)
         with tempfile.TemporaryDirectory() as scratch:  # Hydra's output; a run writes its own directory
             os.environ["MIMBENCH_SCRATCH"] = scratch
@@ -83,8 +84,8 @@ def _help(overrides: Sequence[str]) -> int:
     return 0
 
 
-def _options_first(words: Sequence[str]) -> list[str]:
-    """The words with options such as -m or --cfg job before all overrides, which Hydra wants together."""
+def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Options with their values, such as -m and --cfg job, and overrides, which Hydra wants together."""
     actions = {flag: action for action in get_args_parser()._actions for flag in action.option_strings}
     options: list[str] = []
     overrides: list[str] = []
@@ -92,7 +93,7 @@ def _options_first(words: Sequence[str]) -> list[str]:
     for word in words:
         (options if takes_value or word.startswith("-") else overrides).append(word)
         takes_value = not takes_value and word in actions and actions[word].nargs != 0
-    return [*options, *overrides]
+    return options, overrides
 
 
 def _check_flags(words: Sequence[str]) -> None:
