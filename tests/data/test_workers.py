@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from mimbench.data import ImageDataModule, Shapes
+from mimbench.data import ImageDataModule, Shapes, workers
+from mimbench.data.workers import LoaderProcessError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -74,3 +75,58 @@ def test_the_loading_process_still_ends_them(loader: DataLoader[Any]) -> None:
         worker.join(5)
         assert worker.exitcode == 0
     loader._iterator._shutdown_workers()
+
+
+def test_batches_are_copied_where_shared_memory_is_too_small(
+    loader: DataLoader[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = list(loader)
+    workers._warn_of_copies.cache_clear()
+    monkeypatch.setattr(workers, "free_shared_memory", lambda: 1000.0)
+    data = ImageDataModule(Shapes(8, num_train=40, num_val=8, num_test=8), batch_size=8, num_workers=2)
+    for found, batch in zip(data.train_dataloader(), expected, strict=True):
+        assert type(found) is type(batch)
+        assert all(torch.equal(a, b) for a, b in zip(found, batch, strict=True))
+    (record,) = caplog.records
+    assert "0 MB free" in record.getMessage()
+
+
+def test_a_worker_without_room_for_its_batch_ends_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def share(*_: Any) -> None:
+        raise RuntimeError("unable to allocate shared memory(shm) for file </torch>: No space left on device (28)")
+
+    monkeypatch.setattr(torch.UntypedStorage, "_share_fd_cpu_", share)
+    data = ImageDataModule(Shapes(8, num_train=40, num_val=8, num_test=8), batch_size=8, num_workers=2)
+    with pytest.raises(LoaderProcessError, match=r"more shared memory than /dev/shm .* data\.num_workers=0"):
+        list(data.plain("val"))
+
+
+def test_a_killed_worker_is_an_error_with_the_remedy() -> None:
+    data = ImageDataModule(Shapes(8, num_train=400, num_val=8, num_test=8), batch_size=8, num_workers=2)
+    loader = data.train_dataloader()
+    batches = iter(loader)
+    next(batches)
+    for pid in pids(loader):
+        os.kill(pid, signal.SIGKILL)
+    with pytest.raises(LoaderProcessError, match=r"system killed a loader process.*lower data\.num_workers"):
+        list(batches)
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        ("DataLoader worker (pid 7) is killed by signal: Killed. ", "killed a loader process"),
+        ("DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that", "more shared memory"),
+        ("DataLoader worker (pid 7) exited unexpectedly with exit code 73. Details are", "more shared memory"),
+        ("DataLoader worker (pid 7) exited unexpectedly with exit code 3. Details are", "with exit status 3."),
+        ("DataLoader worker (pid(s) 7, 8) exited unexpectedly", "ended unexpectedly."),
+    ],
+)
+def test_pytorchs_words_for_a_lost_worker_are_explained(error: str, answer: str) -> None:
+    with pytest.raises(LoaderProcessError, match=answer), workers.explained_workers():
+        raise RuntimeError(error)
+
+
+def test_other_errors_of_a_loader_stay_what_they_are() -> None:
+    with pytest.raises(RuntimeError, match="size mismatch"), workers.explained_workers():
+        raise RuntimeError("size mismatch")

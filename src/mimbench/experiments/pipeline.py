@@ -14,6 +14,7 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from mimbench.core.files import write_atomic
+from mimbench.data.workers import explained_workers
 from mimbench.encoders import Encoder
 from mimbench.evaluation import ImageProtocol, Protocol, run_protocols
 from mimbench.experiments.budget import pretrain_limits
@@ -78,7 +79,7 @@ def execute(config: dict[str, Any], run: PlannedRun, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     with locked(directory):
         if not RunRecorder.is_finished(directory):  # another process may have finished it meanwhile
-            with RunRecorder(run, directory, config["sweep"]) as recorder:
+            with RunRecorder(run, directory, config["sweep"]) as recorder, explained_workers():
                 _execute(config, run, directory, parts, cost, resume, recorder)
         _print_results(run, directory)
 
