@@ -75,22 +75,27 @@ def _call(command: str, words: list[str]) -> int:
     except KeyboardInterrupt:  # in commands without a message of their own, such as report
         print(f"mimbench {command}: Interrupted.", file=sys.stderr)
         return 130
-    except (MemoryError, OSError, RecursionError) as error:
-        if isinstance(error, BrokenPipeError) or os.environ.get(_DEBUG):
+    except (MemoryError, OSError, RecursionError, ImportError) as error:
+        if isinstance(error, BrokenPipeError) or os.environ.get(_DEBUG) or not explain_machine(error):
             raise
-        print(f"mimbench {command}: {_explain(error)} {_DEBUG}=1 prints the traceback.", file=sys.stderr)
-        return 1 if isinstance(error, MemoryError) else 2
+        print(f"mimbench {command}: {explain_machine(error)} {_DEBUG}=1 prints the traceback.", file=sys.stderr)
+        return 2 if isinstance(error, (OSError, RecursionError)) else 1
 
 
 _DEBUG = "MIMBENCH_DEBUG"
 
 
-def _explain(error: MemoryError | OSError | RecursionError) -> str:
-    """A one-line message for an operating-system or file error that no command handles."""
+def explain_machine(error: Exception) -> str:
+    """A one-line message for an operating-system or file error that no command handles; empty for other errors."""
     if isinstance(error, MemoryError):
         return "There is not enough memory; use smaller batches or images, or close other programs."
+    if isinstance(error, ImportError):
+        unmapped = any(words in str(error) for words in ("failed to map segment", "annot allocate memory"))
+        return "There is not enough memory for PyTorch, which needs 4 GB of addresses (ulimit -v)." if unmapped else ""
     if isinstance(error, RecursionError):
         return "A file is nested too deeply."
+    if not isinstance(error, OSError):
+        return ""
     from mimbench.core.text import printable
 
     reason = str(error.strerror or error)

@@ -1,9 +1,11 @@
 """Loader processes that ignore the signals that stop a run, need little shared memory, and end with a reason."""
 
+import errno
 import logging
 import os
 import pickle
 import re
+import resource
 import signal
 import threading
 import traceback
@@ -22,7 +24,7 @@ log = logging.getLogger(__name__)
 MOST_WORKERS = 10
 SHARED = Path("/dev/shm")  # where PyTorch keeps what processes share, on Linux
 _PLENTY = 2**30  # free bytes from which on the size of batches is not looked at
-_NO_ROOM = 73  # exit status of a process that found no shared memory
+_NO_ROOM, _NO_FILES = 73, 74  # exit status of a process that found no shared memory, or may open no further file
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -142,6 +144,12 @@ def _explain(status: int | None) -> str:
             f"The loader processes need more shared memory than {SHARED} has ({free:.0f} MB free). Enlarge it (docker "
             "run --shm-size=2g), or set data.num_workers=0."
         )
+    if status == _NO_FILES:
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return (
+            f"The loader processes need more open files than the limit of {limit}. Raise it (ulimit -n), or set "
+            "data.num_workers=0."
+        )
     if status == -signal.SIGKILL:
         return (
             "The system killed a loader process, as it does when memory runs out. Set a lower data.num_workers, or "
@@ -158,6 +166,8 @@ def _prepare(worker: int) -> None:
 
 
 def _end(error: BaseException, batch: Any) -> None:
+    if os.strerror(errno.EMFILE) in str(error):
+        os._exit(_NO_FILES)
     if "shared memory" in str(error):
         os._exit(_NO_ROOM)
     traceback.print_exception(error)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from mimbench.core.errors import UserError
 from mimbench.data import ImageDataModule
 from mimbench.encoders import vit
 from mimbench.evaluation import KNN, FeatureCache, Layerwise, Linear, run_protocols
@@ -171,7 +172,7 @@ def test_what_was_not_used_for_longest_makes_room(encoder, datamodule, tmp_path,
 
 
 def test_features_beyond_the_limit_are_refused_before_the_encoder_runs(encoder, datamodule, tmp_path, passes):
-    with pytest.raises(ValueError, match=r"more than available.*paths.cache_gib"):
+    with pytest.raises(UserError, match=r"more than available.*paths.cache_gib"):
         FeatureCache(encoder, datamodule, "cpu", tmp_path, max_gib=1e-6)("train")
     assert passes == []
     assert not [path for path in tmp_path.rglob("*.npy*")]

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mimbench.core.errors import UserError
 from mimbench.encoders import timm_vit, vit
 from mimbench.evaluation import extract
 
@@ -98,5 +99,5 @@ def test_a_loader_that_drops_images_is_refused(encoder, datamodule):
 
 def test_features_that_are_not_finite_are_refused(encoder, datamodule):
     nn.init.constant_(encoder.trunk.norm.weight, float("nan"))
-    with pytest.raises(ValueError, match=r"patches-3.*not finite"):
+    with pytest.raises(UserError, match=r"patches-3.*not finite"):
         extract(encoder, datamodule.plain("val"), [0, 3])

@@ -10,6 +10,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from mimbench.core.errors import UserError
 from mimbench.data import Batch
 from mimbench.encoders import Encoder
 
@@ -93,7 +94,8 @@ def extract(
     The encoder is moved to `device`; the training flags of its modules are restored. The features stay in memory.
 
     Raises:
-        ValueError: The loader skips images, or a feature is not finite.
+        ValueError: The loader skips images.
+        UserError: A feature is not finite.
     """
     num_images = len(loader.dataset)  # pyright: ignore[reportArgumentType]
     rows = {
@@ -172,5 +174,5 @@ def _describe(encoder: Encoder, images: Tensor, wanted: Collection[str]) -> dict
         # In timm the class token precedes the register tokens.
         values[name] = at.patches.float().mean(1) if name.startswith("patches") else at.prefix[:, 0].float()
         if not values[name].isfinite().all():
-            raise ValueError(f"Features ({name}) are not finite; evaluate a checkpoint from before training diverged.")
+            raise UserError(f"Features ({name}) are not finite; evaluate a checkpoint from before training diverged.")
     return values

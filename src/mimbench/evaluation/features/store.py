@@ -11,6 +11,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from mimbench.core.errors import UserError
 from mimbench.core.files import replacing, write_atomic
 
 Shapes = Mapping[str, tuple[tuple[int, ...], torch.dtype]]
@@ -51,7 +52,7 @@ class Store:
         """Yields new arrays of an entry to fill; they are stored when the context ends without an error.
 
         Raises:
-            ValueError: They exceed the limit or the free disk space.
+            UserError: They exceed the limit or the free disk space.
         """
         with ExitStack() as files:
             with FileLock(self._lock("all")):  # otherwise two jobs could claim the same free space
@@ -76,8 +77,8 @@ class Store:
             if missing > 0 and entry.name != keep and self._remove(entry):
                 missing -= sizes[entry]
         if missing > 0:
-            raise ValueError(
-                f"These features need {needed / _GIB:.3g} GiB, {missing / _GIB:.3g} GiB more than available in "
+            raise UserError(
+                f"These features need {needed / 1e6:,.1f} MB, {missing / 1e6:,.1f} MB more than available in "
                 f"{self.directory} (limit {self.max_bytes / _GIB:.3g} GiB). Raise paths.cache_gib, use a larger disk "
                 "with paths.cache, or leave out protocols that read every depth."
             )
@@ -105,12 +106,12 @@ def _mark(folder: Path) -> None:
     """Writes the marker of an entry.
 
     Raises:
-        ValueError: The folder contains other files than arrays.
+        UserError: The folder contains other files than arrays.
     """
     if (folder / _MARKER).is_file():
         return
     if others := [path.name for path in folder.iterdir() if path.suffix != ".npy"]:
-        raise ValueError(
+        raise UserError(
             f"{folder} contains {others[0]}, which is not from a feature cache; choose another paths.cache."
         )
     write_atomic(folder / _MARKER, folder.name)

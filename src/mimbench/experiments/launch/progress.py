@@ -1,5 +1,6 @@
 """Shows the progress of a sweep: live in a terminal, otherwise as lines of which none is printed twice."""
 
+import shutil
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -122,6 +123,9 @@ def describe_waiting(waiting: Sequence[str]) -> str:
 
 
 def read_last_line(log: Path) -> str:
-    """The last line of a log, shortened to 160 characters."""
+    """The last line of the log of a job that has failed, shortened to 160 characters, or why there may be none."""
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return lines[-1][:160] if lines else "starting"
+    if lines:
+        return lines[-1][:160]
+    full = log.parent.exists() and shutil.disk_usage(log.parent).free == 0
+    return "No space left on device" if full else "without a message"
