@@ -1,6 +1,7 @@
 """Corruptions: each against a plain version of its formula, and all of them against what must hold."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -14,6 +15,7 @@ from mimbench.data import ImageDataModule, MemorySplit, Source
 from mimbench.data.corruptions import CORRUPTIONS, Corrupted, corrupt
 from mimbench.data.corruptions.blur import defocus_blur, glass_blur
 from mimbench.data.corruptions.digital import elastic_transform
+from mimbench.data.corruptions.frost import PHOTOGRAPHS, photographs
 from mimbench.data.corruptions.image_ops import gaussian, smeared, zoomed
 from mimbench.data.corruptions.noise import impulse_noise
 from mimbench.data.corruptions.severities import SEVERITIES, parameters, reference
@@ -55,7 +57,7 @@ def test_severity_five_is_further_from_the_image_than_one(name: str, side: int):
 
 def test_both_tables_have_five_severities_of_everything():
     for table in SEVERITIES.values():
-        assert table.keys() == CORRUPTIONS.keys()
+        assert table.keys() == {*CORRUPTIONS, "frost"}
         assert {len(row) for row in table.values()} == {5}
 
 
@@ -67,6 +69,27 @@ def test_lengths_grow_with_the_image_and_shares_do_not():
     assert parameters("glass_blur", 4, 448) == (2.2, 6, 2)
     assert parameters("glass_blur", 1, 16) == (0.025, 1, 1)
     assert parameters("contrast", 5, 448) == (0.05,)
+
+
+@pytest.mark.parametrize(
+    ("side", "scale", "weights"), [(32, 0.2, (0.9, 0.4)), (64, 0.4, (0.9, 0.4)), (224, 1, (0.7, 0.7))]
+)
+def test_frost_adds_a_part_of_a_photograph(tmp_path: Path, side: int, scale: float, weights: tuple[float, float]):
+    shade = np.arange(5)[:, None, None, None] * 10 + np.zeros((5, 300, 350, 3))
+    for name, values in zip(PHOTOGRAPHS, shade.astype(np.uint8), strict=True):
+        PIL.Image.fromarray(values).save(tmp_path / name, quality=100)
+    image = photograph(side)
+    seen = set()
+    for index in range(20):
+        found = corrupt(image, "frost", 3, 0, index, tmp_path)
+        possible = [weights[0] * image + weights[1] * 10 * number for number in range(5)]
+        matches = [number for number, p in enumerate(possible) if np.abs(p.clip(0, 255) - found).max() <= 1.5]
+        assert len(matches) == 1
+        seen |= set(matches)
+    assert len(seen) > 2
+    assert photographs(tmp_path, scale, side)[0].shape == (round(300 * scale), round(350 * scale), 3)
+    with pytest.raises(ValueError, match="too few for images of 300 px"):
+        photographs(tmp_path, 0.2, 300)
 
 
 def test_noise_has_the_deviation_mean_and_share_it_should():

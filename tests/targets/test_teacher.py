@@ -82,3 +82,17 @@ def test_a_clip_tower_of_timm_gives_projected_or_plain_patch_features(projection
     assert teacher.dim == features.shape[-1]
     assert teacher.cell == 16
     assert teacher.mean == pytest.approx((0.48145466, 0.4578275, 0.40821073))
+
+
+@pytest.mark.parametrize(
+    ("name", "last"),
+    [
+        ("vit_tiny_patch16_224.augreg_in21k", "scores of 21,843 classes"),
+        ("vit_base_patch16_clip_224.openai_ft_in1k", "scores of 1,000 classes"),
+        ("vit_small_patch16_dinov3.lvd1689m", "no last layer"),
+    ],
+)
+def test_a_tower_without_a_projection_is_refused_instead_of_predicting_class_scores(name: str, last: str):
+    with pytest.raises(ValueError, match=rf"{last}.*projection=false"):
+        TimmTeacher(name, 32, pretrained=False, projection=True)
+    assert TimmTeacher(name, 32, pretrained=False).dim > 0

@@ -22,6 +22,7 @@ INTRODUCED: Mapping[str, Mapping[str, Any]] = {
         "encoder.class_token": True,
         "data.source.labels": True,
         "data.source.upright": False,
+        "protocol.corruptions.frost": None,
     },
 }
 _DEFAULTS = {key: value for keys in INTRODUCED.values() for key, value in keys.items()}

@@ -8,6 +8,7 @@ import timm
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from timm.data import infer_imagenet_subset  # pyright: ignore[reportPrivateImportUsage]
 from torch import Tensor, nn
 
 from mimbench.core import IMAGENET_MEAN, IMAGENET_STD, Mask
@@ -42,6 +43,9 @@ class TimmTeacher(Teacher):
         image_size: Side of the input images in pixels.
         pretrained: Whether to load timm's weights, which are downloaded or read from the cache.
         projection: Whether to apply the tower's output projection to every patch (DeepMIM's CLIP target).
+
+    Raises:
+        ValueError: `projection` is asked of a tower whose last layer classifies, or that has none.
     """
 
     tower: Any
@@ -50,6 +54,12 @@ class TimmTeacher(Teacher):
         super().__init__()
         extra: dict[str, Any] = {} if projection else {"num_classes": 0}
         self.tower = timm.create_model(name, pretrained=pretrained, img_size=image_size, **extra)
+        if projection and (not self.tower.num_classes or infer_imagenet_subset(self.tower)):
+            last = f"scores of {self.tower.num_classes:,} classes" if self.tower.num_classes else "no last layer"
+            raise ValueError(
+                f"The teacher {name} has {last}, and no projection as CLIP has; its features would be lost. Set "
+                "target.teacher.projection=false, or take a CLIP tower."
+            )
         self.project = self.tower.get_classifier() if projection else nn.Identity()
         self.cell = self.tower.patch_embed.patch_size[0]
         self.dim = self.tower.num_classes if projection else self.tower.num_features

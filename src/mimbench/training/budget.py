@@ -8,7 +8,7 @@ import lightning as L
 
 from mimbench.training.progress import Progress
 
-_WINDOW = 0.02  # share of the budget over which the time per step is measured
+_WINDOW = 0.1  # share of the budget over which the time per step is measured
 _FIRST = 8  # earliest step of a measurement, since the first steps are slow
 _LATEST = 0.25  # share of the budget after which the last measurement is used, however short
 
@@ -77,7 +77,7 @@ class SecondsBudget(L.Callback):
     and it can be resumed exactly. Until then the learning rate warms up and stays at its peak.
 
     The time per step is measured between two consecutive powers of two, from step 8 on: over the first pair that spans
-    2 % of the budget, or the pair at which a quarter of the budget is spent. Start-up and compilation before it count
+    10 % of the budget, or the pair at which a quarter of the budget is spent. Start-up and compilation before it count
     against the budget but are not extrapolated. If the machine becomes slower or faster later, the run takes more or
     less than its budget; its record contains the actual device-seconds.
 

@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mimbench.data import ImageDataModule, MemorySplit
-from mimbench.data.corruptions import CORRUPTIONS, Corrupted
+from mimbench.data.corruptions import CORRUPTIONS, WITH_FROST, Corrupted
+from mimbench.data.corruptions.frost import PHOTOGRAPHS
 from mimbench.data.reload import reload
 from mimbench.encoders import ViTEncoder
 from mimbench.evaluation import Linear, extract, run_protocols
@@ -85,16 +88,32 @@ def test_a_run_relative_to_itself_is_one_and_the_baseline_does_not_change_the_la
 
 
 def test_alexnet_is_the_published_baseline_of_all_corruptions():
-    assert ALEXNET.keys() == CORRUPTIONS.keys()
+    assert ALEXNET.keys() == set(WITH_FROST) == {*CORRUPTIONS, "frost"}
     assert Corruptions(baseline="alexnet").label == Corruptions().label == "corruptions-v1"
     with pytest.raises(ValueError, match="severities 1 to 5"):
         Corruptions(severities=(1,), baseline="alexnet")
 
 
+def test_with_photographs_of_frost_all_fifteen_are_measured_under_another_name(
+    encoder: ViTEncoder, datamodule: ImageDataModule, tmp_path: Path
+):
+    whole = Corruptions(frost=str(tmp_path))
+    assert whole.corruptions == WITH_FROST
+    assert whole.label == "corruptions-v1+frost=True"
+    with pytest.raises(ValueError, match=r"frost1.png cannot be read .*robustness"):
+        whole.check(datamodule)
+    for name in PHOTOGRAPHS:
+        Image.fromarray(np.full((400, 500, 3), 200, np.uint8)).save(tmp_path / name)
+    whole.check(datamodule)
+    few = FEW | {"corruptions": ("contrast", "frost")}
+    found = measure(encoder, datamodule, **few, frost=str(tmp_path))
+    assert found["errors"].keys() == {"contrast", "frost"}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"corruptions": ["frost"]}, "no corruptions \\['frost'\\]"),
+        ({"corruptions": ["frost"]}, "no corruptions \\['frost'\\].*protocol.corruptions.frost=DIR"),
         ({"severities": [0, 1]}, "from 1 to 5"),
         ({"corruptions": []}, "at least one"),
         ({"baseline": "nowhere"}, "evaluate that run under corruptions-v1 first"),

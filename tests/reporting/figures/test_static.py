@@ -174,3 +174,13 @@ def test_lists_by_depth_of_an_analysis_are_drawn_next_to_the_accuracies(make_run
     by_name = {axes.get_ylabel(): axes for axes in figure.axes}
     np.testing.assert_allclose(by_name["rank"].lines[0].get_ydata(), [3, 9, 5])
     assert "CKA to the last depth" in by_name
+
+
+def test_intervals_over_test_images_only_have_hollow_markers(make_run: MakeRun):
+    for seed in range(2):
+        make_run("mae", seed, knn=0.4 + 0.01 * seed)
+    sweep = collect(make_run("mirl", 0).parent)
+    figure = static.accuracy_by_method(summarize(sweep))
+    assert figure is not None
+    faces = [container.lines[0].get_markerfacecolor() for container in figure.axes[0].containers]
+    assert [face == "white" for face in faces] == [False, True]

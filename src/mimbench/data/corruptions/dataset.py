@@ -1,5 +1,6 @@
 """A split with images corrupted after the evaluation transform."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,11 @@ class Corrupted(Dataset[Batch]):
 
     Args:
         clean: The dataset of `datamodule.plain(split)`.
+        frosts: Folder of photographs of frost, which "frost" needs.
     """
 
-    def __init__(self, clean: Any, name: str, severity: int, seed: int = 0) -> None:
-        self.clean, self.name, self.severity, self.seed = clean, name, severity, seed
+    def __init__(self, clean: Any, name: str, severity: int, seed: int = 0, frosts: Path | None = None) -> None:
+        self.clean, self.name, self.severity, self.seed, self.frosts = clean, name, severity, seed, frosts
 
     def __len__(self) -> int:
         return len(self.clean)
@@ -32,7 +34,7 @@ class Corrupted(Dataset[Batch]):
     def __getitems__(self, indices: list[int]) -> Batch:
         batch = self.clean.__getitems__(indices)
         corrupted = [
-            corrupt(image, self.name, self.severity, self.seed, index)
+            corrupt(image, self.name, self.severity, self.seed, index, self.frosts)
             for image, index in zip(_pixels(batch.images), batch.index.tolist(), strict=True)
         ]
         images = torch.from_numpy(np.stack(corrupted)).permute(0, 3, 1, 2).float()

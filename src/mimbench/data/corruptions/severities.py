@@ -16,6 +16,7 @@ CORRUPTIONS: dict[str, Callable[..., ImageArray]] = {
         brightness, contrast, elastic_transform, pixelate, jpeg_compression,
     )
 }  # fmt: skip
+WITH_FROST = (*list(CORRUPTIONS)[:8], "frost", *list(CORRUPTIONS)[8:])  # the paper's order
 
 # By the side of the images for which the authors chose them.
 SEVERITIES: dict[int, dict[str, tuple[Any, ...]]] = {
@@ -31,6 +32,7 @@ SEVERITIES: dict[int, dict[str, tuple[Any, ...]]] = {
             (0.1, 0.2, 1, 0.6, 8, 3, 0.95), (0.1, 0.2, 1, 0.5, 10, 4, 0.9), (0.15, 0.3, 1.75, 0.55, 10, 4, 0.9),
             (0.25, 0.3, 2.25, 0.6, 12, 6, 0.85), (0.3, 0.3, 1.25, 0.65, 14, 12, 0.8),
         ),
+        "frost": ((1, 0.2, 0.2), (1, 0.3, 0.2), (0.9, 0.4, 0.2), (0.85, 0.4, 0.2), (0.75, 0.45, 0.2)),
         "fog": ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75)),
         "brightness": (0.05, 0.1, 0.15, 0.2, 0.3),
         "contrast": (0.75, 0.5, 0.4, 0.3, 0.15),
@@ -52,6 +54,7 @@ SEVERITIES: dict[int, dict[str, tuple[Any, ...]]] = {
             (0.1, 0.3, 3, 0.5, 10, 4, 0.8), (0.2, 0.3, 2, 0.5, 12, 4, 0.7), (0.55, 0.3, 4, 0.9, 12, 8, 0.7),
             (0.55, 0.3, 4.5, 0.85, 12, 8, 0.65), (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55),
         ),
+        "frost": ((1, 0.4, 1), (0.8, 0.6, 1), (0.7, 0.7, 1), (0.65, 0.7, 1), (0.6, 0.75, 1)),
         "fog": ((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4)),
         "brightness": (0.1, 0.2, 0.3, 0.4, 0.5),
         "contrast": (0.4, 0.3, 0.2, 0.1, 0.05),
@@ -71,6 +74,7 @@ LENGTHS: dict[str, tuple[int, ...]] = {
     "glass_blur": (0, 1),
     "motion_blur": (0, 1),
     "snow": (4, 5),
+    "frost": (2,),
 }
 
 _LIMIT = 85  # the geometric mean of 32 and 224

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mimbench.data.corruptions import CORRUPTIONS, Corrupted, reference
+from mimbench.data.corruptions import CORRUPTIONS, WITH_FROST, Corrupted, corrupt, reference
 from mimbench.data.reload import reload
 from mimbench.evaluation.base import ImageProtocol, Subject
 from mimbench.evaluation.features.extraction import extract
@@ -19,7 +19,8 @@ from mimbench.runs.directory import EVALUATION
 # Mean error of AlexNet over severities 1 to 5 of ImageNet-C, from the authors' code (arXiv 1903.12261, table 1).
 ALEXNET = {
     "gaussian_noise": 0.886428, "shot_noise": 0.894468, "impulse_noise": 0.922640, "defocus_blur": 0.819880,
-    "glass_blur": 0.826268, "motion_blur": 0.785948, "zoom_blur": 0.798360, "snow": 0.866816, "fog": 0.819324,
+    "glass_blur": 0.826268, "motion_blur": 0.785948, "zoom_blur": 0.798360, "snow": 0.866816, "frost": 0.826572,
+    "fog": 0.819324,
     "brightness": 0.564592, "contrast": 0.853204, "elastic_transform": 0.646056, "pixelate": 0.717840,
     "jpeg_compression": 0.606500,
 }  # fmt: skip
@@ -42,18 +43,19 @@ class Baseline:
 
 @dataclass
 class Corruptions(ImageProtocol):
-    """corruptions-v1: the head of linear-v1 on test images under 14 corruptions at severities 1 to 5.
+    """corruptions-v1: the head of linear-v1 on test images under 14 corruptions at severities 1 to 5; 15 with frost.
 
     Features, normalization, head, optimizer, grid and selection: those of linear-v1 on clean images, whose accuracy is
         repeated as `clean_accuracy`. Nothing is selected on corrupted images.
-    Corruptions: Hendrycks and Dietterich 2019, all but frost, made on the test images after the evaluation transform;
-        see `mimbench.data.corruptions`. Strengths of CIFAR-10-C below 85 px, else of ImageNet-C.
+    Corruptions: Hendrycks and Dietterich 2019, all but frost, which needs photographs; made on test images after the
+        evaluation transform; see `mimbench.data.corruptions`. Strengths of CIFAR-10-C below 85 px, else of ImageNet-C.
     Result: `errors` by corruption and severity; `accuracy` is 1 - `mean_error`, the mean of all of them. With a
         baseline `mce`: the mean over corruptions of the sum of errors over the baseline's sum, 1 for the baseline
         itself (the paper multiplies it by 100); `relative_mce` likewise of what each error exceeds the clean error by.
     Read once, after selection: "test".
 
     Args:
+        frost: A folder with the authors' photographs of frost; adds this corruption, and "+frost=True" to the name.
         baseline: A run with a result of this protocol, such as the untrained encoder's, or "alexnet" for ImageNet.
 
     Raises:
@@ -66,18 +68,38 @@ class Corruptions(ImageProtocol):
     corruptions: tuple[str, ...] | list[str] = tuple(CORRUPTIONS)
     severities: tuple[int, ...] | list[int] = (1, 2, 3, 4, 5)
     seed: int = 0
+    frost: str | None = field(default=None, metadata={"card": False})
     baseline: str | None = field(default=None, metadata={"card": False})
 
     def __post_init__(self) -> None:
         self.corruptions, self.severities = tuple(self.corruptions), tuple(self.severities)
-        if unknown := sorted(set(self.corruptions) - set(CORRUPTIONS)):
-            raise ValueError(f"There are no corruptions {unknown}; choose from {', '.join(CORRUPTIONS)}.")
+        self._frosts = None if self.frost is None else Path(self.frost)
+        if self._frosts is not None and self.corruptions == tuple(CORRUPTIONS):
+            self.corruptions = WITH_FROST
+        known = CORRUPTIONS if self._frosts is None else WITH_FROST
+        if unknown := sorted(set(self.corruptions) - set(known)):
+            hint = (
+                " Frost needs the authors' photographs: protocol.corruptions.frost=DIR." if "frost" in unknown else ""
+            )
+            raise ValueError(f"There are no corruptions {unknown}; choose from {', '.join(known)}.{hint}")
         if not self.corruptions or not self.severities or not set(self.severities) <= {1, 2, 3, 4, 5}:
             raise ValueError(
                 f"Name at least one corruption and severities from 1 to 5, got {list(self.corruptions)} and "
                 f"{list(self.severities)}."
             )
         self._reference = None if self.baseline is None else self._read(self.baseline)
+
+    def check(self, datamodule: Any) -> None:
+        super().check(datamodule)
+        if self._frosts is not None:
+            corrupt(np.zeros((datamodule.image_size,) * 2 + (3,), np.uint8), "frost", 1, 0, 0, self._frosts)
+
+    def deviations(self) -> dict[str, Any]:
+        found = super().deviations()
+        if self.corruptions == WITH_FROST:
+            del found["corruptions"]
+            found["frost"] = True
+        return found
 
     def reads(self, depth: int) -> set[str]:
         return {f"patches-{depth}"}
@@ -98,7 +120,7 @@ class Corruptions(ImageProtocol):
         plain = subject.datamodule.plain("test")
 
         def error(name: str, severity: int) -> float:
-            loader = reload(plain, Corrupted(plain.dataset, name, severity, self.seed))
+            loader = reload(plain, Corrupted(plain.dataset, name, severity, self.seed, self._frosts))
             found = extract(subject.encoder, loader, [depth], subject.device)
             return 1 - accuracy(chosen.predict(found.at(depth)), labels)
 

@@ -3,6 +3,7 @@ const SYMBOLS = ["circle", "square", "triangle-up", "diamond", "cross", "star", 
 const MARKS = ["●", "■", "▲", "◆", "✚", "★", "✖"];
 const DEPTHS = distinct(DATA.conditions.filter((c) => Object.keys(c.estimates).length).map((c) => c.depth)).sort((a, b) => a - b);
 const symbol = (depth) => SYMBOLS[DEPTHS.indexOf(depth) % SYMBOLS.length];
+const hollow = (name, [, , , , overImages]) => (overImages ? `${name}-open` : name); // says nothing about other seeds
 const translucent = (hex, alpha) => hex + Math.round(alpha * 255).toString(16).padStart(2, "0");
 const errors = (points) => ({
   type: "data", symmetric: false, thickness: 1.3, width: 3,
@@ -30,7 +31,7 @@ function costPanels() {
       if (!trained.length) continue;
       const traces = trained.map((c) => ({
         x: [c.costs[cost]], y: [c.estimates[protocol][0]], error_y: errors([c.estimates[protocol]]), mode: "markers",
-        marker: { color: color(c.label), size: 10, symbol: symbol(c.depth) }, name: c.label,
+        marker: { color: color(c.label), size: 10, symbol: hollow(symbol(c.depth), c.estimates[protocol]) }, name: c.label,
         hovertemplate: `<b>${c.label}</b>, ${c.encoder}, depth ${c.depth}<br>%{y:.1f} % at %{x:.3g}<extra></extra>`,
       }));
       const front = pareto(traces.map((trace) => ({ x: trace.x[0], y: trace.y[0] })));
@@ -82,7 +83,7 @@ function accuracyPanels() {
       if (!measured.length) continue;
       const traces = measured.map((c) => ({
         x: [c.estimates[protocol][0]], y: [c.label], error_x: errors([c.estimates[protocol]]), mode: "markers",
-        marker: { color: color(c.label), size: 9 }, name: c.label,
+        marker: { color: color(c.label), size: 9, symbol: hollow("circle", c.estimates[protocol]) }, name: c.label,
         hovertemplate: `<b>${c.label}</b><br>%{x:.1f} %<extra></extra>`,
       }));
       const shapes = measured.filter((c) => !c.trained).map((c) => ({
@@ -106,7 +107,7 @@ function depthPanels() {
       const traces = [...groupBy(measured, (c) => c.label)].map(([label, line]) => ({
         x: line.map((c) => String(c.depth)), y: line.map((c) => c.estimates[protocol][0]),
         error_y: errors(line.map((c) => c.estimates[protocol])), mode: "lines+markers", name: label,
-        line: { color: color(label), width: 2 }, marker: { size: 7 },
+        line: { color: color(label), width: 2 }, marker: { size: 7, symbol: line.map((c) => hollow("circle", c.estimates[protocol])) },
         hovertemplate: `<b>${label}</b>, depth %{x}<br>%{y:.1f} %<extra></extra>`,
       }));
       const depths = distinct(measured.map((c) => c.depth)).sort((a, b) => a - b).map(String);

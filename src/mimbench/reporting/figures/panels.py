@@ -49,7 +49,10 @@ def draw_methods(axes: Axes, summaries: list[Summary], protocol: str, palette: d
     for row, (summary, estimate) in enumerate(zip(summaries, estimates, strict=True)):
         mean, low, high = 100 * estimate.mean, 100 * estimate.low, 100 * estimate.high
         color = palette[summary.condition.label]
-        axes.errorbar(mean, row, xerr=[[mean - low], [high - mean]], fmt="o", color=color, elinewidth=1.6, capsize=3)
+        style = _style([estimate])
+        axes.errorbar(
+            mean, row, xerr=[[mean - low], [high - mean]], fmt="o", color=color, elinewidth=1.6, capsize=3, **style
+        )
         if summary.condition.method == UNTRAINED:
             axes.axvline(mean, color=color, linestyle="--", linewidth=1.2, zorder=0)
     axes.set_yticks(range(len(labels)), labels)
@@ -151,4 +154,10 @@ def _points(axes: Axes, positions: list[float], estimates: list[Estimate], color
     below = [100 * (estimate.mean - estimate.low) for estimate in estimates]
     above = [100 * (estimate.high - estimate.mean) for estimate in estimates]
     means = [100 * estimate.mean for estimate in estimates]
-    axes.errorbar(positions, means, yerr=[below, above], fmt=marker, color=color, elinewidth=1.1, capsize=2)
+    style = _style(estimates)
+    axes.errorbar(positions, means, yerr=[below, above], fmt=marker, color=color, elinewidth=1.1, capsize=2, **style)
+
+
+def _style(estimates: list[Estimate]) -> dict[str, Any]:
+    """Hollow markers for intervals over test images only, which say nothing about other seeds."""
+    return {"markerfacecolor": "white"} if all(estimate.over_images for estimate in estimates) else {}

@@ -43,7 +43,7 @@ def _condition(summary: Summary) -> dict[str, Any]:
         **_axes(summary.condition),
         "trained": summary.condition.method != UNTRAINED,
         "estimates": {
-            protocol: [*_rounded(100 * value for value in (e.mean, e.low, e.high)), e.n]
+            protocol: [*_rounded(100 * value for value in (e.mean, e.low, e.high)), e.n, e.over_images]
             for protocol, e in summary.estimates.items()
         },
         "costs": {name: _number(cost.of(summary)) for name, cost in costs([summary]).items()},

@@ -24,8 +24,8 @@ _MAX_FILTER_VALUES = 24
 _FIGURES = {
     "accuracy": (
         "Accuracy",
-        "One panel per setting and protocol. Bars: 95 % intervals, over seeds or, with one seed, over test images. "
-        "Dashed: untrained encoder.",
+        "One panel per setting and protocol. Bars: 95 % intervals over seeds; hollow: one seed, whose interval is over "
+        "test images only and says nothing about other seeds. Dashed: untrained encoder.",
     ),
     "cost": (
         "Accuracy against cost",

@@ -11,7 +11,8 @@ LEAD = "accuracy"  # the figure above the sentences
 _NO_TABLE = "No run states data, encoder, depth and method, so there is no table."
 _COST = "Bars: 95 % intervals; thin line: Pareto front; dashed: untrained encoder."
 _CAPTIONS = {
-    "accuracy": "Accuracy of the methods in each setting. Bars: 95 % intervals; dashed: untrained encoder.",
+    "accuracy": "Accuracy of the methods in each setting. Bars: 95 % intervals; hollow: one seed, over test images; "
+    "dashed: untrained encoder.",
     "layerwise": "Features at every depth of the encoder: accuracy, and results of analyses. Bands: 95 % intervals.",
     "depth": "Accuracy against the depth of the encoder. Bars: 95 % intervals.",
     "flops": f"Accuracy against the FLOPs of pre-training. {_COST}",
