@@ -74,10 +74,16 @@ def test_only_failed_and_lost_runs_are_tried_again(backend: Backend, capsys: pyt
     assert len(backend.given) == 1
     assert main(["retry", "runs/s"]) == 0
     assert seeds(backend.given[1]) == [1, 2]
+    assert main(["status", "runs/s"]) == 0
+    assert "`mimbench retry --all runs/s` continues interrupted runs" in capsys.readouterr().out
     assert main(["retry", "runs/s"]) == 0
-    assert "nothing to do" in capsys.readouterr().out
+    offered = capsys.readouterr().out
+    assert "`mimbench retry --all runs/s` also runs those that are not finished: 1 interrupted and 1 planned" in offered
     assert main(["retry", "runs/s", "--all"]) == 0
     assert seeds(backend.given[2]) == [3, 4]
+    capsys.readouterr()
+    assert main(["retry", "runs/s", "--all"]) == 0
+    assert "nothing to do" in capsys.readouterr().out
     states = {
         run["axes"]["seed"]: run["status"] for path in Path().glob("runs/s/*/record.json") for run in [load(path)]
     }

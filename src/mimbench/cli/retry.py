@@ -4,8 +4,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mimbench.runs.state import State
+
+if TYPE_CHECKING:
+    from mimbench.experiments.status import RunStatus
 
 
 def main(argv: list[str]) -> int:
@@ -29,13 +33,14 @@ def _retry(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
         )
     try:
         [sweep, *more] = sweeps_below(arguments.directory)
-        runs = [] if more else [run for run in read_sweep(sweep) if run.state in wanted]
+        found = [] if more else read_sweep(sweep)
+        runs = [run for run in found if run.state in wanted]
     except ValueError as error:
         raise UserError(str(error)) from error
     if more:
         raise UserError(f"{arguments.directory} contains several sweeps; choose one, such as {sweep}.")
     if not runs:
-        print(f"{sweep}: no run is {' or '.join(wanted)}; nothing to do.")
+        print(f"{sweep}: no run is {' or '.join(wanted)}; {_rest(sweep, found)}.")
         return 0
     print("\n".join(f"{run.state:<12}{run.name}" for run in runs), flush=True)
     if arguments.dry_run:
@@ -48,9 +53,18 @@ def _retry(arguments: argparse.Namespace, overrides: Sequence[str]) -> int:
         print(f"mimbench retry: {failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("mimbench retry: Interrupted; `mimbench retry --all` continues.", file=sys.stderr)
+        print(f"mimbench retry: Interrupted; `mimbench retry --all {sweep}` continues.", file=sys.stderr)
         return 130
     return 0
+
+
+def _rest(sweep: Path, runs: Sequence["RunStatus"]) -> str:
+    """What --all would run."""
+    states = [state for state in (State.INTERRUPTED, State.PLANNED) if any(run.state == state for run in runs)]
+    counts = " and ".join(f"{sum(run.state == state for run in runs)} {state}" for state in states)
+    return (
+        f"`mimbench retry --all {sweep}` also runs those that are not finished: {counts}" if states else "nothing to do"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

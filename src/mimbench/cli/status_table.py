@@ -32,10 +32,17 @@ def render(directory: Path, runs: Sequence[RunStatus]) -> Group:
         table.add_row(Text(run.name), state, *_progress(run), _remarks(run, directory))
     states = Counter(run.state for run in runs)
     counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
-    advice = f" `mimbench retry {directory}` runs failed and lost runs again."
-    broken = states[State.FAILED] + states[State.LOST]
     total = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
-    return Group(table, Text(f"{total}: {counts}.{advice if broken else ''}\n"))
+    return Group(table, Text(f"{total}: {counts}.{_advice(states, directory)}\n"))
+
+
+def _advice(states: Counter[State], directory: Path) -> str:
+    """How the runs that have ended without a result are run again; empty if there are none."""
+    if states[State.FAILED] + states[State.LOST]:
+        return f" `mimbench retry {directory}` runs failed and lost runs again."
+    if states[State.INTERRUPTED]:
+        return f" `mimbench retry --all {directory}` continues interrupted runs and starts planned ones."
+    return ""
 
 
 def _progress(run: RunStatus) -> list[str]:
