@@ -5,6 +5,8 @@ from pathlib import Path
 
 from slurm.user import User, on_slurm, record, rows, wait_until
 
+CONF = Path(__file__).parents[2] / "conf"
+
 
 def job(run: Path) -> str:
     return json.loads((run / "slurm.json").read_text())["job"]
@@ -81,3 +83,19 @@ def test_detached_sweep_is_watched_by_status_and_mended_by_retry(user: User) -> 
     assert [record(run)["status"] for run in user.runs("detached")] == ["finished", "finished"]
     again = [name for name, number in numbers.items() if job(user.home / "runs" / "detached" / name) != number]
     assert len(again) == 1
+
+
+def test_two_identical_sweeps_of_an_own_method_share_the_work(user: User) -> None:
+    own = user.home / "conf" / "method" / "mine.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text((CONF / "method" / "mae.yaml").read_text().replace("name: mae", "name: mine"))
+    words = (f"--config-dir={user.home / 'conf'}", *on_slurm("twice", "seed=0,1", "budget.epochs=1", "method=mine"))
+    for sweep in [user.start("run", *words) for _ in range(2)]:
+        output = user.end(sweep)
+        assert "FAILED" not in output
+    for run in user.runs("twice"):
+        assert record(run)["status"] == "finished"
+        assert record(run)["axes"]["method"] == "mine"
+        assert (run / "log.txt").read_text().count("step 1/") == 1  # none was trained twice
+    assert len(user.runs("twice")) == 2
+    assert "mine" in user.call("plan", "-m", *words)
