@@ -1,3 +1,3 @@
 """Fair comparison of masked-image-modeling methods."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
