@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment
 from plotly.offline import get_plotlyjs
 
-from mimbench.reporting import claims, curves
+from mimbench.reporting import agreement, claims, curves
 from mimbench.reporting.collect import Sweep
 from mimbench.reporting.curves import Curve
 from mimbench.reporting.figures.payload import payload
@@ -52,13 +52,14 @@ _TITLES = {
     "answer": "Which method wins?",
     "claims": "Claims",
     "comparison": "Comparison",
+    "agreement": "Published order",
     **{name: title for name, (title, _) in _FIGURES.items() if name not in ("accuracy", "cost")},
     "reconstructions": "Reconstructions",
     "unfinished": "Runs that did not finish",
     "configs": "Differences between two configurations",
     "method": "How the numbers are computed",
 }
-_OPTIONAL = ("answer", "claims", "reconstructions", "unfinished", "configs")
+_OPTIONAL = ("answer", "claims", "agreement", "reconstructions", "unfinished", "configs")
 
 
 def compose(
@@ -75,8 +76,9 @@ def compose(
     data = payload(sweep, summaries, logged) | {"tables": _tables(summaries, columns)}
     figures = {figure["id"]: figure for figure in _figures(data)}
     leaders, verdicts, unfinished = html_rows.leaders(summaries), claims.verdicts(sweep), _unfinished(sweep, out)
+    agreements = agreement.agreements(summaries)
     comparable = len(data["configs"]["runs"]) > 1
-    exists = dict(zip(_OPTIONAL, (leaders, verdicts, images, unfinished, comparable), strict=True))
+    exists = dict(zip(_OPTIONAL, (leaders, verdicts, agreements, images, unfinished, comparable), strict=True))
     exists |= {name: name in figures for name in _FIGURES}
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_asset("page.html.j2"))
@@ -91,6 +93,8 @@ def compose(
         leaders=leaders,
         claims=verdicts,
         claims_method=claims.METHOD,
+        agreements=agreements,
+        agreement_method=agreement.METHOD,
         rows=html_rows.rows(summaries),
         columns=html_rows.columns(summaries),
         sources=tables.sources(summaries),

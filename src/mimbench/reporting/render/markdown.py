@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mimbench.reporting import claims
+from mimbench.reporting import agreement, claims
 from mimbench.reporting.collect import Sweep
 from mimbench.reporting.render import formatting, provenance, sentences, tables
 from mimbench.reporting.summary import Summary, num_comparisons
@@ -37,6 +37,7 @@ def compose(sweep: Sweep, summaries: list[Summary], *, figures: list[str], warni
         f"{formatting.LEGEND} {num_comparisons(summaries)} comparisons. As data: [table.csv](table.csv); "
         "for a paper: [table.tex](table.tex).",
         *_published(summaries),
+        *_agreements(summaries),
         *_figures([name for name in figures if name != LEAD]),
         *_unfinished(sweep, out),
         "## How the numbers are computed",
@@ -73,6 +74,11 @@ def _claims(sweep: Sweep) -> list[str]:
         listed.setdefault(verdict.claim, []).append(f"- {_inline(verdict.text)}")
     parts = ["## Claims", claims.METHOD] if listed else []
     return parts + [f"**{_inline(claim)}**\n\n" + "\n".join(lines) for claim, lines in listed.items()]
+
+
+def _agreements(summaries: list[Summary]) -> list[str]:
+    lines = [f"- {_inline(found.text)}" for found in agreement.agreements(summaries)]
+    return ["## Published order", agreement.METHOD, "\n".join(lines)] if lines else []
 
 
 def _figures(names: list[str]) -> list[str]:
