@@ -1,4 +1,4 @@
-"""Published numbers: shown beside the results of a run, never averaged or compared with them."""
+"""Published numbers: shown beside the results of a run, never averaged with them; see also `agreement`."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
