@@ -1,5 +1,6 @@
 """Files are replaced completely or not at all."""
 
+import errno
 import os
 import stat
 import threading
@@ -17,6 +18,16 @@ def test_a_failed_write_keeps_the_former_content_and_leaves_nothing_behind(tmp_p
         stream.write(b"half%d" % (1 // 0))
     assert path.read_text() == "former"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_an_error_with_the_name_of_the_file(tmp_path: Path):
+    def full() -> None:
+        with replacing(tmp_path / "a.txt"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=r"No space left on device: '.*a\.txt'"):
+        full()
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_former_file_is_kept_under_the_given_name(tmp_path: Path):

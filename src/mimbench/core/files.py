@@ -27,7 +27,7 @@ def replacing(path: Path, *, durable: bool = True, former: Path | None = None) -
         former: Path to which an existing file at `path` is moved; without it, that file is discarded.
 
     Raises:
-        OSError: The folder is missing or cannot be written, or the disk is full; `path` is unchanged.
+        OSError: The folder is missing or cannot be written, or the disk is full; `path` is unchanged. It names a file.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
@@ -41,6 +41,9 @@ def replacing(path: Path, *, durable: bool = True, former: Path | None = None) -
         temporary.replace(path)
         if durable:
             _sync_directory(path.parent)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a write to a full disk names no file
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
