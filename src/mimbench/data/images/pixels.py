@@ -5,8 +5,8 @@ import PIL.Image
 import torch
 from jaxtyping import UInt8
 from PIL import ExifTags
+from PIL.Image import Transpose
 from PIL.ImageFile import ImageFile
-from PIL.ImageOps import exif_transpose
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
@@ -16,6 +16,16 @@ except ImportError:  # Pillow returns the same pixels but is slower
     decode_jpeg = None
 
 _WHITE = 65_535  # modes of 16-bit images
+# What EXIF's numbers for the orientation ask for (EXIF 2.3, 4.6.4); 1 is upright.
+_TURNS = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
 
 Part = tuple[int, int, int, int]  # left, top, right and bottom, as in Pillow
 
@@ -67,7 +77,8 @@ def colors(image: PIL.Image.Image) -> UInt8[Tensor, "3 h w"]:
 
 def upright(image: PIL.Image.Image) -> PIL.Image.Image:
     """An image rotated and mirrored as the orientation in its EXIF data says, decoded; otherwise the image itself."""
-    return exif_transpose(image) if image.getexif().get(ExifTags.Base.Orientation, 1) != 1 else image
+    turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    return image if turn is None else image.transpose(turn)
 
 
 def jpeg(image: PIL.Image.Image) -> bytes | None:
