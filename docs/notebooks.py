@@ -29,13 +29,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         shown = path if plain else executed(path, KEPT)
         name = f"notebooks/{path.name}"
-        files.append(File.generated(config, name, abs_src_path=str(shown)))
+        files.append(File(name, str(shown.parents[1]), config.site_dir, config.use_directory_urls))
     return files
 
 
 def executed(path: Path, kept: Path) -> Path:
     """A copy of a notebook with its outputs, from an earlier build if nothing has changed."""
-    copy = kept / _digest(path) / path.name
+    copy = kept / _digest(path) / "notebooks" / path.name
     if not copy.is_file():
         notebook = nbformat.read(path, as_version=4)
         with TemporaryDirectory(prefix="mimbench-") as folder:

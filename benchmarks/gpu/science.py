@@ -108,11 +108,11 @@ def restore(setting: Setting) -> int:
 
     path, number = setting.output / ARCHIVE, 0
     if path.exists():
-        with archive.opened(path) as directory:
-            for run in directory.iterdir():
+        with archive.opened(path) as sweep:
+            for run in sweep.runs:
                 target = _runs(setting) / run.name
-                if run.is_dir() and not target.exists():
-                    shutil.copytree(run, target)
+                if run.directory is not None and not target.exists():
+                    shutil.copytree(run.directory, target)
                     number += 1
     return number
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mimbench.core.errors import UserError
 from mimbench.evaluation.features.store import Store
 
 SHAPES = {"labels": ((1000,), torch.int64)}
@@ -35,7 +36,7 @@ def test_the_feature_cache_deletes_no_folder_of_others(tmp_path: Path) -> None:
 def test_the_feature_cache_does_not_write_into_a_folder_of_others(tmp_path: Path) -> None:
     (tmp_path / "key").mkdir()
     (tmp_path / "key" / "thesis.tex").write_text("")
-    with pytest.raises(ValueError, match=r"contains thesis\.tex.*paths\.cache"):
+    with pytest.raises(UserError, match=r"contains thesis\.tex.*paths\.cache"):
         write(Store(tmp_path, ROOM), "key")
     assert [path.name for path in (tmp_path / "key").iterdir()] == ["thesis.tex"]
 

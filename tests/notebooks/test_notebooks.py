@@ -5,10 +5,12 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from scripts import load_script
 
 import mimbench.methods
 
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 SHOWN = {  # by the first letter of the name
     "1": {"text/html", "text/markdown", "image/png"},  # the frame, the table, figures
@@ -43,6 +45,27 @@ def test_the_third_names_methods_that_exist_to_read_next() -> None:
     for name in ("CrossMAE", "MFF", "SimMIM", "IJEPA"):
         assert f"`{name}`" in text
         assert hasattr(mimbench.methods, name)
+
+
+def test_the_site_shows_outputs_and_keeps_them_until_the_notebook_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(place, str(tmp_path / place.lower()))
+    hook = load_script(ROOT / "docs" / "notebooks.py")
+    path = tmp_path / "a.ipynb"
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("import os, time\nprint(time.time(), os.getcwd())")]
+    )
+    nbformat.write(notebook, path)
+    first = hook.executed(path, tmp_path / "kept")
+    [cell] = nbformat.read(first, as_version=4).cells
+    assert "mimbench-" in cell.outputs[0].text  # in a folder of its own
+    before = first.read_text()
+    assert hook.executed(path, tmp_path / "kept").read_text() == before
+    notebook.cells[0].source += "\nprint(1)"
+    nbformat.write(notebook, path)
+    assert hook.executed(path, tmp_path / "kept").read_text() != before
 
 
 @pytest.mark.slow

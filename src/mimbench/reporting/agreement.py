@@ -2,7 +2,7 @@
 
 import math
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -94,7 +94,8 @@ def _rho(ours: Float[np.ndarray, " n"], published: Float[np.ndarray, " n"]) -> f
     """NaN if all values of a side are equal."""
     if np.ptp(ours) == 0 or np.ptp(published) == 0:
         return math.nan
-    return float(stats.spearmanr(ours, published).statistic)
+    result: Any = stats.spearmanr(ours, published)
+    return float(result.statistic)
 
 
 def _interval(

@@ -77,7 +77,7 @@ def colors(image: PIL.Image.Image) -> UInt8[Tensor, "3 h w"]:
 
 def upright(image: PIL.Image.Image) -> PIL.Image.Image:
     """An image rotated and mirrored as the orientation in its EXIF data says, decoded; otherwise the image itself."""
-    turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     return image if turn is None else image.transpose(turn)
 
 
