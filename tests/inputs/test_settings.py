@@ -10,6 +10,8 @@ from mimbench.cli import main
 COMMAND = ["run", "experiment=demo", "data=digits", "protocol=[]", "budget=steps", "budget.steps=1"]
 
 REFUSED: dict[str, str] = {
+    "+encoder.in_channels=1": "encoder.in_channels is 1; images are read with three colors, gray ones too",
+    "+encoder.in_channels=5": "encoder.in_channels is 5; images are read with three colors",
     "trainer.devices=5": "by 5 devices x 1 accumulated batches; set optim.batch_size to a multiple of 5, such as 65",
     "trainer.devices=0": "trainer.devices is 0; it must be at least 1, or -1 for all GPUs",
     "trainer.devices=-2": "trainer.devices is -2; it must be at least 1, or -1 for all GPUs",

@@ -243,6 +243,10 @@ def _check_values(config: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"data.{name} is {size!r}; images and patches are square, so it must be one whole number of pixels."
             )
+    if (channels := config["encoder"].get("in_channels", 3)) != 3:
+        raise ValueError(
+            f"encoder.in_channels is {channels!r}; images are read with three colors, gray ones too, so leave it out."
+        )
     read_budget(config)
     if type(batch_size := data.get("batch_size")) is int and batch_size > 0:  # others: see ImageDataModule
         check_batch(batch_size, trainer["devices"], trainer["num_nodes"], trainer["accumulate_grad_batches"])
